@@ -1,0 +1,165 @@
+"""Who acts and what they may see and do: the one place that decides, for API, socket, report and export alike.
+
+The matrix is domain.md 3.1 as ruled by interfaces.md 2, for what exists so far. `sees` is what a role may
+read wholly; everything else is read only where it is the actor's own (own unit, own inbox, own record).
+Row-level security in the database repeats the same rule from the same two values.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from core.errors import NotAllowed
+
+
+class Role(StrEnum):
+    """What a person is."""
+
+    ADMINISTRATOR = "administrator"
+    DISPATCHER = "dispatcher"
+    OFFICER = "officer"
+    SUPERVISOR = "supervisor"
+    RISK_ANALYST = "risk_analyst"
+    INTELLIGENCE = "intelligence"
+    INVESTIGATOR = "investigator"
+    INTERNAL_AFFAIRS = "internal_affairs"
+    AUDITOR = "auditor"
+
+
+class May(StrEnum):
+    """What a person may do: one value for each kind of route."""
+
+    READ_PEOPLE = "people.read"
+    WRITE_PEOPLE = "people.write"
+    READ_OFFICES = "offices.read"
+    WRITE_OFFICES = "offices.write"
+    READ_UNITS = "units.read"
+    WRITE_UNITS = "units.write"
+    READ_DEVICES = "devices.read"
+    WRITE_DEVICES = "devices.write"
+    READ_SHIFTS = "shifts.read"
+    PLAN_SHIFTS = "shifts.plan"
+    OWN_SHIFT = "shifts.own"
+    READ_LIVE = "positions.live"
+    READ_TRACK = "positions.track"
+    WATCH_LIVE = "live.watch"
+    FIND_NEAREST = "units.nearest"
+    READ_TASKS = "tasks.read"
+    DRAFT_TASKS = "tasks.draft"
+    DISPATCH_TASKS = "tasks.dispatch"
+    ACT_ON_TASKS = "tasks.act"
+    READ_NOTICES = "notices.read"
+    SEND_NOTICES = "notices.send"
+    OWN_INBOX = "inbox.own"
+    RECORD_VIOLATIONS = "violations.record"
+    READ_VIOLATIONS = "violations.read"
+    IMPORT_VIOLATIONS = "violations.import"
+    READ_ANALYSIS = "analysis.read"
+    READ_CODE_LISTS = "code_lists.read"
+
+
+_EVERYBODY = {May.READ_OFFICES, May.READ_CODE_LISTS}
+
+MATRIX: dict[Role, frozenset[May]] = {
+    role: frozenset(_EVERYBODY | grants)
+    for role, grants in {
+        Role.ADMINISTRATOR: {
+            May.READ_PEOPLE, May.WRITE_PEOPLE, May.WRITE_OFFICES, May.READ_UNITS, May.WRITE_UNITS,
+            May.READ_DEVICES, May.WRITE_DEVICES,
+        },
+        Role.DISPATCHER: {
+            May.READ_UNITS, May.READ_SHIFTS, May.PLAN_SHIFTS, May.READ_LIVE, May.READ_TRACK, May.WATCH_LIVE,
+            May.FIND_NEAREST, May.READ_TASKS, May.DRAFT_TASKS, May.DISPATCH_TASKS, May.READ_NOTICES,
+            May.SEND_NOTICES, May.READ_VIOLATIONS, May.READ_ANALYSIS,
+        },
+        Role.OFFICER: {
+            May.READ_UNITS, May.OWN_SHIFT, May.READ_LIVE, May.READ_TRACK, May.READ_TASKS, May.ACT_ON_TASKS,
+            May.READ_NOTICES, May.OWN_INBOX, May.RECORD_VIOLATIONS, May.READ_VIOLATIONS,
+        },
+        Role.SUPERVISOR: {
+            May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_SHIFTS, May.READ_LIVE, May.WATCH_LIVE,
+            May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS,
+            May.READ_ANALYSIS,
+        },
+        Role.RISK_ANALYST: {
+            May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,
+            May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS, May.READ_ANALYSIS,
+        },
+        Role.INTELLIGENCE: {
+            May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,
+            May.READ_VIOLATIONS, May.READ_ANALYSIS,
+        },
+        Role.INVESTIGATOR: {May.READ_UNITS, May.READ_NOTICES, May.READ_VIOLATIONS},
+        Role.INTERNAL_AFFAIRS: {May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_ANALYSIS},
+        Role.AUDITOR: {
+            May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_TASKS, May.READ_NOTICES,
+            May.READ_VIOLATIONS, May.READ_ANALYSIS,
+        },
+    }.items()
+}  # fmt: skip
+
+_CENTRE_UNITS = {"units", "shifts"}
+SEES: dict[Role, frozenset[str]] = {
+    Role.ADMINISTRATOR: frozenset({"units", "devices"}),
+    Role.DISPATCHER: frozenset(
+        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "inbox", "violations", "jobs"}
+    ),
+    Role.OFFICER: frozenset(),
+    Role.SUPERVISOR: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
+    Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "inbox", "violations"}),
+    Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "inbox", "violations"}),
+    Role.INVESTIGATOR: frozenset({"units", "notices", "violations"}),
+    Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations"}),
+    Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit"}),
+}
+"""Kinds of rows a role reads wholly. A sender of notices sees inboxes, since sending writes to them."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person (or the system) at work: identity, roles, and the units that are their own."""
+
+    user_id: UUID | None
+    login: str
+    name: str = ""
+    roles: frozenset[Role] = frozenset()
+    office_id: UUID | None = None
+    unit_ids: frozenset[UUID] = frozenset()
+    session_id: UUID | None = None
+    install_id: UUID | None = None
+    address: str = ""
+    request_id: str = ""
+    permissions: frozenset[May] = field(init=False)
+    sees: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what the roles give."""
+        granted = frozenset().union(*(MATRIX[role] for role in self.roles))
+        seen = frozenset().union(*(SEES[role] for role in self.roles)) if self.user_id else frozenset({"*"})
+        object.__setattr__(self, "permissions", granted)
+        object.__setattr__(self, "sees", seen)
+
+    def may(self, what: May) -> bool:
+        """Whether the roles give this."""
+        return what in self.permissions
+
+    def demand(self, what: May) -> None:
+        """Nothing, or NotAllowed."""
+        if not self.may(what):
+            raise NotAllowed
+
+    def sees_all(self, kind: str) -> bool:
+        """Whether all rows of a kind are open to the actor, not only their own."""
+        return kind in self.sees or "*" in self.sees
+
+    @property
+    def id(self) -> UUID:
+        """The person's id; for routes that only people reach."""
+        if self.user_id is None:
+            raise NotAllowed
+        return self.user_id
+
+
+def system(purpose: str) -> Actor:
+    """The actor of background work and of sign-in, before a person is known; sees every row."""
+    return Actor(user_id=None, login=f"system:{purpose}")

@@ -1,0 +1,41 @@
+"""Every setting, read once from `OUTRIDER_*` variables or `.env`, then passed down."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one process; `outrider doctor` lists them with meaning, default and state."""
+
+    model_config = SettingsConfigDict(env_prefix="OUTRIDER_", env_file=".env", extra="ignore")
+
+    database_url: str | None = Field(None, description="PostgreSQL the servers use; unset: the private one")
+    owner_database_url: str | None = Field(None, description="the same database as its owner, for migrations")
+    ingest_database_url: str | None = Field(None, description="the same database as the ingest role")
+    data_dir: Path = Field(Path("var"), description="folder of the private database, imports and audit heads")
+    host: str = Field("127.0.0.1", description="address the server listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port the server listens on")
+    demo: bool = Field(False, description="load and drive the demonstration on an empty database")
+    demo_on_network: bool = Field(False, description="allow the demonstration on an address others can reach")
+    tls_cert: Path | None = Field(None, description="server certificate chain (PEM)")
+    tls_key: Path | None = Field(None, description="private key of the certificate (PEM)")
+    allowed_origins: str = Field("", description="further origins browsers may use, comma separated")
+    trusted_proxies: str = Field("", description="proxy addresses whose X-Forwarded-For counts, comma separated")
+    metrics_token: SecretStr | None = Field(None, description="bearer token of /metrics")
+    audit_head_dir: Path | None = Field(None, description="folder for each day's audit head; unset: data folder")
+    retention_days: int = Field(90, ge=1, le=3650, description="days raw positions are kept after receipt")
+    log_level: str = Field("info", description="debug, info, warning or error")
+    timezone: str = Field("Europe/Vilnius", description="zone of local days in periods and reports")
+    operating_bbox: str = Field("20.5,53.7,27.0,56.6", description="min_lon,min_lat,max_lon,max_lat; only flags")
+    pool_size: int = Field(10, ge=2, le=100, description="database connections of one server process")
+    login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")
+    login_tries_address: int = Field(50, ge=1, description="wrong log-ins from one address in 10 minutes")
+    chromium: Path | None = Field(None, description="browser for the tests; unset: `chromium` on the PATH")
+    test_data: Path = Field(Path("../shared/data"), description="recordings that some tests run over")
+
+    @property
+    def tls(self) -> bool:
+        """Whether this server itself speaks TLS."""
+        return self.tls_cert is not None and self.tls_key is not None

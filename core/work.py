@@ -1,0 +1,68 @@
+"""One unit of work: a transaction under one actor's eyes. `open_work` is the only place that commits."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from core import audit
+from core.actor import Actor
+from core.bus import Bus, Wake
+from core.db import utcnow
+
+_SCOPE = text(
+    "SELECT set_config('app.user_id', :user_id, true), set_config('app.sees', :sees, true),"
+    " set_config('app.units', :units, true)"
+)
+
+
+@dataclass
+class Work:
+    """What a service function needs: the session, who acts, since when, and what to tell after the commit."""
+
+    session: AsyncSession
+    actor: Actor
+    now: datetime
+    wakes: list[Wake] = field(default_factory=list)
+
+    def publish(self, kind: type[Wake], *ids: UUID) -> None:
+        """Send this wake-up once the transaction is committed; never if it is not."""
+        if ids:
+            self.wakes.append(kind(frozenset(ids)))
+
+    def audit(self, action: "audit.Action", kind: str, object_id: UUID | str | None, **fields: Any) -> None:
+        """Write, in this transaction, who did what to which object (see core/audit.py)."""
+        self.session.add(audit.row(self.actor, self.now, action, kind, object_id, fields))
+
+    async def first(self, statement: Any) -> Any:
+        """The first row's first column or entity of a SELECT, or None."""
+        return (await self.session.execute(statement)).scalars().first()
+
+    async def all(self, statement: Any) -> list[Any]:
+        """The first column or entity of every row of a SELECT."""
+        return list((await self.session.execute(statement)).scalars().all())
+
+
+@asynccontextmanager
+async def open_work(engine: AsyncEngine, actor: Actor, bus: Bus | None = None) -> AsyncIterator[Work]:
+    """A transaction scoped to what `actor` may see; committed at the end, rolled back on any exception.
+
+    Wake-ups leave only after the commit, so nobody is told of what may still be undone.
+    """
+    scope = {
+        "user_id": str(actor.user_id or ""),
+        "sees": ",".join(sorted(actor.sees)),
+        "units": ",".join(sorted(map(str, actor.unit_ids))),
+    }
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        await session.execute(_SCOPE, scope)
+        work = Work(session, actor, utcnow())
+        yield work
+    if bus is not None:
+        await bus.announce(work.wakes)

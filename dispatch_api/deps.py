@@ -1,0 +1,84 @@
+"""What routes ask for: who acts, a unit of work, a checked bounding box, a page of a list."""
+
+import math
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+
+from core.actor import Actor, May
+from core.errors import Malformed
+from core.work import Work, open_work
+from dispatch_api import access
+from dispatch_api.state import State, state_of
+
+MAX_PAGE = 500
+
+
+def get_state(request: Request) -> State:
+    """The parts of this server process."""
+    return state_of(request)
+
+
+async def get_actor(request: Request) -> Actor:
+    """The person behind the request; raises NotSignedIn, or Csrf for a cookie without its token."""
+    return await access.actor_of(request)
+
+
+def allow(what: May) -> Callable[..., Any]:
+    """A dependency that gives the actor when the role has `what`, and raises NotAllowed (403) otherwise."""
+
+    async def allowed(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
+        actor.demand(what)
+        return actor
+
+    return allowed
+
+
+def working(what: May) -> Any:
+    """`work: Annotated[Work, working(May.X)]`: a unit of work of an actor who may do X.
+
+    It commits before the response is sent, so that a 2xx means committed.
+    """
+
+    async def get_work(
+        actor: Annotated[Actor, Depends(allow(what))], state: Annotated[State, Depends(get_state)]
+    ) -> AsyncIterator[Work]:
+        async with open_work(state.engine, actor, state.bus) as work:
+            yield work
+
+    return Depends(get_work, scope="function")
+
+
+@dataclass(frozen=True)
+class Bbox:
+    """A box in WGS-84 degrees."""
+
+    min_lon: float
+    min_lat: float
+    max_lon: float
+    max_lat: float
+
+
+def parse_bbox(text: str) -> Bbox:
+    """The box of `min_lon,min_lat,max_lon,max_lat`; raises Malformed."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise Malformed("bbox must be min_lon,min_lat,max_lon,max_lat") from error
+    finite = all(map(math.isfinite, (west, south, east, north)))
+    if not (finite and -180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise Malformed("bbox must lie within -180,-90,180,90, west before east, south before north")
+    return Bbox(west, south, east, north)
+
+
+def _bbox(bbox: Annotated[str | None, Query(max_length=200)] = None) -> Bbox | None:
+    return None if bbox is None else parse_bbox(bbox)
+
+
+OptionalBbox = Annotated[Bbox | None, Depends(_bbox)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+After = Annotated[str | None, Query(max_length=200)]
+GetState = Annotated[State, Depends(get_state)]
+GetActor = Annotated[Actor, Depends(get_actor)]

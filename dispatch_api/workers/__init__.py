@@ -1,0 +1,1 @@
+"""What is due without anybody asking: audit seals, task deadlines, retention, imports."""

@@ -1,0 +1,230 @@
+"""Tables of units, their devices, shifts, positions, and violations."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from geoalchemy2 import Geometry
+from sqlalchemy import REAL, CheckConstraint, Column, Index, Numeric, SmallInteger, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from core.db import TZ, utcnow
+from core.ids import new_id
+from core.models import Office as Office  # foreign keys of this file point at core's tables
+
+
+def _point(*, nullable: bool = False) -> Any:
+    return Column(Geometry("POINT", srid=4326, spatial_index=False), nullable=nullable)
+
+
+def on_earth(column: str = "point") -> str:
+    """SQL that holds for a point within WGS-84's ranges; false for NaN."""
+    return f"ST_X({column}) BETWEEN -180 AND 180 AND ST_Y({column}) BETWEEN -90 AND 90"
+
+
+class Unit(SQLModel, table=True):
+    """A mobile unit: who is sent, and what is followed on the map."""
+
+    __tablename__ = "unit"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    call_sign: str = Field(unique=True)
+    kind: str
+    capabilities: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    tracking: str = "on_shift"
+    office_id: UUID | None = Field(default=None, foreign_key="office.id")
+    deputy_unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    status: str = "off_duty"
+    status_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    version: int = 1
+    created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ, index=True)
+
+
+class UnitMember(SQLModel, table=True):
+    """A person who belongs to a unit."""
+
+    __tablename__ = "unit_member"
+
+    unit_id: UUID = Field(primary_key=True, foreign_key="unit.id")
+    user_id: UUID = Field(primary_key=True, foreign_key="user_account.id", index=True)
+
+
+class Device(SQLModel, table=True):
+    """A tracker or phone that sends fixes; its key is known only as a digest."""
+
+    __tablename__ = "device"
+    __table_args__ = (
+        Index(
+            "uq_device_identifier",
+            "protocol",
+            "identifier",
+            unique=True,
+            postgresql_where="revoked_at IS NULL",
+        ),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    protocol: str
+    identifier: str | None = None
+    key_digest: bytes = Field(unique=True)
+    old_key_digest: bytes | None = Field(default=None, unique=True)
+    old_key_until: datetime | None = Field(default=None, sa_type=TZ)
+    interval_s: int | None = None
+    speed_unit: str = "knots"
+    forwards_for: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    revoked_at: datetime | None = Field(default=None, sa_type=TZ)
+    created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ, index=True)
+
+
+class DeviceAssignment(SQLModel, table=True):
+    """From when a device reports for a unit; the first reaches back without end (`valid_from` NULL)."""
+
+    __tablename__ = "device_assignment"
+    __table_args__ = (
+        Index(
+            "uq_device_assignment_from",
+            "device_id",
+            "valid_from",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    device_id: UUID = Field(foreign_key="device.id")
+    unit_id: UUID = Field(foreign_key="unit.id", index=True)
+    valid_from: datetime | None = Field(default=None, sa_type=TZ)
+
+
+class Shift(SQLModel, table=True):
+    """A unit's tour of duty: planned, then from `on_at` to `off_at`. It opens the duty gate for positions."""
+
+    __tablename__ = "shift"
+    __table_args__ = (
+        CheckConstraint("off_at IS NULL OR off_at >= on_at", name="order"),
+        Index("ix_shift_unit_on", "unit_id", "on_at"),
+        Index("uq_shift_active", "unit_id", unique=True, postgresql_where="on_at IS NOT NULL AND off_at IS NULL"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    unit_id: UUID = Field(foreign_key="unit.id")
+    planned_from: datetime | None = Field(default=None, sa_type=TZ)
+    planned_to: datetime | None = Field(default=None, sa_type=TZ)
+    on_at: datetime | None = Field(default=None, sa_type=TZ)
+    off_at: datetime | None = Field(default=None, sa_type=TZ)
+    version: int = 1
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ, index=True)
+
+
+class ShiftMember(SQLModel, table=True):
+    """A person on a shift."""
+
+    __tablename__ = "shift_member"
+
+    shift_id: UUID = Field(primary_key=True, foreign_key="shift.id")
+    user_id: UUID = Field(primary_key=True, foreign_key="user_account.id", index=True)
+
+
+class Position(SQLModel, table=True):
+    """One fix of one device, partitioned by UTC day of `fix_at`; no spatial index (3.1 x the CPU per row)."""
+
+    __tablename__ = "position"
+    __table_args__ = (
+        CheckConstraint(on_earth(), name="on_earth"),
+        Index("ix_position_fix_at", "fix_at", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (fix_at)"},
+    )
+
+    device_id: UUID = Field(primary_key=True)
+    fix_at: datetime = Field(primary_key=True, sa_type=TZ)
+    received_at: datetime = Field(sa_type=TZ)
+    unit_id: UUID
+    point: Any = Field(sa_column=_point(nullable=True))
+    accuracy_m: float | None = Field(default=None, sa_type=REAL)
+    altitude_m: float | None = Field(default=None, sa_type=REAL)
+    speed_mps: float | None = Field(default=None, sa_type=REAL)
+    heading_deg: float | None = Field(default=None, sa_type=REAL)
+    battery_pct: float | None = Field(default=None, sa_type=REAL)
+    satellites: int | None = Field(default=None, sa_type=SmallInteger)
+    event: str | None = None
+    suspect: str | None = None  # why it is not trusted: future, old, no_fix, jump; None = plausible
+
+
+class UnitLatest(SQLModel, table=True):
+    """Each unit's newest plausible fix. Fillfactor 50 and no index on what moves keep updates HOT."""
+
+    __tablename__ = "unit_latest"
+    __table_args__ = (
+        CheckConstraint(on_earth(), name="on_earth"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    unit_id: UUID = Field(primary_key=True)
+    device_id: UUID
+    fix_at: datetime = Field(sa_type=TZ)
+    received_at: datetime = Field(sa_type=TZ)
+    point: Any = Field(sa_column=_point())
+    accuracy_m: float | None = Field(default=None, sa_type=REAL)
+    speed_mps: float | None = Field(default=None, sa_type=REAL)
+    heading_deg: float | None = Field(default=None, sa_type=REAL)
+    battery_pct: float | None = Field(default=None, sa_type=REAL)
+
+
+class IngestCount(SQLModel, table=True):
+    """What a device sent on a day and what became of it; the only trace of fixes dropped off duty."""
+
+    __tablename__ = "ingest_count"
+
+    device_id: UUID = Field(primary_key=True)
+    day: datetime = Field(primary_key=True, sa_type=TZ)
+    accepted: int = 0
+    duplicates: int = 0
+    off_duty: int = 0
+    suspect: int = 0
+    rejected: int = 0
+    seen_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+
+
+class ViolationCategory(SQLModel, table=True):
+    """A category in use; imports register what they bring as it is."""
+
+    __tablename__ = "violation_category"
+
+    category: str = Field(primary_key=True)
+    registered_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+
+
+class Violation(SQLModel, table=True):
+    """An offence found, with its precise place. Cells are Web-Mercator tile numbers (see geo/heat.py)."""
+
+    __tablename__ = "violation"
+    __table_args__ = (
+        CheckConstraint(on_earth(), name="on_earth"),
+        Index("uq_violation_external", "source", "external_id", unique=True),
+        Index("ix_violation_cell", "cell_x", "cell_y"),
+        Index("ix_violation_occurred", "occurred_at"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    external_id: str | None = None
+    source: str = "officer"
+    category: str = Field(foreign_key="violation_category.category", index=True)
+    occurred_at: datetime = Field(sa_type=TZ)
+    recorded_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    point: Any = Field(sa_column=_point())
+    cell_x: int
+    cell_y: int
+    accuracy_m: float | None = Field(default=None, sa_type=REAL)
+    coord_source: str
+    in_area: bool = True
+    method: str | None = None
+    goods_category: str | None = None
+    quantity: Any = Field(default=None, sa_column=Column(Numeric(16, 3)))
+    evaded_duties_eur: Any = Field(default=None, sa_column=Column(Numeric(14, 2)))
+    note: str | None = None
+    task_id: UUID | None = None
+    unit_id: UUID | None = None
+    recorded_by: UUID | None = Field(default=None, foreign_key="user_account.id")

@@ -1,0 +1,1 @@
+"""Load users, side-by-side measurements (bench) and fault tests (faults)."""

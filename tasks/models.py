@@ -1,0 +1,128 @@
+"""Tables of tasks and notices."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from geoalchemy2 import Geometry
+from sqlalchemy import REAL, BigInteger, Column, Identity, Index, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from core.db import TZ, utcnow
+from core.ids import new_id
+from geo.models import Unit as Unit  # foreign keys of this file point at geo's tables
+
+
+class Task(SQLModel, table=True):
+    """Work for a unit, with the lifecycle of tasks/states.py."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        Index("ix_task_status", "status", "priority"),
+        Index("ix_task_unit", "unit_id", "status"),
+        Index("ix_task_updated", "updated_at"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    number: int = Field(default=None, sa_column=Column(BigInteger, Identity(), unique=True, nullable=False))
+    kind: str
+    priority: str
+    status: str = "draft"
+    version: int = 1
+    title: str
+    instruction: str = ""
+    reason_code: str
+    reason: str | None = None
+    point: Any = Field(default=None, sa_column=Column(Geometry("POINT", srid=4326, spatial_index=False)))
+    area: Any = Field(default=None, sa_column=Column(Geometry("POLYGON", srid=4326, spatial_index=False)))
+    address: str | None = None
+    window_from: datetime | None = Field(default=None, sa_type=TZ)
+    window_to: datetime | None = Field(default=None, sa_type=TZ)
+    unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    required_capabilities: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    exercise: bool = False
+    late: bool = False  # acknowledged only after it had been reported unacknowledged
+    ack_due_at: datetime | None = Field(default=None, sa_type=TZ)
+    created_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    issued_at: datetime | None = Field(default=None, sa_type=TZ)
+    delivered_at: datetime | None = Field(default=None, sa_type=TZ)
+    seen_at: datetime | None = Field(default=None, sa_type=TZ)
+    acknowledged_at: datetime | None = Field(default=None, sa_type=TZ)
+    en_route_at: datetime | None = Field(default=None, sa_type=TZ)
+    on_scene_at: datetime | None = Field(default=None, sa_type=TZ)
+    completed_at: datetime | None = Field(default=None, sa_type=TZ)
+    result: str | None = None
+
+
+class TaskSupport(SQLModel, table=True):
+    """A unit that supports a task beside its lead unit."""
+
+    __tablename__ = "task_support"
+
+    task_id: UUID = Field(primary_key=True, foreign_key="task.id")
+    unit_id: UUID = Field(primary_key=True, foreign_key="unit.id", index=True)
+    added_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+
+
+class TaskEvent(SQLModel, table=True):
+    """One step of a task's history, append-only; also steps that came too late (superseded, conflict)."""
+
+    __tablename__ = "task_event"
+    __table_args__ = (Index("ix_task_event_task", "task_id", "received_at"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    task_id: UUID = Field(foreign_key="task.id")
+    verb: str
+    from_status: str | None = None
+    to_status: str
+    result: str = "applied"
+    version: int
+    by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    by_name: str = ""
+    unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    received_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    point: Any = Field(default=None, sa_column=Column(Geometry("POINT", srid=4326, spatial_index=False)))
+    accuracy_m: float | None = Field(default=None, sa_type=REAL)
+    reason_code: str | None = None
+    reason: str | None = None
+
+
+class Notice(SQLModel, table=True):
+    """Information pushed to people, to be acknowledged; it has no work lifecycle."""
+
+    __tablename__ = "notice"
+    __table_args__ = (Index("ix_notice_updated", "updated_at"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    number: int = Field(default=None, sa_column=Column(BigInteger, Identity(), unique=True, nullable=False))
+    kind: str
+    priority: str
+    headline: str
+    body: str = ""
+    instruction: str | None = None
+    addressed: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    state: str = "sent"
+    valid_to: datetime | None = Field(default=None, sa_type=TZ)
+    created_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    cancelled_at: datetime | None = Field(default=None, sa_type=TZ)
+
+
+class NoticeRecipient(SQLModel, table=True):
+    """One person a notice was sent to, and when it was delivered, seen and acknowledged."""
+
+    __tablename__ = "notice_recipient"
+
+    notice_id: UUID = Field(primary_key=True, foreign_key="notice.id")
+    user_id: UUID = Field(primary_key=True, foreign_key="user_account.id", index=True)
+    unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    channel: str = "inbox"
+    queued_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    delivered_at: datetime | None = Field(default=None, sa_type=TZ)
+    seen_at: datetime | None = Field(default=None, sa_type=TZ)
+    acknowledged_at: datetime | None = Field(default=None, sa_type=TZ)
