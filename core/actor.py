@@ -143,9 +143,9 @@ class Actor:
         """Whether the roles give this."""
         return what in self.permissions
 
-    def demand(self, what: May) -> None:
-        """Nothing, or NotAllowed."""
-        if not self.may(what):
+    def demand(self, *what: May) -> None:
+        """Nothing when the roles give one of these, else NotAllowed."""
+        if not self.permissions.intersection(what):
             raise NotAllowed
 
     def sees_all(self, kind: str) -> bool:

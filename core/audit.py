@@ -7,8 +7,8 @@ committed, appends it to `audit_chain` (hash of the link before, and of the row)
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,10 @@ def row(
     )
 
 
-def row_digest(values: dict[str, Any]) -> bytes:
-    """SHA-256 of a row's canonical JSON (keys sorted, moments in UTC microseconds)."""
-    plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).digest()
+def _link(before: bytes, values: Mapping[str, Any]) -> bytes:
+    """SHA-256 of the link before and of the row as canonical JSON (keys sorted, moments in UTC)."""
+    plain = {k: v.astimezone(UTC).isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
+    return hashlib.sha256(before + json.dumps(plain, sort_keys=True, default=str).encode()).digest()
 
 
 _COLUMNS = "id, at, actor_id, actor_login, roles, action, object_kind, object_id, fields, request_id, address"
@@ -74,16 +74,6 @@ _TAKE = text(
     f"SELECT {_COLUMNS} FROM audit_event JOIN (SELECT event_id FROM audit_pending ORDER BY event_id LIMIT :n"  # noqa: S608
     " FOR UPDATE) p ON p.event_id = id ORDER BY id"
 )
-
-
-def _link(before: bytes, values: dict[str, Any]) -> bytes:
-    return hashlib.sha256(before + row_digest(values)).digest()
-
-
-def _canonical(mapping: Any) -> dict[str, Any]:
-    values = dict(mapping)
-    values["at"] = values["at"].timestamp()
-    return values
 
 
 async def seal(engine: AsyncEngine) -> int:
@@ -97,7 +87,7 @@ async def seal(engine: AsyncEngine) -> int:
         seq, before = await _head(connection)
         links = []
         for values in rows:
-            seq, before = seq + 1, _link(before, _canonical(values))
+            seq, before = seq + 1, _link(before, values)
             links.append({"seq": seq, "event_id": values["id"], "day": values["at"].date(), "hash": before})
         await connection.execute(
             text("INSERT INTO audit_chain (seq, event_id, day, hash) VALUES (:seq, :event_id, :day, :hash)"),
@@ -112,6 +102,13 @@ async def seal(engine: AsyncEngine) -> int:
 async def _head(connection: AsyncConnection) -> tuple[int, bytes]:
     head = (await connection.execute(text("SELECT seq, hash FROM audit_chain ORDER BY seq DESC LIMIT 1"))).first()
     return (head.seq, bytes(head.hash)) if head else (0, _GENESIS)
+
+
+async def extent(engine: AsyncEngine) -> tuple[int, date | None]:
+    """How many links the chain has, and the day of the newest."""
+    async with engine.begin() as connection:
+        newest = (await connection.execute(text("SELECT seq, day FROM audit_chain ORDER BY seq DESC LIMIT 1"))).first()
+    return (newest.seq, newest.day) if newest else (0, None)
 
 
 async def export_head(engine: AsyncEngine, folder: Path) -> Path | None:
@@ -141,7 +138,7 @@ async def verify(engine: AsyncEngine, heads: Path | None = None) -> list[str]:
             faults.append(f"link {expected} is missing")
         if values is None:
             faults.append(f"link {seq}: event {event_id} is gone")
-        elif _link(before, _canonical(values)) != stored:
+        elif _link(before, values) != stored:
             faults.append(f"link {seq}: event {event_id} was altered")
         before, expected, links[seq] = stored, seq + 1, stored.hex()
     async with engine.begin() as connection:
@@ -161,7 +158,7 @@ async def verify(engine: AsyncEngine, heads: Path | None = None) -> list[str]:
     return faults
 
 
-async def _chained(engine: AsyncEngine) -> AsyncIterator[tuple[int, UUID, bytes, dict[str, Any] | None]]:
+async def _chained(engine: AsyncEngine) -> AsyncIterator[tuple[int, UUID, bytes, Mapping[str, Any] | None]]:
     statement = text(
         f"SELECT c.seq, c.event_id, c.hash, e.* FROM audit_chain c LEFT JOIN"  # noqa: S608
         f" (SELECT {_COLUMNS} FROM audit_event) e ON e.id = c.event_id ORDER BY c.seq"

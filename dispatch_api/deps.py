@@ -26,24 +26,24 @@ async def get_actor(request: Request) -> Actor:
     return await access.actor_of(request)
 
 
-def allow(what: May) -> Callable[..., Any]:
-    """A dependency that gives the actor when the role has `what`, and raises NotAllowed (403) otherwise."""
+def allow(*what: May) -> Callable[..., Any]:
+    """A dependency that gives the actor when the roles have one of these, and raises NotAllowed (403) otherwise."""
 
     async def allowed(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
-        actor.demand(what)
+        actor.demand(*what)
         return actor
 
     return allowed
 
 
-def working(what: May) -> Any:
-    """`work: Annotated[Work, working(May.X)]`: a unit of work of an actor who may do X.
+def working(*what: May) -> Any:
+    """`work: Annotated[Work, working(May.X)]`: a unit of work of an actor who may do X (or one of several).
 
     It commits before the response is sent, so that a 2xx means committed.
     """
 
     async def get_work(
-        actor: Annotated[Actor, Depends(allow(what))], state: Annotated[State, Depends(get_state)]
+        actor: Annotated[Actor, Depends(allow(*what))], state: Annotated[State, Depends(get_state)]
     ) -> AsyncIterator[Work]:
         async with open_work(state.engine, actor, state.bus) as work:
             yield work

@@ -1,0 +1,132 @@
+"""The `outrider` command: argument parsing only; each command's work is in the module it imports when called."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+
+from core.settings import Settings
+
+
+def _up(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.process import supervisor
+
+    return supervisor.up(settings)
+
+
+def _worker(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.workers import runner
+
+    return runner.run(settings)
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.commands import serve
+
+    return serve.run(settings)
+
+
+def _migrate(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import migrate
+
+    return migrate.run(settings, args.revision)
+
+
+def _create_user(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import create_user
+
+    return asyncio.run(create_user.run(settings, args.login, args.name or args.login, args.role))
+
+
+def _verify_audit(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.commands import verify_audit
+
+    return asyncio.run(verify_audit.run(settings))
+
+
+def _doctor(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.process import doctor
+
+    return doctor.report(settings)
+
+
+def _tls_init(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.process import tls
+
+    return tls.init(settings, args.names)
+
+
+def _demo(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import demo
+
+    return demo.run(settings, args.action)
+
+
+def _replay(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import replay
+
+    return asyncio.run(replay.run(settings, args))
+
+
+def _import(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import import_violations
+
+    return asyncio.run(import_violations.run(settings, args))
+
+
+def _server_options(parser: argparse.ArgumentParser, role: str) -> None:
+    parser.add_argument("--url", help="address of the server (default: the one of the settings)")
+    parser.add_argument("--login", help=f"login of a {role} (default: the demonstration's)")
+    parser.add_argument("--password", help="their password (default: asked for, or the demonstration's)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("outrider", description="Tasking and geolocation for customs mobile units.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, function: Callable[[Settings, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
+
+    add("up", _up, "private database, server and worker in one supervised tree (what `make run` starts)")
+    add("serve", _serve, "the HTTP server alone")
+    add("worker", _worker, "background work alone: deadlines, audit seals, imports, retention")
+    add("migrate", _migrate, "bring the database's schema to this version").add_argument(
+        "revision", nargs="?", default="head", help="`head`, `base` or a revision"
+    )
+    user = add("create-user", _create_user, "make a person; prints a one-time password")
+    user.add_argument("login")
+    user.add_argument("--name", help="full name (default: the login)")
+    user.add_argument("--role", action="append", required=True, help="a role; may be repeated")
+    demo = add("demo", _demo, "the demonstration: load its data, or drive its trackers")
+    demo.add_argument("action", choices=["load", "drive"])
+    replay = add("replay", _replay, "send a recorded CSV (unit,time,lat,lon,…) through the ingest interface")
+    replay.add_argument("file", help="CSV, plain or gzip")
+    replay.add_argument("--speed", type=float, default=1.0, help="how many times faster than recorded (default 1)")
+    replay.add_argument("--keep-times", action="store_true", help="send the recorded times unchanged")
+    replay.add_argument("--duration", type=float, help="stop after this many seconds")
+    _server_options(replay, "administrator")
+    load = add("import", _import, "import violations from CSV or GeoJSON, with progress")
+    load.add_argument("file")
+    load.add_argument("--source", default="import", help="name of the source; ids are unique within it")
+    _server_options(load, "supervisor")
+    add("verify-audit", _verify_audit, "check the audit chain and its exported heads")
+    add("doctor", _doctor, "list the settings and say what is wrong")
+    tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
+    tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")
+    return parser
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run one command; the process ends with its exit code."""
+    args = _parser().parse_args(words)
+    try:
+        code = args.function(Settings(), args)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Shifts: a unit's tours of duty, which open and close the duty gate for its positions."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from core.audit import Action
+from core.bus import AccessChanged, DutyChanged, UnitsChanged
+from core.errors import Conflict, Invalid, NotAllowed, NotFound
+from core.models import UserAccount
+from core.work import Work
+from geo import units
+from geo.models import Shift, ShiftMember, Unit, UnitMember
+
+FUTURE_SLACK = timedelta(minutes=2)
+START_BACK = timedelta(hours=24)
+"""An offline tablet may report its shift's start or end a day late; not later, and never ahead of time."""
+
+
+@dataclass
+class ShiftView:
+    """A shift with the people on it."""
+
+    shift: Shift
+    members: list[UUID] = field(default_factory=list)
+
+    def resource(self) -> dict[str, Any]:
+        """The shift as a JSON-ready resource."""
+        s = self.shift
+        return {
+            "id": s.id, "unit_id": s.unit_id, "members": self.members, "from": s.planned_from, "to": s.planned_to,
+            "on_at": s.on_at, "off_at": s.off_at, "version": s.version,
+        }  # fmt: skip
+
+
+async def views(work: Work, shifts: list[Shift]) -> list[ShiftView]:
+    """These shifts with their members."""
+    found = {shift.id: ShiftView(shift) for shift in shifts}
+    query = select(ShiftMember).where(ShiftMember.shift_id.in_(list(found))).order_by(ShiftMember.user_id)
+    for row in await work.all(query):
+        found[row.shift_id].members.append(row.user_id)
+    return list(found.values())
+
+
+async def listed(
+    work: Work, *, active: bool | None, unit_id: UUID | None, limit: int, after: UUID | None
+) -> tuple[list[ShiftView], UUID | None]:
+    """A page of shifts, newest first; and where the next page starts."""
+    query = select(Shift).order_by(Shift.id.desc()).limit(limit + 1)
+    if active:
+        query = query.where(Shift.on_at.is_not(None), Shift.off_at.is_(None))
+    if unit_id:
+        query = query.where(Shift.unit_id == unit_id)
+    if after:
+        query = query.where(Shift.id < after)
+    rows = await work.all(query)
+    more = rows[limit - 1].id if len(rows) > limit else None
+    return await views(work, rows[:limit]), more
+
+
+async def active_of_user(work: Work, user_id: UUID) -> ShiftView | None:
+    """The shift a person is on now, or None."""
+    query = (
+        select(Shift)
+        .join(ShiftMember, ShiftMember.shift_id == Shift.id)
+        .where(ShiftMember.user_id == user_id, Shift.on_at.is_not(None), Shift.off_at.is_(None))
+    )
+    shift = await work.first(query)
+    return (await views(work, [shift]))[0] if shift else None
+
+
+async def active_members(work: Work, unit_id: UUID) -> list[UUID]:
+    """Who gets what is sent to a unit: those on its active shift, else all its members."""
+    on_shift = (
+        select(ShiftMember.user_id)
+        .join(Shift, Shift.id == ShiftMember.shift_id)
+        .where(Shift.unit_id == unit_id, Shift.on_at.is_not(None), Shift.off_at.is_(None))
+    )
+    found = await work.all(on_shift)
+    return found or await work.all(select(UnitMember.user_id).where(UnitMember.unit_id == unit_id))
+
+
+async def plan(
+    work: Work, unit_id: UUID, members: list[UUID], planned_from: datetime, planned_to: datetime
+) -> ShiftView:
+    """A planned shift; raises NotFound, or Invalid for a window that ends before it begins or unknown members."""
+    await units.get(work, unit_id)
+    if planned_to <= planned_from:
+        raise Invalid.at("to", "order", "The shift must end after it begins.")
+    shift = Shift(unit_id=unit_id, planned_from=planned_from, planned_to=planned_to, updated_at=work.now)
+    work.session.add(shift)
+    await work.session.flush()
+    await _join(work, shift, members)
+    work.audit(Action.COLLECTION, "shift", shift.id, unit_id=unit_id)
+    return ShiftView(shift, list(dict.fromkeys(members)))
+
+
+async def _join(work: Work, shift: Shift, members: list[UUID]) -> None:
+    known = set(await work.all(select(UserAccount.id).where(UserAccount.id.in_(members))))
+    if set(members) - known:
+        raise Invalid.at("members", "unknown", "One of the members is not a user.")
+    present = set(await work.all(select(ShiftMember.user_id).where(ShiftMember.shift_id == shift.id)))
+    new = [user_id for user_id in dict.fromkeys(members) if user_id not in present]
+    work.session.add_all([ShiftMember(shift_id=shift.id, user_id=user_id) for user_id in new])
+    work.publish(AccessChanged, *new)
+    await work.session.flush()
+
+
+def _moment(work: Work, at: datetime | None) -> datetime:
+    if at is None:
+        return work.now
+    if not work.now - START_BACK <= at <= work.now + FUTURE_SLACK:
+        raise Invalid.at("at", "range", "The time must lie within the last 24 hours.")
+    return at
+
+
+async def start_own(work: Work, unit_id: UUID, members: list[UUID], at: datetime | None) -> ShiftView:
+    """An officer starts a shift of a unit they belong to, or joins the one that runs; raises NotFound, Conflict."""
+    if unit_id not in work.actor.unit_ids:
+        raise NotFound
+    mine = await active_of_user(work, work.actor.id)
+    if mine and mine.shift.unit_id != unit_id:
+        raise Conflict("You are on a shift of another unit: end it first.")
+    crew = [work.actor.id, *members]
+    # Two tablets of one crew may start at once: the unit's row decides who makes the shift and who joins it.
+    await work.first(select(Unit).where(Unit.id == unit_id).with_for_update())
+    running = await work.first(
+        select(Shift).where(Shift.unit_id == unit_id, Shift.on_at.is_not(None), Shift.off_at.is_(None))
+    )
+    if running:
+        await _join(work, running, crew)
+        work.audit(Action.ALTERATION, "shift", running.id, joined=crew)
+        return (await views(work, [running]))[0]
+    shift = Shift(unit_id=unit_id, updated_at=work.now)
+    work.session.add(shift)
+    await work.session.flush()
+    await _join(work, shift, crew)
+    return await _open(work, shift, at)
+
+
+async def start(work: Work, shift_id: UUID, at: datetime | None) -> ShiftView:
+    """A planned shift begins: the duty gate opens; raises NotFound, Conflict when the unit is on duty already."""
+    shift = await _locked(work, shift_id)
+    _own_or_centre(work, shift)
+    if shift.on_at is not None:
+        return (await views(work, [shift]))[0]
+    return await _open(work, shift, at)
+
+
+async def _open(work: Work, shift: Shift, at: datetime | None) -> ShiftView:
+    shift.on_at, shift.updated_at, shift.version = _moment(work, at), work.now, shift.version + 1
+    try:
+        await work.session.flush()
+    except IntegrityError as error:
+        raise Conflict("The unit is on a shift already.") from error
+    unit = await units.get(work, shift.unit_id)
+    units.set_status(work, unit, "available", shift.on_at)
+    return await _told(work, shift, on_at=shift.on_at)
+
+
+async def end(work: Work, shift_id: UUID, at: datetime | None) -> ShiftView:
+    """The shift ends: the duty gate closes at `at`; ending it twice changes nothing. Raises NotFound, Conflict."""
+    shift = await _locked(work, shift_id)
+    _own_or_centre(work, shift)
+    if shift.on_at is None:
+        raise Conflict("The shift has not begun.")
+    if shift.off_at is not None:
+        return (await views(work, [shift]))[0]
+    shift.off_at = max(_moment(work, at), shift.on_at)
+    shift.updated_at, shift.version = work.now, shift.version + 1
+    unit = await units.get(work, shift.unit_id)
+    units.set_status(work, unit, "off_duty", shift.off_at)
+    return await _told(work, shift, off_at=shift.off_at)
+
+
+async def _told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
+    await work.session.flush()
+    work.audit(Action.ALTERATION, "shift", shift.id, unit_id=shift.unit_id, **fields)
+    work.publish(DutyChanged, shift.unit_id)
+    work.publish(UnitsChanged, shift.unit_id)
+    seen = (await views(work, [shift]))[0]
+    work.publish(AccessChanged, *seen.members)
+    return seen
+
+
+async def _locked(work: Work, shift_id: UUID) -> Shift:
+    shift: Shift | None = await work.first(select(Shift).where(Shift.id == shift_id).with_for_update())
+    if shift is None:
+        raise NotFound
+    return shift
+
+
+def _own_or_centre(work: Work, shift: Shift) -> None:
+    if shift.unit_id not in work.actor.unit_ids and not work.actor.sees_all("shifts"):
+        raise NotAllowed
