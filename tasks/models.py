@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geometry
-from sqlalchemy import REAL, BigInteger, Column, Identity, Index, Text
+from sqlalchemy import REAL, BigInteger, CheckConstraint, Column, Identity, Index, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -22,6 +22,7 @@ class Task(SQLModel, table=True):
         Index("ix_task_status", "status", "priority"),
         Index("ix_task_unit", "unit_id", "status"),
         Index("ix_task_updated", "updated_at"),
+        CheckConstraint("window_to > window_from", name="window"),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -54,16 +55,18 @@ class Task(SQLModel, table=True):
     en_route_at: datetime | None = Field(default=None, sa_type=TZ)
     on_scene_at: datetime | None = Field(default=None, sa_type=TZ)
     completed_at: datetime | None = Field(default=None, sa_type=TZ)
+    cancel_confirmed_at: datetime | None = Field(default=None, sa_type=TZ)
     result: str | None = None
 
 
 class TaskSupport(SQLModel, table=True):
-    """A unit that supports a task beside its lead unit."""
+    """A unit that supports a task beside its lead unit: it takes the same steps without moving the task."""
 
     __tablename__ = "task_support"
 
     task_id: UUID = Field(primary_key=True, foreign_key="task.id")
     unit_id: UUID = Field(primary_key=True, foreign_key="unit.id", index=True)
+    status: str = "issued"
     added_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
 
 

@@ -76,11 +76,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_device_updated_at"), "device", ["updated_at"], unique=False)
     op.create_index(
-        "uq_device_identifier",
-        "device",
-        ["protocol", "identifier"],
-        unique=True,
-        postgresql_where="revoked_at IS NULL",
+        "uq_device_identifier", "device", ["protocol", "identifier"], unique=True, postgresql_where="revoked_at IS NULL"
     )
     op.create_table(
         "ingest_count",
@@ -152,8 +148,7 @@ def upgrade() -> None:
         sa.Column("event", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("suspect", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.CheckConstraint(
-            "ST_X(point) BETWEEN -180 AND 180 AND ST_Y(point) BETWEEN -90 AND 90",
-            name=op.f("ck_position_on_earth"),
+            "ST_X(point) BETWEEN -180 AND 180 AND ST_Y(point) BETWEEN -90 AND 90", name=op.f("ck_position_on_earth")
         ),
         sa.PrimaryKeyConstraint("device_id", "fix_at", name=op.f("pk_position")),
         postgresql_partition_by="RANGE (fix_at)",
@@ -183,8 +178,7 @@ def upgrade() -> None:
         sa.Column("heading_deg", sa.REAL(), nullable=True),
         sa.Column("battery_pct", sa.REAL(), nullable=True),
         sa.CheckConstraint(
-            "ST_X(point) BETWEEN -180 AND 180 AND ST_Y(point) BETWEEN -90 AND 90",
-            name=op.f("ck_unit_latest_on_earth"),
+            "ST_X(point) BETWEEN -180 AND 180 AND ST_Y(point) BETWEEN -90 AND 90", name=op.f("ck_unit_latest_on_earth")
         ),
         sa.PrimaryKeyConstraint("unit_id", name=op.f("pk_unit_latest")),
         postgresql_with={"fillfactor": 50},
@@ -359,11 +353,7 @@ def upgrade() -> None:
     op.create_index("ix_shift_unit_on", "shift", ["unit_id", "on_at"], unique=False)
     op.create_index(op.f("ix_shift_updated_at"), "shift", ["updated_at"], unique=False)
     op.create_index(
-        "uq_shift_active",
-        "shift",
-        ["unit_id"],
-        unique=True,
-        postgresql_where="on_at IS NOT NULL AND off_at IS NULL",
+        "uq_shift_active", "shift", ["unit_id"], unique=True, postgresql_where="on_at IS NOT NULL AND off_at IS NULL"
     )
     op.create_geospatial_table(
         "task",
@@ -419,7 +409,9 @@ def upgrade() -> None:
         sa.Column("en_route_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("on_scene_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancel_confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("result", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.CheckConstraint("window_to > window_from", name=op.f("ck_task_window")),
         sa.ForeignKeyConstraint(["created_by"], ["user_account.id"], name=op.f("fk_task_created_by_user_account")),
         sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_task_unit_id_unit")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_task")),
@@ -472,13 +464,10 @@ def upgrade() -> None:
         sa.Column("unit_id", sa.Uuid(), nullable=True),
         sa.Column("recorded_by", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
-            "ST_X(point) BETWEEN -180 AND 180 AND ST_Y(point) BETWEEN -90 AND 90",
-            name=op.f("ck_violation_on_earth"),
+            "ST_X(point) BETWEEN -180 AND 180 AND ST_Y(point) BETWEEN -90 AND 90", name=op.f("ck_violation_on_earth")
         ),
         sa.ForeignKeyConstraint(
-            ["category"],
-            ["violation_category.category"],
-            name=op.f("fk_violation_category_violation_category"),
+            ["category"], ["violation_category.category"], name=op.f("fk_violation_category_violation_category")
         ),
         sa.ForeignKeyConstraint(
             ["recorded_by"], ["user_account.id"], name=op.f("fk_violation_recorded_by_user_account")
@@ -571,6 +560,7 @@ def upgrade() -> None:
         "task_support",
         sa.Column("task_id", sa.Uuid(), nullable=False),
         sa.Column("unit_id", sa.Uuid(), nullable=False),
+        sa.Column("status", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_task_support_task_id_task")),
         sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_task_support_unit_id_unit")),
@@ -583,10 +573,7 @@ def upgrade() -> None:
         sa.Column("sign_in_id", sa.Uuid(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["sign_in_id"],
-            ["sign_in.id"],
-            name=op.f("fk_socket_ticket_sign_in_id_sign_in"),
-            ondelete="CASCADE",
+            ["sign_in_id"], ["sign_in.id"], name=op.f("fk_socket_ticket_sign_in_id_sign_in"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_socket_ticket")),
     )
