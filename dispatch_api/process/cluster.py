@@ -76,6 +76,16 @@ class Cluster:
         return cluster
 
     @property
+    def data_dir(self) -> Path:
+        """PostgreSQL's own folder."""
+        return self.places.data
+
+    @property
+    def socket_dir(self) -> Path:
+        """The folder of its socket: the `host` of a connection."""
+        return self.socket_dir
+
+    @property
     def pid(self) -> int | None:
         """The postmaster's process id while we run it."""
         return self._process.pid if self.alive and self._process else None
@@ -88,12 +98,12 @@ class Cluster:
     @property
     def binaries(self) -> Binaries:
         """The programs that fit the data: of the version that made it, or the newest there are."""
-        version = self.places.data / "PG_VERSION"
+        version = self.data_dir / "PG_VERSION"
         return Binaries.find(version.read_text().strip() if version.exists() else None)
 
     def url(self, role: str = APP, database: str = "outrider") -> str:
         """The address for SQLAlchemy with asyncpg, as one of the three roles."""
-        return f"postgresql+asyncpg://{role}@/{database}?host={quote(str(self.places.socket))}"
+        return f"postgresql+asyncpg://{role}@/{database}?host={quote(str(self.socket_dir))}"
 
     def __enter__(self) -> "Cluster":
         self.start()
@@ -101,6 +111,11 @@ class Cluster:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def answers(self) -> bool:
+        """Whether a database answers at the socket, whoever started it."""
+        asked = [str(self.binaries.program("pg_isready")), "-q", "-h", str(self.socket_dir), "-d", "postgres"]
+        return subprocess.run(asked, check=False, cwd="/").returncode == 0
 
     def lock(self, note: str = "") -> None:
         """Take the database for ourselves until we stop or die; raises CannotStart when somebody has it."""
@@ -136,12 +151,12 @@ class Cluster:
             raise
 
     def _start(self, interrupted: Callable[[], bool]) -> None:
-        check_socket_length(self.places.socket)
-        private_folder(self.places.socket, self.account)
+        check_socket_length(self.socket_dir)
+        private_folder(self.socket_dir, self.account)
         self.log = open_log(self.places.home, "postgres")
-        if not (self.places.data / "PG_VERSION").exists():
+        if not (self.data_dir / "PG_VERSION").exists():
             self._initdb()
-        private_folder(self.places.data, self.account)
+        private_folder(self.data_dir, self.account)
         leftovers.clear(self.places, self.account)
         self._process = self._launch()
         self._wait_ready(interrupted)
@@ -164,7 +179,7 @@ class Cluster:
 
     def _initdb(self) -> None:
         """Make the data beside its place and move it there whole, so that a kill leaves nothing half made."""
-        new = self.places.data.with_name("postgres.new")
+        new = self.data_dir.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)
         private_folder(new, self.account)
         command = [self.binaries.program("initdb"), "-D", new, "-U", OWNER, "-A", "peer", "-E", "UTF8",
@@ -179,34 +194,33 @@ class Cluster:
         me = self.account.name if self.account.is_me else "root"
         (new / "pg_hba.conf").write_text("local all all peer map=outrider\n")
         (new / "pg_ident.conf").write_text("".join(f"outrider {me} {role}\n" for role in (OWNER, APP, INGEST)))
-        new.rename(self.places.data)
+        new.rename(self.data_dir)
 
     def _launch(self) -> "subprocess.Popen[bytes]":
         options = [
-            "listen_addresses=", f"unix_socket_directories={self.places.socket}", "unix_socket_permissions=0700",
+            "listen_addresses=", f"unix_socket_directories={self.socket_dir}", "unix_socket_permissions=0700",
             *DURABLE, *QUIET, *memory_options(),
         ]  # fmt: skip
         flags = [part for option in options for part in ("-c", option)]
         return spawn(
-            [self.binaries.program("postgres"), "-D", self.places.data, *flags],
+            [self.binaries.program("postgres"), "-D", self.data_dir, *flags],
             log=self.log, death_signal=signal.SIGINT, account=self.account, cwd="/",
         )  # fmt: skip
 
     def _wait_ready(self, interrupted: Callable[[], bool]) -> None:
         """Until our own child answers; replaying a long log after a crash may take minutes."""
-        ready = [str(self.binaries.program("pg_isready")), "-q", "-h", str(self.places.socket), "-d", "postgres"]
         while self.alive:
-            if subprocess.run(ready, check=False, cwd="/").returncode == 0 and self.alive:
+            if self.answers() and self.alive:
                 return
             if interrupted():
                 raise Interrupted
             time.sleep(0.03)
         raise CannotStart(
-            f"The database in {self.places.data} did not start. Its log ({self.log}) ends:\n{tail(self.log)}"
+            f"The database in {self.data_dir} did not start. Its log ({self.log}) ends:\n{tail(self.log)}"
         )
 
     def _psql(self, script: str) -> None:
-        command = [self.binaries.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.places.socket,
+        command = [self.binaries.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.socket_dir,
                    "-U", OWNER, "-d", "postgres"]  # fmt: skip
         done = subprocess.run(
             [str(part) for part in command], input=script, capture_output=True, text=True, check=False, cwd="/"
