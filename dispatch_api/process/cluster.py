@@ -83,7 +83,7 @@ class Cluster:
     @property
     def socket_dir(self) -> Path:
         """The folder of its socket: the `host` of a connection."""
-        return self.socket_dir
+        return self.places.socket
 
     @property
     def pid(self) -> int | None:

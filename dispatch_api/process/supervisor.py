@@ -105,7 +105,12 @@ class Supervisor:
         if self.cluster is not None:
             steps.append(("Database", self._start_cluster))
         self.env = os.environ | environment(self.settings, self.cluster)
-        self.env["OUTRIDER_DATA_DIR"] = str(Path(self.settings.data_dir).resolve())
+        self.env |= {
+            "OUTRIDER_DATA_DIR": str(Path(self.settings.data_dir).resolve()),
+            "OUTRIDER_HOST": self.settings.host,
+            "OUTRIDER_PORT": str(listening.getsockname()[1]),
+            "OUTRIDER_DEMO": str(int(self.settings.demo)),
+        }
         if "OUTRIDER_OWNER_DATABASE_URL" in self.env:
             steps.append(("Schema", lambda: self._once("migrate")))
         if self.settings.demo:
@@ -219,9 +224,10 @@ class Supervisor:
 def ask_ready(listening: socket.socket, with_tls: bool) -> str:
     """`ready`, or what /readyz answered instead. Our own certificate need not be trusted by this machine."""
     address = ports.addresses(listening, "https" if with_tls else "http")[0]
-    context = ssl._create_unverified_context() if with_tls else None  # noqa: S323
+    direct = urllib.request.ProxyHandler({})
+    unchecked = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())  # noqa: S323
     try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=5, context=context):  # noqa: S310
+        with urllib.request.build_opener(direct, unchecked).open(f"{address}/readyz", timeout=5):
             return "ready"
     except urllib.error.HTTPError as error:
         return error.read(500).decode(errors="replace")

@@ -1,0 +1,160 @@
+"""`outrider doctor`: every setting with its meaning and state, and what is wrong with this installation."""
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import zoneinfo
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+
+from core.db import asyncpg_dsn
+from core.settings import Settings
+from dispatch_api.process import ports, tls
+from dispatch_api.process.cluster import Cluster
+from dispatch_api.process.console import CannotStart, say
+from dispatch_api.process.database import with_cluster
+from dispatch_api.process.postgres import Binaries
+
+FREE_WANTED_BYTES = 3 * 1024**3
+_DURABLE = {"fsync": {"on"}, "full_page_writes": {"on"}, "synchronous_commit": {"on", "remote_apply"}}
+_PASSWORD = re.compile(r"(://[^:@/]*):[^@/]*@")
+
+
+def report(settings: Settings) -> int:
+    """Print the settings and the findings; 1 when anything is wrong, else 0."""
+    say("Settings (environment or .env)")
+    for line in _settings_lines(settings):
+        say(line)
+    say()
+    say("Checks")
+    wrong = 0
+    for name, trouble in checks(settings):
+        wrong += trouble is not None
+        say(f"  ok     {name}" if trouble is None else f"  WRONG  {name}: {trouble}")
+    say()
+    say("Nothing is wrong." if not wrong else f"{wrong} to mend.")
+    return 1 if wrong else 0
+
+
+def _settings_lines(settings: Settings) -> Iterator[str]:
+    for name, field in type(settings).model_fields.items():
+        value, default = getattr(settings, name), field.get_default()
+        state = f"{_shown(value)} (default)" if value == default else f"{_shown(value)} (default {_shown(default)})"
+        yield f"  OUTRIDER_{name.upper():<24}{state}"
+        yield f"  {'':<33}{field.description}"
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "unset"
+    if isinstance(value, SecretStr):
+        return "[secret]"
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return _PASSWORD.sub(r"\1:[secret]@", str(value))
+
+
+def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """Each check by name, with None or what is wrong and what to do."""
+    folder = Path(settings.data_dir)
+    yield f"data folder {folder}", _folder_trouble(folder)
+    yield "free disk space", _space_trouble(folder)
+    yield f"time zone {settings.timezone}", _zone_trouble(settings.timezone)
+    yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
+    if settings.database_url is None:
+        yield "PostgreSQL with PostGIS", _postgres_trouble()
+    yield from _running_checks(settings)
+    yield _browser_check(settings)
+
+
+def _folder_trouble(folder: Path) -> str | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"it cannot be made ({error.strerror}): give its parent the right, or set OUTRIDER_DATA_DIR"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "it cannot be written to: chown it to the user Outrider runs as, or set OUTRIDER_DATA_DIR"
+    return None
+
+
+def _space_trouble(folder: Path) -> str | None:
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free >= FREE_WANTED_BYTES:
+        return None
+    return f"only {free / 1024**3:.1f} GB are free, 3 GB are wanted: make room or move OUTRIDER_DATA_DIR"
+
+
+def _zone_trouble(name: str) -> str | None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return "it is unknown here: correct OUTRIDER_TIMEZONE, or install the package tzdata"
+    return None
+
+
+def _postgres_trouble() -> str | None:
+    try:
+        Binaries.find()
+    except CannotStart as error:
+        return str(error)
+    return None
+
+
+def _running_checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """The database and the port: of a sleeping installation both must be free to start, of a running one answer."""
+    if settings.database_url is None:
+        try:
+            cluster = Cluster.for_settings(settings)
+            answers = cluster.answers()
+        except CannotStart as error:
+            yield "private database", str(error)
+            return
+        if not answers:
+            yield "private database: asleep, `outrider up` starts it", None
+            yield f"port {settings.port}", _port_trouble(settings)
+            return
+        settings = with_cluster(settings, cluster)
+    yield "database answers, PostGIS there, writes durable", asyncio.run(_database_trouble(settings))
+
+
+def _port_trouble(settings: Settings) -> str | None:
+    try:
+        listening: socket.socket = ports.bind(settings.host, settings.port)
+    except CannotStart as error:
+        return str(error)
+    listening.close()
+    return None
+
+
+async def _database_trouble(settings: Settings) -> str | None:
+    assert settings.database_url
+    try:
+        connection = await asyncpg.connect(asyncpg_dsn(settings.database_url), timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
+        return f"no connection ({error or type(error).__name__}): is it running, and OUTRIDER_DATABASE_URL right?"
+    try:
+        for name, good in _DURABLE.items():
+            value = await connection.fetchval("SELECT current_setting($1)", name)
+            if value not in good:
+                return f"{name} is {value}, so acknowledged fixes could be lost: set it on in PostgreSQL"
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgis')"):
+            return "PostGIS is not installed there: install it for that PostgreSQL version"
+    finally:
+        await connection.close()
+    return None
+
+
+def _browser_check(settings: Settings) -> tuple[str, str | None]:
+    if settings.chromium is not None:
+        usable = os.access(settings.chromium, os.X_OK)
+        return "browser for the tests", None if usable else f"OUTRIDER_CHROMIUM={settings.chromium} is no program"
+    found = shutil.which("chromium")
+    return f"browser for the tests: {found or 'none, and only `make test` needs one'}", None
