@@ -1,22 +1,180 @@
-"""Which unit a device reports for, and whether that unit is on duty: the gate before storage."""
+"""Which device a key opens, for which unit it reports, and whether that unit is on duty: the gate before storage."""
 
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
 
 from core.bus import Wake
+from core.db import asyncpg_dsn, utcnow
+from core.errors import Overloaded
+from geo import sql
+
+log = structlog.get_logger()
+
+POLL_S = 0.5
+"""What other processes changed is known here within this and the time of three short queries."""
+OVERLAP = timedelta(seconds=60)
+"""A row's `updated_at` is older than its commit: so much is read again."""
+REMEMBERED = timedelta(days=2)
+"""Shifts that ended before are asked of the database, when a fix is that old."""
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a database that is gone, starting or full raises."""
+
+
+class KnownDevice(msgspec.Struct, eq=False):
+    """A device as ingest needs it; `units` and `since` are its assignments in order of time."""
+
+    id: UUID
+    protocol: str
+    speed_unit: str
+    units: list[UUID]
+    since: list[datetime | None]
+
+    def unit_at(self, at: datetime) -> UUID | None:
+        """The unit it reported for at a moment."""
+        for unit_id, since in zip(reversed(self.units), reversed(self.since), strict=True):
+            if since is None or since <= at:
+                return unit_id
+        return None
 
 
 class DutyBook:
-    """Devices, their assignments and the units' shifts, in memory."""
+    """Devices by key, their assignments, and the units' shifts, in memory; follows the database twice a second."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        """`url` is the database as the ingest role sees it."""
+        self._dsn = asyncpg_dsn(url)
+        self._keys: dict[bytes, tuple[KnownDevice, datetime | None]] = {}
+        self._digests: dict[UUID, list[bytes]] = {}
+        self._always: set[UUID] = set()
+        self._shifts: dict[UUID, dict[UUID, tuple[datetime, datetime | None]]] = defaultdict(dict)
+        self._lock = asyncio.Lock()
+        self._read = FIRST - OVERLAP
+        self.horizon = utcnow() - REMEMBERED
 
     async def __aenter__(self) -> Self:
+        self._pool = await asyncpg.create_pool(
+            self._dsn, min_size=1, max_size=2, timeout=5, command_timeout=5,
+            server_settings={"application_name": "outrider duty"},
+        )  # fmt: skip
+        await self._refresh(frozenset())
+        self._polling = asyncio.create_task(self._poll(), name="duty-poll")
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._polling.cancel()
+        await asyncio.gather(self._polling, return_exceptions=True)
+        await self._pool.close()
+
+    def device(self, digest: bytes) -> KnownDevice | None:
+        """The device this key's digest opens, as far as known here."""
+        found = self._keys.get(digest)
+        if found is None or (found[1] is not None and found[1] < utcnow()):
+            return None
+        return found[0]
+
+    async def find_device(self, digest: bytes) -> KnownDevice | None:
+        """The device, after asking the database when it is not known here; raises Overloaded when that is away.
+
+        However many strangers knock, they wait for one common reading after another.
+        """
+        if found := self.device(digest):
+            return found
+        knocked = utcnow()
+        async with self._lock:
+            if self._read < knocked:
+                try:
+                    await self._load(frozenset())
+                except UNAVAILABLE as failure:
+                    raise Overloaded("The database is away.") from failure
+        return self.device(digest)
+
+    def unit_on_duty(self, device: KnownDevice, at: datetime) -> UUID | None:
+        """The unit the device reported for at a moment since `horizon`, if it was on duty or is tracked always."""
+        unit_id = device.units[0] if device.since == [None] else device.unit_at(at)
+        if unit_id is None or unit_id in self._always:
+            return unit_id
+        for on_at, off_at in self._shifts[unit_id].values() if unit_id in self._shifts else ():
+            if on_at <= at and (off_at is None or at <= off_at):
+                return unit_id
+        return None
+
+    async def unit_long_ago(self, device: KnownDevice, moments: list[datetime]) -> list[UUID | None]:
+        """The same for moments before `horizon`, from the database."""
+        units = [device.unit_at(at) for at in moments]
+        asked = [(unit_id, at) for unit_id, at in zip(units, moments, strict=True) if unit_id is not None]
+        rows = await self._pool.fetch(sql.load("duty_long_ago"), [u for u, _ in asked], [at for _, at in asked])
+        on_duty = iter([row["on_duty"] for row in rows])
+        return [u if u is not None and (next(on_duty) or u in self._always) else None for u in units]
 
     async def changed(self, wake: Wake) -> None:
-        """Read again."""
+        """Read what was just committed for these units and devices; returns when it counts here."""
+        await self._refresh(wake.ids)
+
+    async def _refresh(self, ids: frozenset[UUID]) -> None:
+        async with self._lock:
+            await self._load(ids)
+
+    async def _load(self, ids: frozenset[UUID]) -> None:
+        began, since, named = utcnow(), self._read - OVERLAP, list(ids)
+        # At first only what is remembered is read; later also a shift that turns out to have ended long ago.
+        ended = self.horizon if self._read < FIRST else FIRST
+        async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            devices = await connection.fetch(sql.load("duty_devices"), since, named)
+            units = await connection.fetch(sql.load("duty_units"), since, named)
+            shifts = await connection.fetch(sql.load("duty_shifts"), since, named, ended)
+        for row in devices:
+            self._learn(row)
+        for row in units:
+            (self._always.add if row["tracking"] == "always" else self._always.discard)(row["id"])
+        for row in shifts:
+            self._shifts[row["unit_id"]][row["id"]] = (row["on_at"], row["off_at"])
+        self._read = began
+        self._forget(began)
+
+    def _learn(self, row: Any) -> None:
+        for digest in self._digests.pop(row["id"], ()):
+            self._keys.pop(digest, None)
+        if row["revoked_at"] is not None:
+            return
+        device = KnownDevice(row["id"], row["protocol"], row["speed_unit"], row["units"], row["since"])
+        self._digests[device.id] = [row["key_digest"]]
+        self._keys[row["key_digest"]] = (device, None)
+        if row["old_key_digest"] is not None:
+            self._digests[device.id].append(row["old_key_digest"])
+            self._keys[row["old_key_digest"]] = (device, row["old_key_until"])
+
+    def _forget(self, now: datetime) -> None:
+        """Once an hour, drop the shifts that ended too long ago to be remembered."""
+        if now - self.horizon < REMEMBERED + timedelta(hours=1):
+            return
+        self.horizon = now - REMEMBERED
+        for unit_id, shifts in list(self._shifts.items()):
+            kept = {i: (on, off) for i, (on, off) in shifts.items() if off is None or off >= self.horizon}
+            if kept:
+                self._shifts[unit_id] = kept
+            else:
+                del self._shifts[unit_id]
+
+    async def _poll(self) -> None:
+        lost = False
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self._refresh(frozenset())
+            except UNAVAILABLE as failure:
+                if not lost:
+                    log.warning("duty_not_read", error=type(failure).__name__)
+                lost = True
+            else:
+                lost = False

@@ -1,0 +1,87 @@
+"""Plausibility of a device's fixes: could it have come here from where it was? No clock, no database."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from geo.fix import Fix
+from geo.measures import DEGREE_M, distance_m
+
+MAX_SPEED_MPS = 250 / 3.6
+MIN_SLACK_M = 100.0
+"""Places this close are never a jump: receivers scatter by tens of metres within one second."""
+MAX_SLACK_M = 5_000.0
+"""A stated accuracy excuses at most this much."""
+REMEMBERED = 16
+"""Plausible fixes kept to judge late ones by."""
+AGREEING = 3
+"""So many jumps in a row that agree with each other are where the device really is."""
+
+
+def reachable(a: Fix, b: Fix) -> bool:
+    """Whether one device could be at both places at these times, at up to 250 km/h, given their accuracies."""
+    assert a.lon is not None and a.lat is not None and b.lon is not None and b.lat is not None
+    allowed_m = abs((b.fix_at - a.fix_at).total_seconds()) * MAX_SPEED_MPS + MIN_SLACK_M
+    # Never less than the distance, and free of trigonometry: decides nearly every fix.
+    if (abs(b.lat - a.lat) + abs(b.lon - a.lon)) * DEGREE_M <= allowed_m:
+        return True
+    stated_m = min((a.accuracy_m or 0.0) + (b.accuracy_m or 0.0), MAX_SLACK_M)
+    allowed_m += max(0.0, stated_m - MIN_SLACK_M)
+    return distance_m(a.lon, a.lat, b.lon, b.lat) <= allowed_m
+
+
+class Motion:
+    """What is remembered of one device: its newest plausible fixes in order of time, and jumps since the last."""
+
+    __slots__ = ("_doubted", "_late", "_recent")
+
+    def __init__(self, stored: Iterable[tuple[Fix, bool]] = ()) -> None:
+        """Resume from stored (fix, was a jump) pairs in order of time."""
+        self._recent: list[Fix] = []
+        self._doubted: list[Fix] = []
+        self._late: Fix | None = None
+        for fix, was_jump in stored:
+            if was_jump:
+                self._doubt(fix)
+            else:
+                self._recent.append(fix)
+                self._doubted = []
+
+    def is_jump(self, fix: Fix) -> bool:
+        """Judge and remember a fix that names a place. Asking about the same fix again gives the same answer."""
+        recent = self._recent
+        if not recent:
+            recent.append(fix)
+            return False
+        if fix.fix_at <= recent[-1].fix_at:
+            return self._is_late_jump(fix)
+        if reachable(recent[-1], fix):
+            recent.append(fix)
+            if len(recent) > REMEMBERED:
+                del recent[0]
+            if self._doubted:
+                self._doubted = []
+            return False
+        self._doubt(fix)
+        if len(self._doubted) < AGREEING:
+            return True
+        self._recent, self._doubted, self._late = self._doubted, [], None
+        return False
+
+    def _is_late_jump(self, fix: Fix) -> bool:
+        """A fix older than the newest is judged by the one before it; older than all, by the oldest."""
+        place = bisect_right(self._recent, fix.fix_at, key=lambda seen: seen.fix_at)
+        before = self._recent[max(0, place - 1)]
+        late = self._late
+        if late is not None and late.fix_at <= fix.fix_at and (place == 0 or late.fix_at > before.fix_at):
+            before = late
+        if not reachable(before, fix):
+            return True
+        self._late = fix
+        return False
+
+    def _doubt(self, fix: Fix) -> None:
+        last = self._doubted[-1] if self._doubted else None
+        if last is None or (fix.fix_at > last.fix_at and not reachable(last, fix)):
+            self._doubted = [fix]
+        elif fix.fix_at > last.fix_at:
+            self._doubted.append(fix)
