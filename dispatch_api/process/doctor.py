@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from core.db import asyncpg_dsn
 from core.settings import Settings
+from dispatch_api.commands.database import with_database
 from dispatch_api.process import ports, tls
 from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.console import CannotStart, say
-from dispatch_api.process.database import with_cluster
 from dispatch_api.process.postgres import Binaries
 
 FREE_WANTED_BYTES = 3 * 1024**3
@@ -121,7 +121,7 @@ def _running_checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
             yield "private database: asleep, `outrider up` starts it", None
             yield f"port {settings.port}", _port_trouble(settings)
             return
-        settings = with_cluster(settings, cluster)
+        settings = with_database(settings)
     yield "database answers, PostGIS there, writes durable", asyncio.run(_database_trouble(settings))
 
 

@@ -1,0 +1,37 @@
+# `make run` and `make test` are all that is needed; docs/operate.md tells the rest.
+
+PYTHON ?= python3
+DEMO ?= $(or $(OUTRIDER_DEMO),1)
+export OUTRIDER_DEMO := $(DEMO)
+ifdef PORT
+export OUTRIDER_PORT := $(PORT)
+endif
+ifdef HOST
+export OUTRIDER_HOST := $(HOST)
+endif
+
+.PHONY: run setup test bench faults clean
+
+run: ## install what is missing, then start Outrider (PORT=8000 HOST=127.0.0.1 DEMO=1)
+	@$(PYTHON) tools/setup.py run
+	@exec setpriv --pdeathsig TERM .venv/bin/outrider up
+
+setup: ## install what is missing for running, start nothing
+	@$(PYTHON) tools/setup.py setup
+
+test: ## the same and Chromium, then every check
+	@$(PYTHON) tools/setup.py test
+	@exec .venv/bin/python tools/checks.py
+
+bench: ## measurements side by side, never part of `make test`
+	@$(PYTHON) tools/setup.py test
+	@exec .venv/bin/python -m loadtests.bench
+
+faults: ## kill -9 of server and database under load, and the checker
+	@$(PYTHON) tools/setup.py test
+	@exec .venv/bin/python -m loadtests.faults
+
+clean: ## remove what set-up made here; the database in var/ stays
+	rm -rf .venv node_modules web_map/node_modules web_map/client/node_modules web_map/dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
