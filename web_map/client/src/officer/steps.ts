@@ -1,0 +1,111 @@
+/** The officer's side of a task's lifecycle as data: the one next step, what else is possible, where each leads. */
+import type { Entry, Priority, Status, Task, Verb } from "./model";
+
+const LEADS_TO: Record<Verb, Status> = {
+  acknowledge: "acknowledged",
+  decline: "declined",
+  en_route: "en_route",
+  on_scene: "on_scene",
+  pause: "paused",
+  resume: "acknowledged",
+  complete: "completed",
+  fail: "failed",
+};
+
+interface Choices {
+  next: Verb | null;
+  others: readonly Verb[];
+}
+
+const NOTHING: Choices = { next: null, others: [] };
+const FRESH: Choices = { next: "acknowledge", others: ["decline"] };
+const CHOICES: Partial<Record<Status, Choices>> = {
+  issued: FRESH,
+  delivered: FRESH,
+  unacknowledged: { next: "acknowledge", others: [] },
+  acknowledged: { next: "en_route", others: ["on_scene", "pause", "decline", "fail"] },
+  en_route: { next: "on_scene", others: ["pause", "fail"] },
+  on_scene: { next: "complete", others: ["pause", "fail"] },
+  paused: { next: "resume", others: [] },
+};
+
+/** The one next step and the other possible steps of a task that stands like this. */
+export const choices = (status: Status): Choices => CHOICES[status] ?? NOTHING;
+
+/** The list of codes an officer chooses from before a step is taken, or null when one tap is enough. */
+export const ASKS: Partial<Record<Verb, { list: string; field: "reason_code" | "result" }>> = {
+  decline: { list: "decline_reason", field: "reason_code" },
+  pause: { list: "pause_reason", field: "reason_code" },
+  complete: { list: "task_result", field: "result" },
+  fail: { list: "fail_reason", field: "result" },
+};
+
+/** Used until the server's own lists have been read; the server's values decide. */
+export const KNOWN_CODES: Record<string, string[]> = {
+  decline_reason: ["busy", "too_far", "unsafe", "equipment", "shift_ending", "other"],
+  pause_reason: ["diverted", "break", "equipment", "waiting", "handover", "other"],
+  fail_reason: ["not_found", "not_carried_out"],
+  task_result: ["nothing_found", "documents_irregular", "minor_irregularity", "violation", "obstruction"],
+  violation_category: [
+    "tobacco", "alcohol", "fuel", "drugs", "cash", "weapons", "non_declaration", "undervaluation",
+    "misclassification", "ipr_health_safety", "environment", "explosives", "dual_use_strategic", "sanctions",
+    "cultural_heritage", "traffic_document", "other",
+  ],
+};
+
+/** Results that say the task was not carried out belong to `fail`, not to `complete`. */
+export const results = (codes: readonly string[]): string[] =>
+  codes.filter((code) => code !== "not_found" && code !== "not_carried_out");
+
+const isStep = (entry: Entry): boolean => entry.about.verb in LEADS_TO;
+
+/** Steps of a task that wait on this device, oldest first. */
+export const waitingSteps = (task: Task, outbox: readonly Entry[]): Entry[] =>
+  outbox.filter((entry) => entry.about.kind === "task" && entry.about.id === task.id && !entry.refused && isStep(entry));
+
+/** How a task stands once everything that waits on this device has arrived. */
+export function standing(task: Task, outbox: readonly Entry[]): Status {
+  const last = waitingSteps(task, outbox).at(-1);
+  return last ? LEADS_TO[last.about.verb as Verb] : task.status;
+}
+
+export const isUrgent = (priority: Priority): boolean => priority === "P1" || priority === "P2";
+
+/** Milliseconds an action is held back for undo: life or flight does not wait. */
+export const UNDO_MS = 10_000;
+export const holdMs = (priority: Priority): number => (priority === "P1" ? 0 : UNDO_MS);
+
+const UNREAD: readonly Status[] = ["issued", "delivered", "unacknowledged"];
+const AT_WORK: readonly Status[] = ["on_scene", "en_route", "acknowledged"];
+const RANK: Record<Priority, number> = { P1: 1, P2: 2, P3: 3, P4: 4 };
+
+const urgentFirst = (a: Task, b: Task): number =>
+  RANK[a.priority] - RANK[b.priority] || (a.issued_at ?? "").localeCompare(b.issued_at ?? "");
+
+export interface Sorted {
+  now: Task | null;
+  waiting: Task[];
+  done: Task[];
+}
+
+/** The officer's tasks: the one at hand, those waiting (most urgent first), and those that are over (newest first). */
+export function sorted(tasks: readonly Task[], outbox: readonly Entry[], unitIds: ReadonlySet<string>): Sorted {
+  const mine = (task: Task): boolean =>
+    unitIds.has(task.unit_id ?? "") || task.support_unit_ids.some((id) => unitIds.has(id));
+  const stands = new Map(tasks.map((task) => [task.id, standing(task, outbox)]));
+  const of = (task: Task): Status => stands.get(task.id) ?? task.status;
+  const open = tasks.filter((task) => mine(task) && choices(of(task)).next !== null);
+  const waiting = [...open].sort(urgentFirst);
+  const atWork = AT_WORK.map((status) => waiting.find((task) => of(task) === status)).find(Boolean);
+  const now = atWork ?? waiting.find((task) => UNREAD.includes(of(task))) ?? waiting[0] ?? null;
+  const changed = (task: Task): string => task.completed_at ?? task.on_scene_at ?? task.issued_at ?? "";
+  return {
+    now,
+    waiting: waiting.filter((task) => task !== now),
+    done: tasks.filter((task) => !open.includes(task)).sort((a, b) => changed(b).localeCompare(changed(a))),
+  };
+}
+
+/** Whether an officer who had taken on a task must confirm that it was called off. */
+export const mustConfirmCancel = (task: Task): boolean =>
+  task.status === "cancelled" && task.acknowledged_at !== null && task.cancel_confirmed_at === null;
