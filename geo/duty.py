@@ -24,9 +24,14 @@ OVERLAP = timedelta(seconds=60)
 """A row's `updated_at` is older than its commit: so much is read again."""
 REMEMBERED = timedelta(days=2)
 """Shifts that ended before are asked of the database, when a fix is that old."""
+KNOCK_S = 0.05
+"""Unknown keys make the database be read at most this often."""
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a database that is gone, starting or full raises."""
+
+
+DEVICES, UNITS, SHIFTS, LONG_AGO = map(sql.load, ("duty_devices", "duty_units", "duty_shifts", "duty_long_ago"))
 
 
 class KnownDevice(msgspec.Struct, eq=False):
@@ -57,7 +62,7 @@ class DutyBook:
         self._always: set[UUID] = set()
         self._shifts: dict[UUID, dict[UUID, tuple[datetime, datetime | None]]] = defaultdict(dict)
         self._lock = asyncio.Lock()
-        self._read = FIRST - OVERLAP
+        self._read = FIRST
         self.horizon = utcnow() - REMEMBERED
 
     async def __aenter__(self) -> Self:
@@ -93,6 +98,7 @@ class DutyBook:
         knocked = utcnow()
         async with self._lock:
             if self._read < knocked:
+                await asyncio.sleep(max(0.0, KNOCK_S - (knocked - self._read).total_seconds()))
                 try:
                     await self._load(frozenset())
                 except UNAVAILABLE as failure:
@@ -113,7 +119,7 @@ class DutyBook:
         """The same for moments before `horizon`, from the database."""
         units = [device.unit_at(at) for at in moments]
         asked = [(unit_id, at) for unit_id, at in zip(units, moments, strict=True) if unit_id is not None]
-        rows = await self._pool.fetch(sql.load("duty_long_ago"), [u for u, _ in asked], [at for _, at in asked])
+        rows = await self._pool.fetch(LONG_AGO, [u for u, _ in asked], [at for _, at in asked])
         on_duty = iter([row["on_duty"] for row in rows])
         return [u if u is not None and (next(on_duty) or u in self._always) else None for u in units]
 
@@ -127,12 +133,11 @@ class DutyBook:
 
     async def _load(self, ids: frozenset[UUID]) -> None:
         began, since, named = utcnow(), self._read - OVERLAP, list(ids)
-        # At first only what is remembered is read; later also a shift that turns out to have ended long ago.
-        ended = self.horizon if self._read < FIRST else FIRST
-        async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-            devices = await connection.fetch(sql.load("duty_devices"), since, named)
-            units = await connection.fetch(sql.load("duty_units"), since, named)
-            shifts = await connection.fetch(sql.load("duty_shifts"), since, named, ended)
+        first_time = self._read == FIRST
+        async with self._pool.acquire() as connection:
+            devices = await connection.fetch(DEVICES, since, named)
+            units = await connection.fetch(UNITS, since, named)
+            shifts = await connection.fetch(SHIFTS, since, named, self.horizon, began if first_time else since)
         for row in devices:
             self._learn(row)
         for row in units:

@@ -19,7 +19,8 @@ AGREEING = 3
 
 def reachable(a: Fix, b: Fix) -> bool:
     """Whether one device could be at both places at these times, at up to 250 km/h, given their accuracies."""
-    assert a.lon is not None and a.lat is not None and b.lon is not None and b.lat is not None
+    if a.lon is None or a.lat is None or b.lon is None or b.lat is None:
+        return True
     allowed_m = abs((b.fix_at - a.fix_at).total_seconds()) * MAX_SPEED_MPS + MIN_SLACK_M
     # Never less than the distance, and free of trigonometry: decides nearly every fix.
     if (abs(b.lat - a.lat) + abs(b.lon - a.lon)) * DEGREE_M <= allowed_m:

@@ -1,17 +1,51 @@
-"""The group-commit writer of positions."""
+"""The group-commit writer of positions: many callers, one transaction after another, each answered after its commit."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
-from geo.duty import DutyBook
+import asyncpg
+import msgspec
+import structlog
+
+from core.db import asyncpg_dsn, utcnow
+from core.errors import Overloaded
+from geo import sql
+from geo.counts import Counts
+from geo.duty import UNAVAILABLE, DutyBook, KnownDevice
+from geo.fix import Fix
+from geo.motion import REMEMBERED, Motion
+
+log = structlog.get_logger()
+
+STORE, RECENT = sql.load("positions_store"), sql.load("positions_recent")
+QUEUE_ROWS = 20_000
+"""Fixes waiting for their commit; more are refused before any effect."""
+COMMIT_ROWS = 5_000
+COMMIT_TIMEOUT_S = 30
+COUNTS_EVERY_S = 5
+FUTURE = timedelta(minutes=2)
+OLD = timedelta(days=30)
+
+Row = tuple[Any, ...]
+"""The columns of `positions_store.sql`, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """What became of one delivery; `suspect` ones are among the `accepted`."""
+
+    accepted: int
+    duplicates: int
+    off_duty: int
+    suspect: int
+
+
+class Latest(msgspec.Struct, frozen=True, gc=False):
     """A unit's newest plausible fix that just moved."""
 
     unit_id: UUID
@@ -26,14 +60,263 @@ class Latest:
     battery_pct: float | None
 
 
+class _Delivery(msgspec.Struct):
+    """One caller's rows on their way to the database; `done` gives the places of duplicates among them."""
+
+    rows: list[Row]
+    newest: Row | None
+    done: asyncio.Future[tuple[int, ...]]
+
+
 class Writer:
-    """Stores fixes for many callers, one transaction after another."""
+    """Stores fixes of on-duty units. It takes all that is queued the moment its last commit returns: no timer.
+
+    Lost connections are made anew by the next delivery; until then callers get Overloaded, never a false success.
+    """
 
     def __init__(self, url: str, duty: DutyBook, on_latest: Callable[[list[Latest]], None]) -> None:
-        self._url, self._duty, self._on_latest = url, duty, on_latest
+        """`url` is the database as the ingest role; `on_latest` hears after each commit which units moved."""
+        self._dsn, self._duty, self._on_latest = asyncpg_dsn(url), duty, on_latest
+        self._queue: deque[_Delivery] = deque()
+        self._queued_rows = 0
+        self._awake = asyncio.Event()
+        self._motion: dict[UUID, Motion] = {}
+        self._days: set[date] = set()
+        self._day_from = self._day_to = datetime(1970, 1, 1, tzinfo=UTC)
+        self._counts = Counts()
+        self._connection: asyncpg.Connection | None = None
+        self._store: Any = None
+        self._open = False
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._pool = await asyncpg.create_pool(
+            self._dsn, min_size=0, max_size=4, timeout=5, command_timeout=10,
+            server_settings={"application_name": "outrider ingest"},
+        )  # fmt: skip
+        self._open = True
+        self._writing = asyncio.create_task(self._run(), name="positions-writer")
+        self._counting = asyncio.create_task(self._keep_counts(), name="ingest-counts")
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        self._awake.set()
+        await self._writing
+        self._counting.cancel()
+        await asyncio.gather(self._counting, return_exceptions=True)
+        with contextlib.suppress(*UNAVAILABLE):
+            await self._counts.write(self._pool)
+        self._drop_connection()
+        await self._pool.close()
+
+    async def store(self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0) -> Stored:
+        """Pass fixes through the duty gate and plausibility, store them, and return once they are committed.
+
+        `rejected` only counts what the caller could not use. Raises Overloaded, with nothing stored, when too much
+        waits or the database is away; after an Overloaded in the middle of a commit the same delivery may be sent
+        again: what was stored then counts as duplicates.
+        """
+        if not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS:
+            raise Overloaded
+        received_at = utcnow()
+        units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes, received_at)
+        rows, newest = self._judge(device, fixes, units, received_at)
+        off_duty = len(fixes) - len(rows)
+        again: tuple[int, ...] = ()
+        if rows:
+            done: asyncio.Future[tuple[int, ...]] = self._loop.create_future()
+            self._queue.append(_Delivery(rows, newest, done))
+            self._queued_rows += len(rows)
+            self._awake.set()
+            again = await done
+        suspect = sum(1 for row in rows if row[-1] is not None)
+        if again:
+            suspect -= sum(1 for place in again if rows[place][-1] is not None)
+        stored = Stored(len(rows) - len(again), len(again), off_duty, suspect)
+        self._counts.add(device.id, received_at, stored.accepted, len(again), off_duty, suspect, rejected)
+        return stored
+
+    def _is_ready(self, device: KnownDevice, fixes: list[Fix]) -> bool:
+        """Whether all that judging needs is in memory: the device's last fixes, and the day's partition."""
+        if device.id not in self._motion:
+            return False
+        day_from, day_to = self._day_from, self._day_to
+        for fix in fixes:  # noqa: SIM110 - twice as fast as all() on the one fix most deliveries hold
+            if not day_from <= fix.fix_at < day_to:
+                return False
+        return True
+
+    async def _prepare(self, device: KnownDevice, fixes: list[Fix], now: datetime) -> list[UUID | None]:
+        """Fetch what judging needs; returns the unit on duty for each fix, None where there was none."""
+        duty = self._duty
+        try:
+            units = [duty.unit_on_duty(device, fix.fix_at) for fix in fixes]
+            long_ago = [place for place, fix in enumerate(fixes) if fix.fix_at < duty.horizon]
+            if long_ago:
+                found = await duty.unit_long_ago(device, [fixes[place].fix_at for place in long_ago])
+                for place, unit_id in zip(long_ago, found, strict=True):
+                    units[place] = unit_id
+            await self._ensure_days(fix.fix_at for fix, unit_id in zip(fixes, units, strict=True) if unit_id)
+            if device.id not in self._motion:
+                rows = await self._pool.fetch(RECENT, device.id, now - OLD, now + FUTURE, REMEMBERED)
+                seen = [(_fix_of(row), bool(row["was_jump"])) for row in reversed(rows)]
+                self._motion.setdefault(device.id, Motion(seen))
+        except UNAVAILABLE as failure:
+            raise Overloaded("The database is away.") from failure
+        return units
+
+    async def _ensure_days(self, moments: Iterable[datetime]) -> None:
+        for day in sorted({at.astimezone(UTC).date() for at in moments}):
+            if day not in self._days:
+                await self._pool.execute("SELECT ensure_position_day($1)", day)
+                self._days.add(day)
+            begins = datetime.combine(day, time(), UTC)
+            if begins >= max(self._day_from, self._duty.horizon):
+                self._day_from, self._day_to = begins, begins + timedelta(days=1)
+
+    def _judge(
+        self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, now: datetime
+    ) -> tuple[list[Row], Row | None]:
+        """Rows of the fixes that pass the duty gate, with why one is suspect; and the newest plausible of them."""
+        rows: list[Row] = []
+        newest: Row | None = None
+        future, old, motion, gate = now + FUTURE, now - OLD, self._motion[device.id], self._duty.unit_on_duty
+        for place, fix in enumerate(fixes):
+            at = fix.fix_at
+            unit_id = gate(device, at) if units is None else units[place]
+            if unit_id is None:
+                continue
+            suspect = None
+            if fix.nowhere:
+                suspect = "no_fix"
+            elif at > future:
+                suspect = "future"
+            elif at < old:
+                suspect = "old"
+            elif motion.is_jump(fix):
+                suspect = "jump"
+            row = (
+                device.id, at, now, unit_id, fix.lon, fix.lat, fix.accuracy_m, fix.altitude_m,
+                fix.speed_mps, fix.heading_deg, fix.battery_pct, fix.satellites, fix.event, suspect,
+            )  # fmt: skip
+            rows.append(row)
+            if suspect is None and (newest is None or at > newest[1]):
+                newest = row
+        return rows, newest
+
+    async def _run(self) -> None:
+        while self._open or self._queue:
+            await self._awake.wait()
+            taken, n = [], 0
+            while self._queue and n < COMMIT_ROWS:
+                taken.append(self._queue.popleft())
+                n += len(taken[-1].rows)
+            if not self._queue and self._open:
+                self._awake.clear()
+            if taken:
+                await self._commit(taken)
+                self._queued_rows -= n
+
+    async def _commit(self, taken: list[_Delivery]) -> None:
+        """Commit these deliveries together; when something in them is refused, each on its own."""
+        try:
+            await self._write(taken)
+        except Exception as failure:
+            self._forget_motion(taken)
+            if _is_away(failure):
+                self._refuse(taken, failure)
+                return
+            log.warning("commit_split", deliveries=len(taken), error=type(failure).__name__)
+            for delivery in taken:
+                await self._commit_alone(delivery)
+
+    async def _commit_alone(self, delivery: _Delivery) -> None:
+        try:
+            # Retention may have dropped a day that was known here.
+            self._days.clear()
+            await self._ensure_days(row[1] for row in delivery.rows)
+            await self._write([delivery])
+        except Exception as failure:
+            self._refuse([delivery], failure)
+
+    async def _write(self, taken: list[_Delivery]) -> None:
+        rows = [row for delivery in taken for row in delivery.rows] if len(taken) > 1 else taken[0].rows
+        if self._store is None:
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=5, server_settings={"application_name": "outrider writer"}
+            )
+            self._store = await self._connection.prepare(STORE)
+        duplicates, devices, moments = await self._store.fetchrow(*zip(*rows, strict=True), timeout=COMMIT_TIMEOUT_S)
+        _answer(taken, duplicates)
+        if devices:
+            self._tell(taken, zip(devices, moments, strict=True))
+
+    def _tell(self, taken: list[_Delivery], moved: Iterable[tuple[UUID, datetime]]) -> None:
+        rows = {(d.newest[0], d.newest[1]): d.newest for d in taken if d.newest is not None}
+        latest = []
+        for key in moved:
+            row = rows.get(key) or next(r for d in taken for r in d.rows if (r[0], r[1]) == key)
+            latest.append(Latest(row[3], row[0], row[1], row[2], row[4], row[5], row[6], row[8], row[9], row[10]))
+        try:
+            self._on_latest(latest)
+        except Exception:
+            log.exception("announcement_failed")
+
+    def _refuse(self, taken: list[_Delivery], failure: Exception) -> None:
+        away = _is_away(failure)
+        if away:
+            self._drop_connection()
+        log.warning("positions_refused", deliveries=len(taken), error=type(failure).__name__, away=away)
+        for delivery in taken:
+            if not delivery.done.done():
+                delivery.done.set_exception(Overloaded("The database is away.") if away else failure)
+
+    def _forget_motion(self, taken: list[_Delivery]) -> None:
+        """What was judged but not stored must not count: it is read from the database again."""
+        for delivery in taken:
+            self._motion.pop(delivery.rows[0][0], None)
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = self._store = None
+
+    async def _keep_counts(self) -> None:
+        while True:
+            await asyncio.sleep(COUNTS_EVERY_S)
+            with contextlib.suppress(*UNAVAILABLE):
+                await self._counts.write(self._pool)
+
+
+def _fix_of(row: Any) -> Fix:
+    return Fix(fix_at=row["fix_at"], lon=row["lon"], lat=row["lat"], accuracy_m=row["accuracy_m"])
+
+
+def _answer(taken: list[_Delivery], duplicates: list[int] | None) -> None:
+    """Answer the callers of committed deliveries; `duplicates` are places among all their rows, None for none."""
+    if duplicates is None:
+        for delivery in taken:
+            if not delivery.done.done():
+                delivery.done.set_result(())
+        return
+    known, seen, start = set(duplicates), set(), 0
+    for delivery in taken:
+        again = []
+        for place, row in enumerate(delivery.rows):
+            if start + place in known or row[:2] in seen:
+                again.append(place)
+            seen.add(row[:2])
+        start += len(delivery.rows)
+        if not delivery.done.done():
+            delivery.done.set_result(tuple(again))
+
+
+def _is_away(failure: Exception) -> bool:
+    """Whether the database is gone, full, or going down: then every other statement would fail as well."""
+    gone = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+    state = str(getattr(failure, "sqlstate", "") or "")
+    # What asyncpg cannot encode is an InterfaceError too, but the row's fault.
+    return (isinstance(failure, gone) and not isinstance(failure, ValueError)) or state.startswith(("53", "57", "55P03", "08"))

@@ -21,7 +21,7 @@ def query(text: bytes) -> dict[str, str]:
         pairs = parse_qsl(text.decode("ascii", "replace"), keep_blank_values=False, max_num_fields=100)
     except ValueError as error:
         raise Malformed("The query cannot be read.") from error
-    return {name: value for name, value in reversed(pairs)}
+    return dict(reversed(pairs))
 
 
 def parsed(body: bytes) -> dict[str, object]:

@@ -1,0 +1,44 @@
+"""What each device sent on each day and what became of it: kept in memory, written every few seconds."""
+
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from geo import sql
+
+ADD = sql.load("ingest_count_add")
+
+
+class Counts:
+    """Sums by device and UTC day of receipt that are not in the database yet; at most some seconds' worth."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[UUID, int], list[int]] = {}
+        self._seen: dict[tuple[UUID, int], datetime] = {}
+
+    def add(
+        self, device_id: UUID, at: datetime, accepted: int, duplicates: int, off_duty: int, suspect: int, rejected: int
+    ) -> None:
+        """Count what became of one delivery received `at`."""
+        key = (device_id, at.toordinal())
+        sums = self._sums.setdefault(key, [0, 0, 0, 0, 0])
+        for place, more in enumerate((accepted, duplicates, off_duty, suspect, rejected)):
+            sums[place] += more
+        self._seen[key] = at
+
+    async def write(self, pool: asyncpg.Pool) -> None:
+        """Move the sums into the database; what cannot be written now is kept for the next time."""
+        sums, self._sums = self._sums, {}
+        seen, self._seen = self._seen, {}
+        if not sums:
+            return
+        keys = sorted(sums)
+        days = [seen[key].replace(hour=0, minute=0, second=0, microsecond=0) for key in keys]
+        columns = list(zip(*(sums[key] for key in keys), strict=True))
+        try:
+            await pool.execute(ADD, [device_id for device_id, _ in keys], days, *columns, [seen[k] for k in keys])
+        except BaseException:
+            for key, more in sums.items():
+                self.add(key[0], seen[key], *more)
+            raise

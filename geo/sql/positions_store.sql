@@ -1,0 +1,42 @@
+-- Store fixes, move the units' latest position where one of them is newer and plausible, and tell what happened:
+-- `duplicates` is NULL when every fix was new, else the places of those whose device and moment were there before
+-- (twins within one batch are not among them); `devices` and `moments` name the fixes that moved a unit.
+WITH v AS (
+  SELECT * FROM unnest(
+    $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::float8[], $6::float8[], $7::real[], $8::real[],
+    $9::real[], $10::real[], $11::real[], $12::smallint[], $13::text[], $14::text[]
+  ) WITH ORDINALITY v (
+    device_id, fix_at, received_at, unit_id, lon, lat, accuracy_m, altitude_m,
+    speed_mps, heading_deg, battery_pct, satellites, event, suspect, n
+  )
+), stored AS (
+  INSERT INTO position (
+    device_id, fix_at, received_at, unit_id, point, accuracy_m, altitude_m,
+    speed_mps, heading_deg, battery_pct, satellites, event, suspect
+  )
+  SELECT device_id, fix_at, received_at, unit_id, ST_Point(lon, lat, 4326), accuracy_m, altitude_m,
+    speed_mps, heading_deg, battery_pct, satellites, event, suspect
+  FROM v
+  ON CONFLICT DO NOTHING
+  RETURNING device_id, fix_at, received_at, unit_id, point, accuracy_m, speed_mps, heading_deg, battery_pct, suspect
+), moved AS (
+  INSERT INTO unit_latest AS l (
+    unit_id, device_id, fix_at, received_at, point, accuracy_m, speed_mps, heading_deg, battery_pct
+  )
+  SELECT DISTINCT ON (unit_id)
+    unit_id, device_id, fix_at, received_at, point, accuracy_m, speed_mps, heading_deg, battery_pct
+  FROM stored WHERE suspect IS NULL
+  ORDER BY unit_id, fix_at DESC
+  ON CONFLICT (unit_id) DO UPDATE SET
+    device_id = excluded.device_id, fix_at = excluded.fix_at, received_at = excluded.received_at,
+    point = excluded.point, accuracy_m = excluded.accuracy_m, speed_mps = excluded.speed_mps,
+    heading_deg = excluded.heading_deg, battery_pct = excluded.battery_pct
+  WHERE l.fix_at < excluded.fix_at
+  RETURNING device_id, fix_at
+)
+SELECT
+  CASE WHEN (SELECT count(*) FROM stored) < cardinality($1) THEN ARRAY(
+    SELECT n - 1 FROM v WHERE (device_id, fix_at) NOT IN (SELECT device_id, fix_at FROM stored)
+  ) END AS duplicates,
+  ARRAY(SELECT device_id FROM moved) AS devices,
+  ARRAY(SELECT fix_at FROM moved) AS moments
