@@ -1,14 +1,178 @@
-"""Tracker ingest: a thin ASGI application in front of FastAPI."""
+"""The device lane: tracker ingest as a thin ASGI application in front of FastAPI.
 
+The framework costs several times what storing a fix does, so these few routes are answered here; FastAPI lists
+them in its OpenAPI document (routes/ingest.py) and runs this same code.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+import structlog
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.db import utcnow
+from core.errors import BadDeviceKey, Malformed, MediaType, OutriderError, TooLarge
+from core.ids import digest
+from dispatch_api import errors
+from dispatch_api.state import State
+from geo.duty import KnownDevice
+from geo.fix import Fix, Rejected
+from geo.protocols import fixes as batch
+from geo.protocols import osmand
+
+log = structlog.get_logger()
+
+MAX_BODY = 1 << 20
+MAX_FORM = 1 << 16
+JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
+Headers = list[tuple[bytes, bytes]]
+COMMON: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+JSON_HEADERS: Headers = [(b"content-type", JSON), *COMMON]
+
+
+class Reply(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Answer(msgspec.Struct, gc=False):
+    """What became of a batch of our own JSON; `suspect` fixes are among the `accepted`."""
+
+    accepted: int
+    duplicates: int
+    off_duty: int
+    suspect: int
+    rejected: list[Rejected]
+
+
+Handler = Callable[[State, Scope, Receive], Awaitable[Reply]]
+_encode = msgspec.json.Encoder().encode
 
 
 class DeviceLane:
-    """Answers tracker requests itself and hands everything else on."""
+    """Answers trackers itself and hands everything else on. It writes no access log: addresses hold keys."""
 
     def __init__(self, app: ASGIApp, api: FastAPI) -> None:
         self._app, self._api = app, api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        """Serve one ASGI connection."""
+        handler = HANDLERS.get((scope["path"], scope["method"])) if scope["type"] == "http" else None
+        if handler is None:
+            await self._app(scope, receive, send)
+            return
+        status, headers, body = await _answered(handler, self._api.state.outrider, scope, receive)
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _answered(handler: Handler, state: State, scope: Scope, receive: Receive) -> Reply:
+    try:
+        return await handler(state, scope, receive)
+    except OutriderError as error:
+        response = errors.problem(error)
+    except Exception as error:
+        log.error("unexpected", path=scope["path"], exc_info=error)
+        response = errors.server_fault()
+    kept = [(name, value) for name, value in response.raw_headers if name not in {b"content-length", b"cache-control"}]
+    if response.status_code == errors.STATUS[TooLarge]:
+        kept.append((b"connection", b"close"))  # the rest of the body is not worth reading
+    return Reply(response.status_code, [*kept, *COMMON], bytes(response.body))
+
+
+async def positions(state: State, scope: Scope, receive: Receive) -> Reply:
+    """Our own JSON batches, authenticated by `Authorization: Bearer <device key>`."""
+    key = kind = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            key = value
+        elif name == b"content-type":
+            kind = value
+    if key is None or key[:7].lower() != b"bearer ":
+        raise BadDeviceKey
+    device = await _device(state, key[7:].strip().decode("latin-1"))
+    if kind is not None and not kind.startswith(JSON):
+        raise MediaType("Fixes are sent as application/json.")
+    body = await _body(scope, receive, MAX_BODY)
+    usable, rejected = batch.decode(body, utcnow())
+    stored = await state.writer.store(device, usable, rejected=len(rejected))
+    answer = Answer(stored.accepted, stored.duplicates, stored.off_duty, stored.suspect, rejected)
+    return Reply(200, JSON_HEADERS, _encode(answer))
+
+
+async def osmand_route(state: State, scope: Scope, receive: Receive) -> Reply:
+    """OsmAnd and Traccar Client: a query, a form or Traccar's JSON, with the device key as id.
+
+    A known device gets 200 whatever it sent, because these apps send again for ever what is refused.
+    """
+    now = utcnow()
+    fields = osmand.query(scope["query_string"])
+    message: dict[str, object] = dict(fields)
+    is_json = False
+    if scope["method"] == "POST":
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        body = await _body(scope, receive, MAX_FORM)
+        is_json = kind.startswith(JSON) and bool(body)
+        if is_json:
+            message |= osmand.parsed(body)
+        elif body and (kind.startswith(FORM) or not kind):
+            fields |= osmand.query(body)
+            message = dict(fields)
+    try:
+        device = await _device(state, osmand.key_of(message) or "")
+    except BadDeviceKey:
+        return Reply(404, COMMON, b"")
+    found = osmand.from_json(message, now) if is_json else osmand.from_query(fields, now, device.speed_unit)
+    usable = [found] if isinstance(found, Fix) else []
+    await state.writer.store(device, usable, rejected=int(isinstance(found, tuple)))
+    return Reply(200, COMMON, b"")
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("/api/v1/positions", "POST"): positions,
+    ("/ingest/osmand", "GET"): osmand_route,
+    ("/ingest/osmand", "POST"): osmand_route,
+}
+"""The lane's routes by path and method."""
+
+
+async def _device(state: State, key: str) -> KnownDevice:
+    if not key:
+        raise BadDeviceKey
+    hashed = digest(key)
+    device = state.duty.device(hashed) or await state.duty.find_device(hashed)
+    if device is None:
+        raise BadDeviceKey
+    return device
+
+
+async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The request's body; raises TooLarge as soon as more than `limit` bytes are announced or come."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise TooLarge(f"The body may have {limit} bytes at most.")
+        return body
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    chunks, size = [body], len(body)
+    while True:
+        if size > limit or int(announced) > limit:
+            raise TooLarge(f"The body may have {limit} bytes at most.")
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+        _still_there(message)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+
+
+def _still_there(message: Message) -> None:
+    if message["type"] == "http.disconnect":
+        raise Malformed("The body is incomplete.")

@@ -318,5 +318,6 @@ def _is_away(failure: Exception) -> bool:
     """Whether the database is gone, full, or going down: then every other statement would fail as well."""
     gone = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
     state = str(getattr(failure, "sqlstate", "") or "")
-    # What asyncpg cannot encode is an InterfaceError too, but the row's fault.
-    return (isinstance(failure, gone) and not isinstance(failure, ValueError)) or state.startswith(("53", "57", "55P03", "08"))
+    if isinstance(failure, ValueError):
+        return False  # a value that cannot be encoded; asyncpg calls that an interface error as well
+    return isinstance(failure, gone) or state.startswith(("53", "57", "55P03", "08"))

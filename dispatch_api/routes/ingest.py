@@ -1,0 +1,95 @@
+"""Tracker ingest in the OpenAPI document; the device lane in front answers these routes with the same code."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response, Security
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, Field
+
+from dispatch_api import device_lane
+from dispatch_api.device_lane import Handler
+from dispatch_api.state import state_of
+from geo.protocols.fixes import MAX_FIXES
+
+AT_ROOT = True
+router = APIRouter(tags=["ingest"])
+
+
+class FixIn(BaseModel):
+    """One reading of a tracker; unknown fields are ignored."""
+
+    fix_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+    accuracy_m: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    altitude_m: Annotated[float, Field(ge=-12_000, le=100_000)] | None = None
+    speed_mps: Annotated[float, Field(ge=0, le=1_000)] | None = None
+    heading_deg: Annotated[float, Field(ge=0, le=360)] | None = None
+    satellites: Annotated[int, Field(ge=0, le=255)] | None = None
+    battery_pct: Annotated[float, Field(ge=0, le=100)] | None = None
+    event: Annotated[str, Field(max_length=200)] | None = None
+    id: str | None = None
+
+
+class RejectedOut(BaseModel):
+    """A fix of the batch that cannot be used."""
+
+    index: int
+    code: Literal["lat", "lon", "time", "number", "field"]
+    detail: str
+
+
+class IngestOut(BaseModel):
+    """What became of a batch; suspect fixes are among the accepted."""
+
+    accepted: int
+    duplicates: int
+    off_duty: int
+    suspect: int
+    rejected: list[RejectedOut]
+
+
+PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    described = {400: "Not JSON", 401: "Unknown or revoked device key", 413: "Too large", 415: "Not JSON"}
+    described |= {422: "No list `fixes`", 503: "Overloaded: send again after Retry-After"}
+    return {status: {"description": described[status], **PROBLEM} for status in statuses}
+
+
+BATCH = {
+    "type": "object",
+    "required": ["fixes"],
+    "properties": {"fixes": {"type": "array", "maxItems": MAX_FIXES, "items": FixIn.model_json_schema()}},
+}
+BODY = {"required": True, "content": {"application/json": {"schema": BATCH}}}
+
+
+OSMAND_ANSWERS = {404: {"description": "Unknown or revoked device key"}, **_problems(400, 413, 503)}
+
+
+async def _lane(handler: Handler, request: Request) -> Response:
+    reply = await handler(state_of(request), request.scope, request.receive)
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    return Response(reply.body, reply.status, headers)
+
+
+@router.post(
+    "/api/v1/positions",
+    response_model=IngestOut,
+    responses=_problems(400, 401, 413, 415, 422, 503),
+    dependencies=[Security(HTTPBearer(scheme_name="DeviceKey", auto_error=False))],
+    openapi_extra={"requestBody": BODY},
+)
+async def send_positions(request: Request) -> Response:
+    """Store a device's fixes: `Authorization: Bearer <device key>`. 200 also when every fix is rejected."""
+    return await _lane(device_lane.positions, request)
+
+
+@router.api_route(
+    "/ingest/osmand", methods=["GET", "POST"], response_class=Response, responses=_problems(400, 413, 503)
+)
+async def send_osmand(request: Request) -> Response:
+    """Store a fix of OsmAnd or Traccar Client: query, form or Traccar's JSON; `id` is the device key."""
+    return await _lane(device_lane.osmand_route, request)
