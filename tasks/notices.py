@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -55,6 +55,13 @@ AND (addressed->'units' ? :unit OR (addressed->>'everyone')::boolean
      OR addressed->'offices' ? (SELECT office_id::text FROM unit WHERE id = CAST(:unit AS uuid)))
 AND NOT EXISTS (SELECT FROM notice_recipient r WHERE r.notice_id = notice.id AND r.user_id = :user_id)
 ORDER BY number
+""")
+
+
+_COUNTS = text("""
+SELECT notice_id, count(*) AS recipients, count(delivered_at) AS delivered, count(seen_at) AS seen,
+       count(acknowledged_at) AS acknowledged
+FROM notice_recipient WHERE notice_id = ANY(:ids) GROUP BY notice_id
 """)
 
 
@@ -166,20 +173,13 @@ async def receipt(work: Work, notice_id: UUID, what: str, at: datetime | None) -
 
 async def resources(work: Work, notices: Sequence[Notice]) -> list[dict[str, Any]]:
     """Notices with how many people have them, JSON-ready; counts cover the receipts the actor may see."""
-    r = NoticeRecipient
-    counts = (
-        select(r.notice_id, func.count(), func.count(r.delivered_at), func.count(r.seen_at),
-               func.count(r.acknowledged_at))
-        .where(col(r.notice_id).in_([notice.id for notice in notices]))
-        .group_by(col(r.notice_id))
-    )  # type: ignore[call-overload]  # fmt: skip
-    by_id = {row[0]: tuple(row[1:]) for row in (await work.session.execute(counts)).all()}
-    names = ("recipients", "delivered", "seen", "acknowledged")
+    await work.session.flush()
+    counted = (await work.session.execute(_COUNTS, {"ids": [notice.id for notice in notices]})).mappings().all()
+    by_id = {row["notice_id"]: row for row in counted}
+    none = {"recipients": 0, "delivered": 0, "seen": 0, "acknowledged": 0}
     return [
         contract.NoticeSummary.model_validate(
-            notice.model_dump()
-            | {"state": state_of(notice, work.now)}
-            | dict(zip(names, by_id.get(notice.id, (0, 0, 0, 0)), strict=True))
+            notice.model_dump() | {"state": state_of(notice, work.now)} | dict(by_id.get(notice.id, none))
         ).model_dump(mode="json")
         for notice in notices
     ]
