@@ -1,0 +1,80 @@
+/** Heat cells on one canvas: a ramp ordered in lightness (readable with colour blindness), its scale fixed per zoom. */
+import L from "leaflet";
+
+/** Nine steps of matplotlib's "inferno" (CC0), from its dark third upward. */
+export const RAMP: readonly string[] = [
+  "#3b0f70", "#641a80", "#8c2981", "#b73779", "#de4968", "#f7705c", "#fe9f6d", "#fecf92", "#fcfdbf",
+];
+
+/** The step of a count: logarithmic between 1 and the scale's top. */
+export function stepOf(n: number, top: number): number {
+  if (top <= 1) return RAMP.length - 1;
+  return Math.min(RAMP.length - 1, Math.floor((Math.log(n) / Math.log(top)) * (RAMP.length - 1) + 1e-9));
+}
+
+/** The least count of each step, for the legend. */
+export const stepFrom = (step: number, top: number): number => Math.ceil(top ** (step / (RAMP.length - 1)) - 1e-9);
+
+export type Cell = [lon: number, lat: number, n: number];
+
+export class CellLayer extends L.Layer {
+  private canvas?: HTMLCanvasElement;
+  private cells: readonly Cell[] = [];
+  private cellM = 1;
+  private top = 1;
+  private picked: Cell | null = null;
+
+  override onAdd(map: L.Map): this {
+    this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", map.getPanes().overlayPane);
+    this.canvas.setAttribute("aria-hidden", "true");
+    map.on("moveend zoomend resize", this.draw, this);
+    this.draw();
+    return this;
+  }
+
+  override onRemove(map: L.Map): this {
+    map.off("moveend zoomend resize", this.draw, this);
+    this.canvas?.remove();
+    return this;
+  }
+
+  /** Show these cells (places are their middles); `cellM` is their side in Web-Mercator metres, `top` the scale's end. */
+  set(cells: readonly Cell[], cellM: number, top: number): void {
+    [this.cells, this.cellM, this.top] = [cells, cellM, top];
+    this.draw();
+  }
+
+  /** Ring one cell, or none. */
+  pick(cell: Cell | null): void {
+    this.picked = cell;
+    this.draw();
+  }
+
+  private draw(): void {
+    const map = this._map;
+    if (!map || !this.canvas) return;
+    const size = map.getSize();
+    this.canvas.width = size.x * devicePixelRatio;
+    this.canvas.height = size.y * devicePixelRatio;
+    this.canvas.style.width = `${size.x}px`;
+    this.canvas.style.height = `${size.y}px`;
+    L.DomUtil.setPosition(this.canvas, map.containerPointToLayerPoint([0, 0]));
+    const g = this.canvas.getContext("2d");
+    if (!g) return;
+    g.scale(devicePixelRatio, devicePixelRatio);
+    const side = Math.max(3, (this.cellM / 40_075_016.686) * 256 * 2 ** map.getZoom());
+    g.globalAlpha = 0.78;
+    for (const [lon, lat, n] of this.cells) {
+      const { x, y } = map.latLngToContainerPoint([lat, lon]);
+      g.fillStyle = RAMP[stepOf(n, this.top)] ?? "#fff";
+      g.fillRect(x - side / 2, y - side / 2, side, side);
+    }
+    if (!this.picked) return;
+    const { x, y } = map.latLngToContainerPoint([this.picked[1], this.picked[0]]);
+    g.globalAlpha = 1;
+    g.strokeStyle = "#6cc3f2";
+    g.lineWidth = 3;
+    g.strokeRect(x - side / 2 - 4, y - side / 2 - 4, side + 8, side + 8);
+  }
+}
+
