@@ -40,7 +40,7 @@ SELECT DISTINCT ON (user_id) user_id, unit_id FROM (
     unit_id = ANY(:units)
     OR unit_id IN (SELECT id FROM unit WHERE office_id = ANY(:offices))
     OR unit_id IN (SELECT l.unit_id FROM unit_latest l JOIN unit u ON u.id = l.unit_id WHERE u.status <> 'off_duty'
-                   AND ST_Covers(CAST(CAST(:area AS text) AS geometry), l.point)))
+                   AND ST_Covers(ST_SetSRID(CAST(CAST(:area AS text) AS geometry), 4326), l.point)))
   UNION ALL
   SELECT a.id, (SELECT s.unit_id FROM shift s JOIN shift_member sm ON sm.shift_id = s.id
                 WHERE sm.user_id = a.id AND {_ACTIVE} LIMIT 1)
