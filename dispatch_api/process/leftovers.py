@@ -16,7 +16,10 @@ from dispatch_api.process.places import Places
 
 _PATIENCE_S = 15.0
 _LEAVING_S = 5.0
-"""A postmaster whose parent was killed is already on its way out: give it this long before asking."""
+"""A postmaster whose parent was killed is already on its way out: give it this long before asking.
+
+Backends without one may work on for hours, and are asked at once.
+"""
 _SCAN = 'for p in "$@"; do [ "$(readlink /proc/$p/cwd)" = "$0" ] && echo $p; done; true'
 
 
@@ -26,10 +29,11 @@ def clear(places: Places, account: Account) -> None:
     if not pid_file.exists():
         return
     began = time.monotonic()
-    to_ask = [(_LEAVING_S, signal.SIGTERM), (_LEAVING_S + 2, signal.SIGQUIT)]
+    leaving_s = _LEAVING_S if _postmaster(pid_file) in _processes(places.data, account) else 0.5
+    to_ask = [(leaving_s, signal.SIGTERM), (leaving_s + 2, signal.SIGQUIT)]
     while left := _processes(places.data, account):
         waited_s = time.monotonic() - began
-        if waited_s > _PATIENCE_S + _LEAVING_S:
+        if waited_s > _PATIENCE_S + leaving_s:
             numbers = ", ".join(map(str, left))
             raise CannotStart(f"Old database processes do not end (process {numbers}): end them, then start again.")
         if to_ask and waited_s > to_ask[0][0]:
