@@ -1,0 +1,182 @@
+/** What the dispatcher does: requests to the server, the ten seconds in which a send can be undone, and refusals. */
+import { api, ApiError, newId, withQuery } from "../shared/api";
+import { code, hourMinute, t } from "../shared/i18n";
+import type { Heat, LonLat, Nearest, Notice, Receipt, Task, TaskEvent } from "../shared/types";
+import { redraw, set, store, toast, ui } from "./state";
+import { addTask } from "./store";
+
+const UNDO_MS = 10_000;
+
+/** Do a request; say why when it is refused. True when it was done. */
+async function attempt(work: () => Promise<void>): Promise<boolean> {
+  if (store.link === "lost") {
+    toast(t("link.writes_off"), true);
+    return false;
+  }
+  set({ busy: true });
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    toast(error instanceof ApiError ? refusal(error) : String(error), true);
+    return false;
+  } finally {
+    set({ busy: false });
+  }
+}
+
+function refusal(error: ApiError): string {
+  if (error.code === "version_conflict") {
+    if (ui.taskId) void openTask(ui.taskId);
+    const who = error.body.changed_by_name ?? error.body.changed_by;
+    const at = error.body.changed_at;
+    return t("conflict.version", { who: String(who ?? "?"), at: typeof at === "string" ? hourMinute(at) : "?" });
+  }
+  if (error.status === 0) return t("error.unreachable");
+  const fields = error.errors.map((fault) => `${fault.field}: ${fault.detail}`).join("; ");
+  return fields || error.message || code("error", error.code);
+}
+
+/** Send after ten seconds unless it is undone; at once when urgent. A second send lets the first one go. */
+export function hold(text: string, urgent: boolean, send: () => Promise<void>): void {
+  releaseHeld();
+  if (urgent) {
+    void attempt(send);
+    return;
+  }
+  const timer = window.setTimeout(releaseHeld, UNDO_MS);
+  set({ held: { text, until: Date.now() + UNDO_MS, send, timer } });
+}
+
+export function undoHeld(): void {
+  if (!ui.held) return;
+  clearTimeout(ui.held.timer);
+  set({ held: null });
+  toast(t("undo.done"));
+}
+
+export function releaseHeld(): void {
+  const held = ui.held;
+  if (!held) return;
+  clearTimeout(held.timer);
+  set({ held: null });
+  void attempt(held.send);
+}
+
+export async function openTask(id: string): Promise<void> {
+  const task = store.tasks.get(id);
+  set({ panel: "task", taskId: id, asking: null, nearest: null, events: [] });
+  try {
+    const [fresh, events] = await Promise.all([
+      api.get<Task>(`/tasks/${id}`),
+      api.get<{ items: TaskEvent[] }>(`/tasks/${id}/events`),
+    ]);
+    addTask(store, fresh);
+    if (ui.taskId === id) set({ events: events.items });
+    await findNearest(fresh);
+  } catch (error) {
+    if (!task) set({ panel: "queue", taskId: null });
+    toast(error instanceof ApiError ? refusal(error) : String(error), true);
+  }
+}
+
+/** The ten nearest units for a task that still needs one. */
+export async function findNearest(task: Task): Promise<void> {
+  const at = task.point?.coordinates;
+  if (!at) return;
+  const capability = task.required_capabilities?.[0];
+  const path = withQuery("/units/nearest", { lon: at[0], lat: at[1], capability, limit: 10 });
+  const found = await api.get<{ items: Nearest[]; shortfalls: string[] }>(path);
+  if (ui.taskId === task.id) set({ nearest: found.items, shortfalls: found.shortfalls });
+}
+
+/** Give the open task to a unit: issue it, or reassign it when another had it. */
+export function assign(task: Task, unitId: string, callSign: string): void {
+  const verb = task.status === "draft" ? "issue" : "reassign";
+  const text = t("assign.held", { number: task.number, unit: callSign });
+  hold(text, task.priority === "P1", () => transition(task, verb, { unit_id: unitId }));
+}
+
+export async function transition(task: Task, verb: string, fields: Record<string, unknown> = {}): Promise<void> {
+  const body = { id: newId(), verb, version: task.version, ...fields };
+  const answer = await api.post<{ result: string; task: Task }>(`/tasks/${task.id}/transitions`, body);
+  addTask(store, answer.task);
+  if (ui.taskId === task.id) {
+    const events = await api.get<{ items: TaskEvent[] }>(`/tasks/${task.id}/events`);
+    set({ events: events.items, asking: null });
+  }
+  redraw();
+}
+
+/** A dispatcher's verb with a reason, held back for undo as every send is. */
+export function act(task: Task, verb: string, reason: string): void {
+  const text = t("verb.held", { verb: t(`verb.${verb}`), number: task.number });
+  const fields = reason ? { reason } : {};
+  set({ asking: null });
+  hold(text, task.priority === "P1", () => transition(task, verb, fields));
+}
+
+export async function createTask(fields: Record<string, unknown>): Promise<void> {
+  await attempt(async () => {
+    const task = await api.post<Task>("/tasks", { id: newId(), ...fields });
+    addTask(store, task);
+    set({ point: null, picking: false });
+    await openTask(task.id);
+  });
+}
+
+export async function openNotice(id: string): Promise<void> {
+  set({ panel: "notice", noticeId: id, receipts: [] });
+  await attempt(async () => {
+    const notice = await api.get<Notice & { receipts: Receipt[] }>(`/notices/${id}`);
+    store.notices.set(id, { ...store.notices.get(id), ...notice });
+    if (ui.noticeId === id) set({ receipts: notice.receipts });
+  });
+}
+
+export function sendNotice(fields: Record<string, unknown>, urgent: boolean): void {
+  set({ panel: "notices" });
+  hold(t("notice.held", { headline: String(fields.headline) }), urgent, async () => {
+    const made = await api.post<{ id: string }>("/notices", { id: newId(), ...fields });
+    await openNotice(made.id);
+  });
+}
+
+export function cancelNotice(notice: Notice): void {
+  hold(t("notice.cancel_held", { number: notice.number }), false, async () => {
+    await api.post(`/notices/${notice.id}/cancel`, { id: newId() });
+    await openNotice(notice.id);
+  });
+}
+
+/** The track of a unit's last hours as drawn points, oldest first. */
+export async function track(unitId: string, hours: number): Promise<LonLat[]> {
+  const [from, to] = [new Date(Date.now() - hours * 3_600_000).toISOString(), new Date().toISOString()];
+  const path = withQuery(`/units/${unitId}/track`, { from, to, format: "geojson" });
+  const found = await api.get<{ features: { geometry: { coordinates: LonLat } }[] }>(path);
+  return found.features.map((feature) => feature.geometry.coordinates);
+}
+
+let heatRequest: AbortController | undefined;
+
+/** The heat cells of the box for the filter; a newer request ends an older one. */
+export async function loadHeat(bbox: string, zoom: number): Promise<void> {
+  heatRequest?.abort();
+  heatRequest = new AbortController();
+  const { from, to, category } = ui.heat;
+  const filter = { bbox, zoom, from: startOfDay(from), to: startOfDay(to, 1), category };
+  try {
+    set({ heatData: await api.get<Heat>(withQuery("/violations/heat", filter), heatRequest.signal) });
+  } catch (error) {
+    if (error instanceof ApiError) toast(refusal(error), true);
+  }
+}
+
+/** The moment a local day of Vilnius begins (`plus` days later), in ISO 8601; empty stays empty. */
+export function startOfDay(localDay: string, plus = 0): string {
+  if (!localDay) return "";
+  const guess = new Date(`${localDay}T00:00:00Z`);
+  guess.setUTCDate(guess.getUTCDate() + plus);
+  const shown = new Date(guess.toLocaleString("sv-SE", { timeZone: "Europe/Vilnius" }).replace(" ", "T") + "Z");
+  return new Date(2 * guess.getTime() - shown.getTime()).toISOString();
+}

@@ -1,0 +1,144 @@
+/** The dispatcher's console: sign in, open the live socket, draw. */
+import { html, nothing, render } from "lit";
+import "../shared/theme.css";
+import "./console.css";
+import { all, api, ApiError } from "../shared/api";
+import { markDemo } from "../shared/demo";
+import { onLanguage, t } from "../shared/i18n";
+import { Live } from "../shared/live";
+import { loginForm } from "../shared/login";
+import { may, me, resume, signOut } from "../shared/session";
+import { onTheme } from "../shared/theme";
+import type { CodeLists, LonLat, Unit } from "../shared/types";
+import { releaseHeld, undoHeld } from "./actions";
+import { composePanel, noticeForm, setCodes } from "./compose_panel";
+import { heatPanel } from "./heat_panel";
+import { listenToKeys } from "./keys";
+import { ConsoleMap, heatTop } from "./map";
+import { noticePanel } from "./notice_panel";
+import { noticesPanel, queuePanel } from "./queue_panel";
+import { armSound, soundAlerts } from "./sound";
+import { onDraw, redraw, set, store, ui } from "./state";
+import { apply } from "./store";
+import { taskPanel } from "./task_panel";
+import { banners, help, topbar } from "./topbar";
+import { unitsPanel } from "./units_panel";
+
+const root = document.getElementById("app") as HTMLElement;
+let view: ConsoleMap | undefined;
+let live: Live | undefined;
+let heatKey = "";
+
+function side(): unknown {
+  switch (ui.panel) {
+    case "task": return taskPanel((at: LonLat) => view?.show(at));
+    case "compose": return composePanel();
+    case "notices": return noticesPanel();
+    case "notice": return noticePanel();
+    case "write_notice": return noticeForm();
+    default: return queuePanel();
+  }
+}
+
+function page(): unknown {
+  const zoom = view?.map.getZoom() ?? 7;
+  return html`${topbar(() => void logOut())}
+    <div class="console">
+      ${unitsPanel((id) => view?.select(id), showUnit)}
+      <main class="stage"><div id="map" role="application" aria-label=${t("map.title")}></div>
+        ${heatPanel(heatTop(zoom), () => view?.refreshHeat())}</main>
+      <aside class="side" aria-label=${t("tab.queue")}>${side()}</aside>
+    </div>${banners(undoHeld)}${help()}`;
+}
+
+function draw(): void {
+  if (!me()) {
+    render(loginForm(() => void start(), redraw), root);
+    return;
+  }
+  if (!may("live.watch")) {
+    render(html`<main class="sign-in"><div class="elsewhere"><p>${t("not_here")}</p><p>
+      ${may("inbox.own") ? html`<a class="button primary" href="/officer">${t("nav.officer")}</a>` : nothing}
+      ${may("analysis.read") ? html`<a class="button primary" href="/supervisor">${t("nav.analysis")}</a>` : nothing}
+      <button class="button" @click=${() => void logOut()}>${t("log_out")}</button></p></div></main>`, root);
+    return;
+  }
+  render(page(), root);
+  const key = JSON.stringify(ui.heat);
+  if (view && key !== heatKey) {
+    heatKey = key;
+    view.refreshHeat();
+  }
+  view?.draw();
+}
+
+function showUnit(id: string): void {
+  const mark = store.marks.get(id);
+  if (mark) view?.show([mark.lon, mark.lat]);
+}
+
+async function logOut(): Promise<void> {
+  releaseHeld();
+  live?.close();
+  await signOut().catch(() => undefined);
+  location.reload();
+}
+
+async function loadLists(): Promise<void> {
+  const [units, codes, categories] = await Promise.all([
+    all<Unit>("/units"),
+    api.get<CodeLists>("/code-lists"),
+    api.get<{ items: { category: string; n: number }[] } | { category: string; n: number }[]>("/violations/categories"),
+  ]);
+  store.units = new Map(units.map((unit) => [unit.id, unit]));
+  setCodes(codes);
+  set({ categories: Array.isArray(categories) ? categories : categories.items });
+}
+
+/** Units that are new or changed since the list was read; asked for when the socket names one we do not know. */
+async function refreshUnits(): Promise<void> {
+  const units = await all<Unit>("/units");
+  store.units = new Map(units.map((unit) => [unit.id, unit]));
+  redraw();
+}
+
+async function start(): Promise<void> {
+  draw();
+  if (!may("live.watch")) return;
+  view = new ConsoleMap(document.getElementById("map") as HTMLElement, (bbox) => live?.send({ kind: "view", bbox }));
+  listenToKeys({
+    focusMap: () => document.getElementById("map")?.focus(),
+    show: showUnit,
+    newTask: () => { if (may("tasks.draft")) set({ panel: "compose", picking: true, point: null }); },
+  });
+  await loadLists();
+  live = new Live({
+    path: "/api/v1/live",
+    hello: () => ({ bbox: view?.bbox() }),
+    message: (message) => {
+      apply(store, message);
+      if ((message.kind === "units" || message.kind === "snapshot") && [...store.marks.keys()].some((id) => !store.units.has(id))) void refreshUnits();
+      redraw();
+    },
+    state: (state) => { store.link = state === "connecting" && store.asOf ? "lost" : state; redraw(); },
+    signedOut: () => location.reload(),
+  });
+  setInterval(() => { soundAlerts(); redraw(); }, 1_000);
+  setInterval(() => void refreshUnits().catch(() => undefined), 60_000);
+  redraw();
+}
+
+onDraw(draw);
+onLanguage(redraw);
+onTheme(redraw);
+markDemo();
+armSound();
+resume().then(
+  (person) => (person ? start() : draw()),
+  (error: unknown) => {
+    if (!(error instanceof ApiError)) throw error;
+    render(html`<main class="sign-in"><p class="fault" role="alert">${t("error.unreachable")}</p></main>`, root);
+    setTimeout(() => location.reload(), 5_000);
+  },
+);
+addEventListener("pagehide", releaseHeld);

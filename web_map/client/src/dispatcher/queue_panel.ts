@@ -1,0 +1,57 @@
+/** The work queue: what needs a decision first, then what runs; and the notices that were sent. */
+import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import { code, dayTime, t } from "../shared/i18n";
+import { may } from "../shared/session";
+import type { Notice, Task } from "../shared/types";
+import { openNotice, openTask } from "./actions";
+import { callSign, priority, since, statusBadge } from "./parts";
+import { set, store, ui } from "./state";
+import { queue, serverNow, urgency } from "./store";
+
+export function tabs(): TemplateResult {
+  const tab = (name: "queue" | "notices", n: number): TemplateResult => html`<button role="tab"
+    aria-selected=${ui.panel === name} class=${ui.panel === name ? "on" : ""} @click=${() => set({ panel: name })}>${t(`tab.${name}`)} <span class="count">${n}</span></button>`;
+  return html`<div class="tabs big" role="tablist">${tab("queue", queue(store).length)}${tab("notices", store.notices.size)}</div>`;
+}
+
+export function queuePanel(): TemplateResult {
+  const tasks = queue(store);
+  const now = serverNow(store);
+  const needs = tasks.filter((task) => urgency(task, now) <= 3);
+  const runs = tasks.filter((task) => urgency(task, now) > 3);
+  return html`${tabs()}<div class="scroll">
+    ${may("tasks.draft") ? html`<button class="button primary wide" id="new-task" @click=${() => set({ panel: "compose", picking: true, point: null })}>${t("task.new")}</button>` : nothing}
+    ${group("queue.needs", needs)}${group("queue.runs", runs)}
+    ${tasks.length ? nothing : html`<p class="empty">${t("queue.none")}</p>`}</div>`;
+}
+
+function group(title: string, tasks: Task[]): TemplateResult | typeof nothing {
+  if (!tasks.length) return nothing;
+  return html`<h3 class="group">${t(title)} <span class="count">${tasks.length}</span></h3>
+    <ul class="rows">${repeat(tasks, (task) => task.id, taskRow)}</ul>`;
+}
+
+function taskRow(task: Task): TemplateResult {
+  const late = urgency(task, serverNow(store)) <= 1;
+  return html`<li><button class="row task ${late ? "late" : ""} ${task.id === ui.taskId ? "on" : ""}" data-task=${task.id} @click=${() => void openTask(task.id)}>
+    ${priority(task.priority)}
+    <span class="grow"><strong>${task.title}</strong>
+      <span class="line2">#${task.number} · ${code("task_kind", task.kind)}${task.unit_id ? ` · ${callSign(task.unit_id)}` : ""}${task.exercise ? ` · ${t("task.exercise")}` : ""}</span></span>
+    <span class="right">${statusBadge(task.status)}<span class="age">${since(task.issued_at ?? task.created_at)}</span></span></button></li>`;
+}
+
+export function noticesPanel(): TemplateResult {
+  const notices = [...store.notices.values()].sort((a, b) => b.number - a.number);
+  return html`${tabs()}<div class="scroll">
+    ${may("notices.send") ? html`<button class="button primary wide" @click=${() => set({ panel: "write_notice" })}>${t("notice.new")}</button>` : nothing}
+    <ul class="rows">${repeat(notices, (notice) => notice.id, noticeRow)}</ul>
+    ${notices.length ? nothing : html`<p class="empty">${t("notice.none")}</p>`}</div>`;
+}
+
+function noticeRow(notice: Notice): TemplateResult {
+  return html`<li><button class="row" @click=${() => void openNotice(notice.id)}>${priority(notice.priority)}
+    <span class="grow"><strong>${notice.headline}</strong>
+      <span class="line2">#${notice.number} · ${code("notice_kind", notice.kind)} · ${dayTime(notice.created_at)}</span></span>
+    <span class="right">${notice.state && notice.state !== "sent" ? html`<span class="badge">${code("notice_state", notice.state)}</span>` : nothing}</span></button></li>`;
+}

@@ -1,0 +1,119 @@
+/** One task: its times as a line, the units nearest to it, what may be done with it, and its history. */
+import { html, nothing, type TemplateResult } from "lit";
+import { ageText } from "../shared/age";
+import { clock, code, dayTime, distance, hourMinute, span, t } from "../shared/i18n";
+import { may } from "../shared/session";
+import { groupOf } from "../shared/status";
+import type { Nearest, Task, TaskEvent, TaskStatus } from "../shared/types";
+import { act, assign } from "./actions";
+import { callSign, priority, shape, statusBadge } from "./parts";
+import { set, store, ui } from "./state";
+import { serverNow } from "./store";
+
+const STEPS = ["issued_at", "delivered_at", "seen_at", "acknowledged_at", "en_route_at", "on_scene_at", "completed_at"] as const;
+const NEEDS_UNIT = new Set<TaskStatus>(["draft", "unacknowledged", "declined", "paused"]);
+const AT_WORK: readonly TaskStatus[] = ["acknowledged", "en_route", "on_scene"];
+const CANCELLABLE: readonly TaskStatus[] = ["issued", "delivered", "unacknowledged", "declined", "paused", ...AT_WORK];
+
+/** The dispatcher's verbs that a status allows (the server's table decides; this one only shows buttons). */
+export function verbsOf(status: TaskStatus): string[] {
+  const verbs: [string, readonly TaskStatus[]][] = [
+    ["pause", AT_WORK], ["resume", ["paused"]], ["close", ["completed", "failed"]], ["return", ["completed"]],
+    ["discard", ["draft"]], ["cancel", CANCELLABLE],
+  ];
+  return verbs.filter(([, from]) => from.includes(status)).map(([verb]) => verb);
+}
+
+export const needsUnit = (task: Task): boolean => NEEDS_UNIT.has(task.status) && may("tasks.dispatch");
+
+export function taskPanel(show: (at: [number, number]) => void): TemplateResult {
+  const task = ui.taskId ? store.tasks.get(ui.taskId) : undefined;
+  if (!task) return html`<p class="empty">${t("loading")}</p>`;
+  return html`<div class="scroll task-detail">
+    <button class="button back" @click=${() => set({ panel: "queue", taskId: null })}>← ${t("tab.queue")}</button>
+    <h2>${priority(task.priority)} #${task.number} ${statusBadge(task.status)}</h2>
+    <h3>${task.title}</h3>
+    <p class="muted">${code("task_kind", task.kind)} · ${code("control_reason", task.reason_code)}${task.unit_id ? html` · <strong>${callSign(task.unit_id)}</strong>` : nothing}${task.exercise ? ` · ${t("task.exercise")}` : ""}</p>
+    ${task.instruction ? html`<p class="instruction">${task.instruction}</p>` : nothing}
+    ${place(task, show)}${timeline(task)}
+    ${needsUnit(task) ? nearest(task) : nothing}
+    ${may("tasks.dispatch") ? verbs(task) : nothing}
+    ${history(ui.events)}</div>`;
+}
+
+function place(task: Task, show: (at: [number, number]) => void): TemplateResult {
+  const at = task.point?.coordinates;
+  const window = task.window_from || task.window_to;
+  return html`<p class="muted">${task.address ?? ""}
+    ${at ? html`<button class="link" @click=${() => show(at)}>${at[1].toFixed(5)}, ${at[0].toFixed(5)}</button>` : nothing}
+    ${window ? html`<br>${t("task.window")}: ${task.window_from ? dayTime(task.window_from) : "…"} – ${task.window_to ? dayTime(task.window_to) : "…"}` : nothing}</p>`;
+}
+
+/** The task's times as a line of dots: filled when it happened, with the time below. */
+function timeline(task: Task): TemplateResult | typeof nothing {
+  if (!task.issued_at) return nothing;
+  const last = STEPS.reduce((found, step, i) => (task[step] ? i : found), -1);
+  return html`<ol class="timeline" aria-label=${t("task.times")}>${STEPS.map((step, i) => html`<li
+    class=${task[step] ? "done" : i < last ? "skipped" : "open"}><span class="dot"></span>
+    <span class="what">${t(`step.${step}`)}</span><span class="when">${task[step] ? clock(task[step]) : "–"}</span></li>`)}</ol>
+    ${task.ack_due_at && !task.acknowledged_at ? html`<p class="due">${due(task.ack_due_at)}</p>` : nothing}`;
+}
+
+function due(at: string): string {
+  const left = (Date.parse(at) - serverNow(store)) / 1000;
+  return left > 0 ? t("task.due_in", { span: span(left) }) : t("task.overdue", { span: span(-left) });
+}
+
+function nearest(task: Task): TemplateResult {
+  if (!task.point) return html`<p class="hint">${t("assign.no_point")}</p>`;
+  if (!ui.nearest) return html`<p class="hint">${t("loading")}</p>`;
+  return html`<h3 class="group">${t("assign.title")}</h3>
+    ${ui.shortfalls.length ? html`<p class="hint">${ui.shortfalls.map((name) => code("shortfall", name)).join(" · ")}</p>` : nothing}
+    <ol class="rows nearest">${ui.nearest.slice(0, 10).map((unit, i) => html`<li><button class="row ${unit.fits ? "" : "unfit"}"
+      data-assign=${unit.unit_id} @click=${() => assign(task, unit.unit_id, unit.call_sign)}>${nearestLine(unit, i)}</button></li>`)}</ol>
+    <p class="muted small">${t("assign.hint")}</p>`;
+}
+
+function nearestLine(unit: Nearest, i: number): TemplateResult {
+  const against = unit.reasons.filter((reason) => !reason.fits);
+  return html`<kbd>${i < 9 ? i + 1 : ""}</kbd>${shape(groupOf(unit.status), "fresh")}
+    <span class="grow"><strong>${unit.call_sign}</strong> <span class="muted">${code("unit_status", unit.status)}</span>
+      <span class="line2">${against.length ? against.map((reason) => reasonText(reason.code, reason.text)).join(" · ") : t("assign.fits")}</span></span>
+    <span class="right"><strong>${distance(unit.distance_m)}</strong><span class="age">≈ ${span(unit.travel_s)} · ${ageText(unit.fix_at, serverNow(store))}</span></span>`;
+}
+
+const reasonText = (name: string, text: string): string => {
+  const known = code("reason", name);
+  return known === name.replaceAll("_", " ") ? text : known;
+};
+
+function verbs(task: Task): TemplateResult {
+  const asking = ui.asking;
+  return html`<div class="verbs">${verbsOf(task.status).map((verb) => html`<button class="button ${verb === "cancel" || verb === "discard" ? "danger" : ""}"
+    aria-expanded=${asking === verb} @click=${() => (verb === "close" || verb === "resume" || verb === "discard" ? act(task, verb, "") : set({ asking: verb }))}>${t(`verb.${verb}`)}</button>`)}</div>
+    ${asking ? html`<form class="ask" @submit=${(event: SubmitEvent) => {
+      event.preventDefault();
+      act(task, asking, String(new FormData(event.target as HTMLFormElement).get("reason")));
+    }}><label class="field"><span>${t("verb.reason", { verb: t(`verb.${asking}`) })}</span><input name="reason" required maxlength="200" autofocus></label>
+      <button class="button primary">${t(`verb.${asking}`)}</button></form>` : nothing}`;
+}
+
+function history(events: TaskEvent[]): TemplateResult | typeof nothing {
+  if (!events.length) return nothing;
+  return html`<details class="history" open><summary>${t("task.history")} <span class="count">${events.length}</span></summary>
+    <ul>${[...events].reverse().map((event) => html`<li class=${event.result}>
+      <span class="when">${hourMinute(event.at)}</span>
+      <span><strong>${code("verb", event.verb)}</strong> ${event.by_name}
+        ${event.result === "applied" ? nothing : html`<span class="badge ${event.result}">${code("event_result", event.result)}</span>`}
+        ${event.reason_code ? html`<br>${code("reason_code", event.reason_code)}` : nothing}${event.reason ? html`<br>${event.reason}` : nothing}</span></li>`)}</ul></details>`;
+}
+
+/** Assign the open task to the unit numbered so; for the keys 1 to 9. */
+export function assignNumber(n: number): boolean {
+  const task = ui.taskId ? store.tasks.get(ui.taskId) : undefined;
+  const unit = ui.nearest?.[n - 1];
+  if (!task || !unit || ui.panel !== "task" || !needsUnit(task)) return false;
+  assign(task, unit.unit_id, unit.call_sign);
+  return true;
+}
+

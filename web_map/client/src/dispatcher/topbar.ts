@@ -1,0 +1,61 @@
+/** The bar above everything: link, clock, counts that open their lists, and the page's own switches. */
+import { html, nothing, type TemplateResult } from "lit";
+import { clock, hourMinute, setLanguage, currentLanguage, LANGUAGES, t } from "../shared/i18n";
+import { me } from "../shared/session";
+import { currentTheme, toggleTheme } from "../shared/theme";
+import { openTask } from "./actions";
+import { toggleMute } from "./sound";
+import { set, store, ui } from "./state";
+import { queue, serverNow, shown, urgency } from "./store";
+
+export function topbar(logOut: () => void): TemplateResult {
+  const now = serverNow(store);
+  const marks = [...store.units.values()].map((unit) => shown(store, unit, now));
+  const onDuty = marks.filter((s) => s.status !== "off_duty").length;
+  const silent = marks.filter((s) => s.status !== "off_duty" && s.fresh !== "fresh").length;
+  const needs = queue(store).filter((task) => urgency(task, now) <= 2).length;
+  return html`<header class="topbar">
+    <span class="brand"><img src="/static/icon.svg" alt="">Outrider</span>
+    <span class="link ${store.link}" role="status"><i></i>${t(`link.${store.link}`)}</span>
+    <time class="clock">${clock(new Date(now))}</time>
+    <nav aria-label=${t("counts")}>
+      <button class="tally" @click=${() => set({ groups: "all" })}><b>${onDuty}</b> ${t("count.on_duty")}</button>
+      <button class="tally ${silent ? "warn" : ""}" @click=${() => set({ groups: "attention" })}><b>${silent}</b> ${t("count.silent")}</button>
+      <button class="tally ${needs ? "urgent" : ""}" @click=${() => set({ panel: "queue", taskId: null })}><b>${needs}</b> ${t("count.needs")}</button>
+    </nav>
+    <span class="grow"></span>
+    <a class="button" href="/supervisor">${t("nav.analysis")}</a>
+    <button class="button" aria-pressed=${ui.heat.on} @click=${() => set({ heat: { ...ui.heat, on: !ui.heat.on } })}>${t("heat.toggle")}</button>
+    <button class="icon" title=${t(ui.muted ? "sound.on" : "sound.off")} aria-label=${t(ui.muted ? "sound.on" : "sound.off")} aria-pressed=${ui.muted} @click=${toggleMute}>${ui.muted ? "🔇" : "🔔"}</button>
+    <button class="icon" title=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} aria-label=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} @click=${toggleTheme}>${currentTheme() === "night" ? "☀" : "☾"}</button>
+    ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="icon text" lang=${language} title=${t(`language.${language}`)} @click=${() => setLanguage(language)}>${language.toUpperCase()}</button>`)}
+    <button class="icon text" title=${t("help.title")} aria-label=${t("help.title")} @click=${() => set({ help: true })}>?</button>
+    <span class="person" title=${me()?.login ?? ""}>${me()?.name}</span>
+    <button class="button" @click=${logOut}>${t("log_out")}</button></header>`;
+}
+
+/** What needs eyes at once: the lost connection, alarms, what can still be undone, what was just said. */
+export function banners(undo: () => void): TemplateResult {
+  const now = Date.now();
+  const held = ui.held;
+  return html`${store.link === "lost" ? html`<div class="banner lost" role="alert">⚠ <b>${t("link.lost_title")}</b> ${store.asOf ? t("link.data_from", { at: clock(store.asOf) }) : ""} · ${t("link.writes_off")}</div>` : nothing}
+    ${store.alerts.size ? html`<div class="alerts" role="alert">${[...store.alerts.values()].slice(0, 4).map((alert) => html`<button class="alert"
+      @click=${() => { if (alert.task_id) void openTask(alert.task_id); else if (alert.unit_id) set({ unitId: alert.unit_id }); }}>
+      <b>${t(`alert.${alert.kind}`)}</b> ${alert.text} <span class="age">${hourMinute(alert.raised_at)}</span></button>`)}</div>` : nothing}
+    <div class="bars" aria-live="polite">
+      ${held ? html`<div class="bar undo"><span>${held.text}</span><span class="age">${Math.max(0, Math.ceil((held.until - now) / 1000))} s</span><button class="button" id="undo" @click=${undo}>${t("undo")} <kbd>u</kbd></button></div>` : nothing}
+      ${ui.toast && ui.toast.until > now ? html`<div class="bar ${ui.toast.urgent ? "urgent" : ""}">${ui.toast.text}</div>` : nothing}
+      ${ui.picking ? html`<div class="bar">${t("task.pick_point")} <kbd>Esc</kbd></div>` : nothing}</div>`;
+}
+
+const KEYS: readonly [keys: string, key: string][] = [
+  ["/", "search"], ["j k", "rows"], ["Enter", "open"], ["1 – 9", "assign"], ["c", "compose"], ["n", "next"],
+  ["m", "map"], ["v", "heat"], ["t", "theme"], ["u", "undo"], ["Esc", "back"], ["?", "help"],
+];
+
+export function help(): TemplateResult | typeof nothing {
+  if (!ui.help) return nothing;
+  return html`<div class="shade" @click=${() => set({ help: false })}><section class="help" role="dialog" aria-modal="true" aria-label=${t("help.title")} @click=${(e: Event) => e.stopPropagation()}>
+    <h2>${t("help.title")}</h2><dl>${KEYS.map(([keys, name]) => html`<div><dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${t(`help.${name}`)}</dd></div>`)}</dl>
+    <button class="button primary" autofocus @click=${() => set({ help: false })}>${t("close")}</button></section></div>`;
+}

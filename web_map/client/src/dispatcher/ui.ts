@@ -1,0 +1,75 @@
+/** What the console shows now, beside the data: panels, selection, filters, what is held back for undo. */
+import type { Heat, LonLat, Nearest, TaskEvent, Receipt } from "../shared/types";
+
+export type Panel = "queue" | "task" | "compose" | "notices" | "notice" | "write_notice";
+
+export interface Toast {
+  text: string;
+  urgent: boolean;
+  until: number;
+}
+
+/** A send held back so that it can still be undone. */
+export interface Held {
+  text: string;
+  until: number;
+  send: () => Promise<void>;
+  timer: number;
+}
+
+export interface HeatFilter {
+  on: boolean;
+  from: string;
+  to: string;
+  category: string;
+}
+
+export interface Ui {
+  panel: Panel;
+  unitId: string | null;
+  taskId: string | null;
+  noticeId: string | null;
+  filter: string;
+  groups: "all" | "available" | "committed" | "attention";
+  point: LonLat | null;
+  picking: boolean;
+  nearest: Nearest[] | null;
+  shortfalls: string[];
+  events: TaskEvent[];
+  receipts: Receipt[];
+  asking: string | null;
+  heat: HeatFilter;
+  heatData: Heat | null;
+  categories: { category: string; n: number }[];
+  help: boolean;
+  muted: boolean;
+  busy: boolean;
+  held: Held | null;
+  toast: Toast | null;
+}
+
+const localDay = (ms: number): string => new Date(ms).toLocaleDateString("sv-SE", { timeZone: "Europe/Vilnius" });
+
+export const initialUi = (): Ui => ({
+  panel: "queue",
+  unitId: null,
+  taskId: null,
+  noticeId: null,
+  filter: "",
+  groups: "all",
+  point: null,
+  picking: false,
+  nearest: null,
+  shortfalls: [],
+  events: [],
+  receipts: [],
+  asking: null,
+  heat: { on: false, from: localDay(Date.now() - 365 * 86_400_000), to: localDay(Date.now()), category: "" },
+  heatData: null,
+  categories: [],
+  help: false,
+  muted: false,
+  busy: false,
+  held: null,
+  toast: null,
+});
