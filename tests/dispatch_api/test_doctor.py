@@ -1,0 +1,88 @@
+"""What `outrider doctor` says of sound and of unsound installations."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from core.settings import Settings
+from dispatch_api.process import doctor
+from dispatch_api.process.cluster import Cluster
+
+
+def troubles(settings: Settings) -> dict[str, str]:
+    """The checks that found something, by the first word of their name."""
+    return {name: trouble for name, trouble in doctor.checks(settings) if trouble}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an installation that sleeps, on a free port."""
+    return Settings(data_dir=tmp_path, port=0)
+
+
+def test_a_sound_installation(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.report(settings) == 0
+    out = capsys.readouterr().out
+    assert "Nothing is wrong." in out
+    for name, field in Settings.model_fields.items():
+        assert f"OUTRIDER_{name.upper()} " in out
+        assert field.description
+        assert field.description in out
+
+
+def test_secrets_are_not_shown(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = settings.model_copy(
+        update={
+            "metrics_token": SecretStr("hush-1"),
+            "owner_database_url": "postgresql+asyncpg://owner:hush-2@db.example/outrider",
+        }
+    )
+    doctor.report(secret)
+    out = capsys.readouterr().out
+    assert "hush" not in out
+    assert "owner:[secret]@db.example" in out
+
+
+def test_everything_wrong_is_named_and_counted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        wrong = settings.model_copy(
+            update={
+                "port": taken.getsockname()[1],
+                "timezone": "Europe/Nowhere",
+                "tls_cert": Path("/nowhere.crt"),
+                "chromium": Path("/nowhere/chromium"),
+            }
+        )
+        found = troubles(wrong)
+        assert doctor.report(wrong) == 1
+    assert len(found) == 4
+    assert "4 to mend." in capsys.readouterr().out
+    said = " ".join(found.values())
+    for part in ("in use", "OUTRIDER_TIMEZONE", "only together", "is no program"):
+        assert part in said
+
+
+def test_a_data_folder_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = troubles(settings.model_copy(update={"data_dir": tmp_path / "file" / "var"}))
+    assert any("set OUTRIDER_DATA_DIR" in trouble for trouble in found.values())
+
+
+def test_a_running_database(settings: Settings) -> None:
+    with Cluster.temporary() as cluster:
+        named = settings.model_copy(update={"database_url": cluster.url()})
+        assert not troubles(named)
+        lazy = cluster.url() + "&synchronous_commit=off"
+        assert "synchronous_commit is off" in str(troubles(settings.model_copy(update={"database_url": lazy})))
+    assert "is it running" in str(troubles(named))
+
+
+def test_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_WANTED_BYTES", 1 << 60)
+    assert "make room" in troubles(settings)["free disk space"]
+    assert os.path.isdir(settings.data_dir)
