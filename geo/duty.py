@@ -27,8 +27,10 @@ REMEMBERED = timedelta(days=2)
 KNOCK_S = 0.05
 """Unknown keys make the database be read at most this often."""
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-UNAVAILABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a database that is gone, starting or full raises."""
+UNAVAILABLE = (
+    OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+)  # fmt: skip
+"""What a database that is gone, starting or full raises; the last when the connection is cut in mid-statement."""
 
 
 DEVICES, UNITS, SHIFTS, LONG_AGO = map(sql.load, ("duty_devices", "duty_units", "duty_shifts", "duty_long_ago"))
@@ -178,6 +180,7 @@ class DutyBook:
             try:
                 await self._refresh(frozenset())
             except UNAVAILABLE as failure:
+                await self._pool.expire_connections()
                 if not lost:
                     log.warning("duty_not_read", error=type(failure).__name__)
                 lost = True

@@ -165,6 +165,7 @@ class Writer:
                 seen = [(_fix_of(row), bool(row["was_jump"])) for row in reversed(rows)]
                 self._motion.setdefault(device.id, Motion(seen))
         except UNAVAILABLE as failure:
+            await self._pool.expire_connections()
             raise Overloaded("The database is away.") from failure
         return units
 
@@ -228,6 +229,7 @@ class Writer:
             self._forget_motion(taken)
             if _is_away(failure):
                 self._refuse(taken, failure)
+                await self._pool.expire_connections()
                 return
             log.warning("commit_split", deliveries=len(taken), error=type(failure).__name__)
             for delivery in taken:
@@ -315,9 +317,9 @@ def _answer(taken: list[_Delivery], duplicates: list[int] | None) -> None:
 
 
 def _is_away(failure: Exception) -> bool:
-    """Whether the database is gone, full, or going down: then every other statement would fail as well."""
-    gone = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-    state = str(getattr(failure, "sqlstate", "") or "")
+    """Whether the database failed, rather than refusing a row (data, constraint, deadlock) or being misused."""
     if isinstance(failure, ValueError):
         return False  # a value that cannot be encoded; asyncpg calls that an interface error as well
-    return isinstance(failure, gone) or state.startswith(("53", "57", "55P03", "08"))
+    if isinstance(failure, asyncpg.PostgresError):
+        return not str(failure.sqlstate or "").startswith(("22", "23", "40"))
+    return isinstance(failure, UNAVAILABLE)

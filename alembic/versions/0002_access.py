@@ -26,7 +26,8 @@ DECLARE name text := 'position_' || to_char(day, 'YYYYMMDD');
 BEGIN
   IF to_regclass('public.' || name) IS NOT NULL THEN RETURN; END IF;
   PERFORM pg_advisory_xact_lock(hashtext('outrider.partition'));
-  IF to_regclass('public.' || name) IS NOT NULL THEN RETURN; END IF;
+  -- A query, because to_regclass would repeat its cached "no" after another made the table while this one waited.
+  IF EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'public'::regnamespace) THEN RETURN; END IF;
   -- A table made apart and then attached holds the parent's lock only for the attaching.
   EXECUTE format('CREATE TABLE %I (LIKE position INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name);
   EXECUTE format('ALTER TABLE position ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
