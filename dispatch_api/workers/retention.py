@@ -1,0 +1,72 @@
+"""What is kept no longer: positions by day, ended sessions, used-up tickets, old log-in tries, left files."""
+
+import asyncio
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from core.actor import system
+from core.audit import Action
+from core.models import Job, LoginTry, SignIn, SocketTicket
+from core.settings import Settings
+from core.work import Work, open_work
+
+log = structlog.get_logger()
+
+LOGIN_TRIES_KEPT = timedelta(days=1)
+LEFT_FILES_KEPT_S = 86_400
+_DROP = text("SELECT dropped, n FROM drop_position_days(:before)")
+# Dropping waits for the partition's readers, and every fix that arrives would wait behind it: rather try again later.
+_NO_LONG_WAIT = text("SET LOCAL lock_timeout = '2s'")
+
+
+async def round_(engine: AsyncEngine, settings: Settings) -> bool:
+    """Remove what is past its time; each kind in a transaction of its own."""
+    async with open_work(engine, system("retention")) as work:
+        await end_access(work)
+    await _sweep(engine, settings.data_dir / "imports")
+    async with open_work(engine, system("retention")) as work:
+        await drop_positions(work, settings.retention_days)
+    return False
+
+
+async def drop_positions(work: Work, days: int) -> list[str]:
+    """Drop the days of positions that were all received over `days` ago; their names. Audited one by one."""
+    await work.session.execute(_NO_LONG_WAIT)
+    found = (await work.session.execute(_DROP, {"before": work.now - timedelta(days=days)})).all()
+    for name, n in found:
+        work.audit(Action.ERASURE, "position", name, n=n, retention_days=days)
+        log.info("positions_dropped", partition=name, n=n)
+    return [name for name, _ in found]
+
+
+async def end_access(work: Work) -> dict[str, int]:
+    """Delete ended sessions, expired tickets and old log-in tries; how many of each."""
+    ended: dict[str, Any] = {
+        "socket_ticket": delete(SocketTicket).where(col(SocketTicket.expires_at) < work.now),
+        "sign_in": delete(SignIn).where(col(SignIn.expires_at) < work.now),
+        "login_try": delete(LoginTry).where(col(LoginTry.at) < work.now - LOGIN_TRIES_KEPT),
+    }
+    return {kind: (await work.session.execute(statement)).rowcount for kind, statement in ended.items()}
+
+
+async def _sweep(engine: AsyncEngine, folder: Path) -> None:
+    async with open_work(engine, system("retention")) as work:
+        waiting = await work.all(select(Job).where(col(Job.status).in_(["queued", "running"])))
+    await asyncio.to_thread(sweep_files, folder, {str(job.params.get("file")) for job in waiting})
+
+
+def sweep_files(folder: Path, wanted: set[str]) -> int:
+    """Remove files of uploads that broke off or failed, a day old and wanted by no job; how many."""
+    swept, before = 0, time.time() - LEFT_FILES_KEPT_S
+    for file in folder.glob("*") if folder.is_dir() else []:
+        if file.name not in wanted and file.stat().st_mtime < before:
+            file.unlink(missing_ok=True)
+            swept += 1
+    return swept

@@ -1,0 +1,93 @@
+"""`outrider worker`: what is due and what is owed, done by named loops in one process.
+
+A round that fails is logged and tried again, later each time; nothing is lost by it, since every round starts from
+what the database says. SIGTERM and Ctrl-C let the rounds that run come to their end.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.settings import Settings
+from dispatch_api import logs
+from dispatch_api.commands.database import app_engine
+from dispatch_api.workers import deadlines, imports, retention, seals
+
+log = structlog.get_logger()
+
+LONGEST_WAIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a loop's round works with."""
+
+    engine: AsyncEngine
+    settings: Settings
+    stopping: asyncio.Event
+
+
+Round = Callable[[Desk], Awaitable[bool]]
+"""One round; true when there is more to do at once."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A named round and the seconds between two of them."""
+
+    name: str
+    every_s: float
+    round: Round
+
+
+LOOPS = (
+    Loop("deadlines", 1, lambda d: deadlines.round_(d.engine)),
+    Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
+    Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),
+    Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),
+    Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings)),
+)
+
+
+def run(settings: Settings) -> int:
+    """Work until SIGTERM or SIGINT; the exit code."""
+    logs.configure(settings.log_level)
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with app_engine(settings) as engine, asyncio.TaskGroup() as group:
+        desk = Desk(engine, settings, stopping)
+        for one in LOOPS:
+            group.create_task(keep(one, desk), name=one.name)
+        log.info("worker_started", loops=[one.name for one in LOOPS])
+    log.info("worker_stopped")
+    return 0
+
+
+async def keep(loop: Loop, desk: Desk) -> None:
+    """Do a loop's rounds until `desk.stopping`; a failing one waits longer each time, at most LONGEST_WAIT_S more."""
+    failed = 0
+    while not desk.stopping.is_set():
+        more = False
+        try:
+            more = await loop.round(desk)
+            failed = 0
+        except Exception:
+            failed += 1
+            log.exception("round_failed", loop=loop.name, times=failed)
+        if more:
+            continue
+        wait_s = min(loop.every_s * 2**failed, max(loop.every_s, LONGEST_WAIT_S)) if failed else loop.every_s
+        try:
+            await asyncio.wait_for(desk.stopping.wait(), wait_s)
+        except TimeoutError:
+            continue

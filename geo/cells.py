@@ -1,0 +1,56 @@
+"""Cells: Web-Mercator tile numbers at zoom 20 (EPSG:3857), about 38 m at the equator, half of that at 60 degrees.
+
+A coarser cell is the same number shifted right: `x >> 1` is the cell of twice the width that holds it.
+Formulas: OGC Two Dimensional Tile Matrix Set (17-083r4), WebMercatorQuad.
+"""
+
+from math import asinh, atan, degrees, floor, pi, radians, sinh, tan
+
+CELL_ZOOM = 20
+SIDE = 1 << CELL_ZOOM
+EQUATOR_M = 40_075_016.686
+MAX_LAT = 85.0511287798066
+
+Box = tuple[float, float, float, float]
+"""min_lon, min_lat, max_lon, max_lat in degrees; a point on the edge is inside."""
+
+
+Span = tuple[int, int, int, int]
+"""First and last column, first and last row."""
+
+
+def _clamp(value: float) -> int:
+    return min(max(floor(value), 0), SIDE - 1)
+
+
+def column(lon: float) -> int:
+    """The column of the cell that holds this longitude."""
+    return _clamp((lon + 180) / 360 * SIDE)
+
+
+def row(lat: float) -> int:
+    """The row, counted from the north, of the cell that holds this latitude; beyond MAX_LAT the outermost."""
+    inside = min(max(lat, -MAX_LAT), MAX_LAT)
+    return _clamp((1 - asinh(tan(radians(inside))) / pi) / 2 * SIDE)
+
+
+def centre(x: int, y: int, shift: int) -> tuple[float, float]:
+    """lon, lat of the middle of a cell that was shifted right by `shift`."""
+    width = (1 << shift) / SIDE
+    return (x + 0.5) * width * 360 - 180, latitude((y + 0.5) * width)
+
+
+def latitude(fraction: float) -> float:
+    """The latitude at a fraction of the world's square, from 0 in the north to 1 in the south."""
+    return degrees(atan(sinh(pi * (1 - 2 * fraction))))
+
+
+def width_m(shift: int) -> float:
+    """Width of a shifted cell in Web-Mercator metres; on the ground times the cosine of the latitude."""
+    return EQUATOR_M / SIDE * (1 << shift)
+
+
+def span(box: Box) -> Span:
+    """The cells a box touches."""
+    west, south, east, north = box
+    return column(west), column(east), row(north), row(south)

@@ -1,0 +1,182 @@
+"""Violations: offences found, with their precise place; recorded by officers, read by filter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from core.audit import Action
+from core.codes import VIOLATION_CATEGORY
+from core.errors import Invalid, Malformed
+from core.work import Work
+from geo import cells, shifts
+from geo.models import Violation, ViolationCategory
+
+MAX_RANGE = timedelta(days=3653)
+"""Ten years: the longest period one question may name."""
+FUTURE_SLACK = timedelta(days=1)
+"""A tablet's clock may be wrong, but nothing is recorded that happens days from now."""
+
+_LON, _LAT = func.ST_X(Violation.point), func.ST_Y(Violation.point)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which violations: in a box, from `since` until before `until`, of some categories; nothing said is no limit."""
+
+    box: cells.Box | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    categories: tuple[str, ...] = ()
+
+    def check(self, now: datetime) -> "Filter":
+        """The filter itself; raises Invalid for a period that ends before it begins or is longer than MAX_RANGE."""
+        if self.since and self.until and self.until <= self.since:
+            raise Invalid.at("to", "order", "The period must end after it begins.")
+        if self.since and (self.until or now) - self.since > MAX_RANGE:
+            raise Invalid.at("from", "range", "The period may be ten years long at most.")
+        return self
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The same as conditions on `Violation`; the box costs geometry only in the cells that it cuts."""
+        found: list[ColumnElement[bool]] = []
+        if self.box:
+            found += _within(self.box)
+        if self.since:
+            found.append(col(Violation.occurred_at) >= self.since)
+        if self.until:
+            found.append(col(Violation.occurred_at) < self.until)
+        if self.categories:
+            found.append(col(Violation.category).in_(self.categories))
+        return found
+
+    def told(self) -> dict[str, Any]:
+        """The filter as the audit and reports name it."""
+        return {"bbox": self.box, "from": self.since, "to": self.until, "category": list(self.categories)}
+
+
+def _within(box: cells.Box) -> list[ColumnElement[bool]]:
+    west, south, east, north = box
+    first_x, last_x, first_y, last_y = cells.span(box)
+    x, y = col(Violation.cell_x), col(Violation.cell_y)
+    inner = and_(x > first_x, x < last_x, y > first_y, y < last_y)
+    exact = and_(_LON.between(west, east), _LAT.between(south, north))
+    return [x.between(first_x, last_x), y.between(first_y, last_y), or_(inner, exact)]
+
+
+def in_area(lon: float, lat: float, area: cells.Box | None) -> bool:
+    """Whether a place lies in the operating area; without one, every place does. It only flags."""
+    return area is None or (area[0] <= lon <= area[2] and area[1] <= lat <= area[3])
+
+
+def parse_area(text: str) -> cells.Box | None:
+    """The operating area of the settings (`min_lon,min_lat,max_lon,max_lat`); None when none is set."""
+    if not text.strip():
+        return None
+    west, south, east, north = (float(part) for part in text.split(","))
+    return west, south, east, north
+
+
+def resource(v: Violation, lon: float, lat: float) -> dict[str, Any]:
+    """The violation as a GeoJSON feature."""
+    properties = {
+        "id": v.id, "category": v.category, "occurred_at": v.occurred_at, "recorded_at": v.recorded_at,
+        "accuracy_m": v.accuracy_m, "coord_source": v.coord_source, "in_area": v.in_area, "method": v.method,
+        "goods_category": v.goods_category, "quantity": _number(v.quantity),
+        "evaded_duties_eur": _number(v.evaded_duties_eur), "note": v.note, "task_id": v.task_id,
+        "unit_id": v.unit_id, "recorded_by": v.recorded_by, "source": v.source, "external_id": v.external_id,
+    }  # fmt: skip
+    geometry = {"type": "Point", "coordinates": [lon, lat]}
+    return {"type": "Feature", "id": v.id, "geometry": geometry, "properties": properties}
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _decimal(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) -> dict[str, Any]:
+    """A new violation by the actor, with the unit of their active shift; raises Invalid.
+
+    `values`: category, occurred_at, lon, lat, coord_source, and what else a Violation may hold. `task_id` is kept
+    as sent: the task may have gone to another unit while the officer was offline.
+    """
+    lon, lat, category = values["lon"], values["lat"], values["category"]
+    if values["occurred_at"] > work.now + FUTURE_SLACK:
+        raise Invalid.at("occurred_at", "range", "The time lies in the future.")
+    if category not in VIOLATION_CATEGORY and await work.session.get(ViolationCategory, category) is None:
+        raise Invalid.at("category", "unknown", "There is no such category.")
+    await work.session.execute(
+        insert(ViolationCategory).values(category=category, registered_at=work.now).on_conflict_do_nothing()
+    )
+    shift = await shifts.active_of_user(work, work.actor.id)
+    plain: dict[str, Any] = {
+        k: values.get(k) for k in ("accuracy_m", "coord_source", "method", "goods_category", "note", "task_id")
+    }
+    made = Violation(
+        **plain,
+        category=category,
+        occurred_at=values["occurred_at"],
+        recorded_at=work.now,
+        point=f"SRID=4326;POINT({lon!r} {lat!r})",
+        cell_x=cells.column(lon),
+        cell_y=cells.row(lat),
+        in_area=in_area(lon, lat, area),
+        quantity=_decimal(values.get("quantity")),
+        evaded_duties_eur=_decimal(values.get("evaded_duties_eur")),
+        unit_id=shift.shift.unit_id if shift else None,
+        recorded_by=work.actor.id,
+    )
+    work.session.add(made)
+    await work.session.flush()
+    work.audit(Action.COLLECTION, "violation", made.id, category=category, unit_id=made.unit_id)
+    return resource(made, lon, lat)
+
+
+def _mark(v: Violation) -> str:
+    return f"{int(v.occurred_at.timestamp() * 1_000_000)}.{v.id}"
+
+
+def _after(mark: str) -> tuple[int, UUID]:
+    try:
+        moment, _, last = mark.partition(".")
+        return int(moment[:20]), UUID(last)
+    except ValueError as error:
+        raise Malformed("after must be the `next` of an earlier page") from error
+
+
+async def listed(
+    work: Work, wanted: Filter, *, limit: int, after: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of violations as features, latest first; and where the next page starts. Raises Malformed."""
+    query = select(Violation, _LON, _LAT).where(*wanted.conditions())
+    if after:
+        moment, last = _after(after)
+        at = func.timestamptz("epoch") + func.make_interval(0, 0, 0, 0, 0, 0, moment / 1_000_000)
+        query = query.where(tuple_(col(Violation.occurred_at), col(Violation.id)) < tuple_(at, last))
+    query = query.order_by(col(Violation.occurred_at).desc(), col(Violation.id).desc()).limit(limit + 1)
+    rows = (await work.session.execute(query)).all()
+    more = _mark(rows[limit - 1][0]) if len(rows) > limit else None
+    work.audit(Action.CONSULTATION, "violation", None, **wanted.told(), n=len(rows[:limit]))
+    return [resource(v, lon, lat) for v, lon, lat in rows[:limit]], more
+
+
+async def categories(work: Work, wanted: Filter) -> list[tuple[str, int]]:
+    """Every registered category with its number of violations in the filter, the most frequent first."""
+    n, name = func.count(col(Violation.id)), col(ViolationCategory.category)
+    query = (
+        select(name, n)
+        .outerjoin(Violation, and_(col(Violation.category) == name, *wanted.conditions()))
+        .group_by(name)
+        .order_by(n.desc(), name)
+    )
+    return [(category, count) for category, count in (await work.session.execute(query)).all()]
