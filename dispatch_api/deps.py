@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 
 from core.actor import Actor, May
-from core.errors import Malformed
+from core.audit import Action
+from core.errors import Malformed, NotAllowed
 from core.work import Work, open_work
 from dispatch_api import access
 from dispatch_api.state import State, state_of
@@ -27,10 +28,18 @@ async def get_actor(request: Request) -> Actor:
 
 
 def allow(*what: May) -> Callable[..., Any]:
-    """A dependency that gives the actor when the roles have one of these, and raises NotAllowed (403) otherwise."""
+    """A dependency that gives the actor when the roles have one of these; without any, whoever is signed in.
 
-    async def allowed(actor: Annotated[Actor, Depends(get_actor)]) -> Actor:
-        actor.demand(*what)
+    Raises NotAllowed (403) otherwise, and writes the denial down.
+    """
+
+    async def allowed(
+        request: Request, actor: Annotated[Actor, Depends(get_actor)], state: Annotated[State, Depends(get_state)]
+    ) -> Actor:
+        if what and not actor.permissions.intersection(what):
+            async with open_work(state.engine, actor) as work:
+                work.audit(Action.DENIAL, "route", None, method=request.method, path=request.url.path)
+            raise NotAllowed
         return actor
 
     return allowed

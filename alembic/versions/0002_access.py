@@ -72,7 +72,7 @@ GRANTS = f"""
 GRANT USAGE ON SCHEMA public TO outrider_app, outrider_ingest;
 GRANT SELECT, INSERT, UPDATE ON {READ_WRITE} TO outrider_app;
 GRANT DELETE ON sign_in, socket_ticket, login_try, unit_member, task_support TO outrider_app;
-GRANT SELECT ON position TO outrider_app;
+GRANT SELECT ON position, alembic_version TO outrider_app;
 GRANT SELECT, INSERT ON audit_event, audit_chain, task_event TO outrider_app;
 GRANT SELECT, UPDATE, DELETE ON audit_pending TO outrider_app;
 GRANT EXECUTE ON FUNCTION drop_position_days(timestamptz) TO outrider_app;

@@ -1,0 +1,141 @@
+"""Signing in and out, who is signed in, passwords, socket tickets."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field, model_validator
+
+from core import sign_in
+from core.actor import Actor
+from core.errors import BadCredentials
+from core.sign_in import Found, Limits, Opened
+from core.work import Work, open_work
+from dispatch_api import access
+from dispatch_api.deps import GetState, working
+from dispatch_api.state import State
+from mobile_contract.fields import Edge, Line, MomentOut, OptionalLine, Out
+
+router = APIRouter(tags=["session"])
+SignedIn = Annotated[Work, working()]
+
+
+class SessionIn(Edge):
+    """Login and password; or an installation's id and credential with its PIN."""
+
+    login: Line | None = None
+    password: OptionalLine | None = None
+    install_id: UUID | None = None
+    credential: OptionalLine | None = None
+    pin: OptionalLine | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SessionIn":
+        by_password = self.login is not None and self.password is not None
+        by_install = self.install_id is not None and self.credential is not None and self.pin is not None
+        if by_password == by_install:
+            raise ValueError("give login and password, or install_id, credential and pin")
+        return self
+
+
+class UserBrief(Out):
+    """A person, shortly."""
+
+    id: UUID
+    login: str
+    name: str
+    roles: list[str]
+
+
+class SessionOut(Out):
+    """A new session; the token goes into `Authorization: Bearer`."""
+
+    token: str
+    expires_at: MomentOut
+    user: UserBrief
+
+
+class MeOut(UserBrief):
+    """The signed-in person, their unit and shift of now, and what their roles give."""
+
+    office_id: UUID | None
+    unit_id: UUID | None
+    shift_id: UUID | None
+    csrf_token: str
+    permissions: list[str]
+
+
+class PasswordIn(Edge):
+    """The old password and the new one."""
+
+    old: OptionalLine
+    new: Annotated[OptionalLine, Field(min_length=1)]
+
+
+class TicketOut(Out):
+    """A ticket for one socket."""
+
+    ticket: str
+    expires_at: MomentOut
+
+
+async def _open(state: State, body: SessionIn, address: str) -> Opened:
+    limits = Limits(state.settings.login_tries_account, state.settings.login_tries_address)
+    who = body.login.strip().lower() if body.login else str(body.install_id)
+    actor = Actor(user_id=None, login="system:sign-in", address=address)
+    async with open_work(state.engine, actor, state.bus) as work:
+        await sign_in.check_tries(work, who, address, limits)
+        if body.login is not None:
+            user = await sign_in.by_password(work, body.login, body.password or "")
+            return await sign_in.open_session(work, user)
+        assert body.install_id is not None  # the model allows one way or the other
+        user = await sign_in.by_install(work, body.install_id, body.credential or "", body.pin or "")
+        return await sign_in.open_session(work, user, body.install_id)
+
+
+@router.post("/session", status_code=201, response_model=SessionOut)
+async def open_session(body: SessionIn, request: Request, response: Response, state: GetState) -> Any:
+    """Sign in; the session is answered as a token and set as a cookie."""
+    address = access.client_address(request, state.settings)
+    try:
+        opened = await _open(state, body, address)
+    except BadCredentials:
+        who = body.login.strip().lower() if body.login else str(body.install_id)
+        async with open_work(state.engine, Actor(None, "system:sign-in", address=address)) as work:
+            await sign_in.note_wrong(work, who, address)
+        raise
+    access.set_cookie(response, state.settings, opened.token)
+    return {"token": opened.token, "expires_at": opened.expires_at, "user": opened.user}
+
+
+@router.get("/me", response_model=MeOut)
+async def me(found: Annotated[Found, Depends(access.session_of)]) -> Any:
+    """Who is signed in."""
+    actor = found.actor
+    return {
+        "id": actor.user_id, "login": actor.login, "name": actor.name, "roles": sorted(actor.roles),
+        "office_id": actor.office_id, "unit_id": found.unit_id, "shift_id": found.shift_id,
+        "csrf_token": found.csrf_token, "permissions": sorted(actor.permissions),
+    }  # fmt: skip
+
+
+@router.delete("/session", status_code=204)
+async def close_session(work: SignedIn, state: GetState) -> Response:
+    """Sign out: the session and its sockets end."""
+    await sign_in.close_session(work)
+    response = Response(status_code=204)
+    access.drop_cookie(response, state.settings)
+    return response
+
+
+@router.post("/session/password", status_code=204)
+async def change_password(body: PasswordIn, work: SignedIn) -> None:
+    """Change the own password; other sessions end."""
+    await sign_in.change_password(work, body.old, body.new)
+
+
+@router.post("/session/socket-ticket", response_model=TicketOut)
+async def socket_ticket(work: SignedIn) -> Any:
+    """A ticket that opens one socket within 30 s, for clients that cannot send headers."""
+    ticket, expires_at = await sign_in.make_ticket(work)
+    return {"ticket": ticket, "expires_at": expires_at}

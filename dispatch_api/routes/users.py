@@ -1,0 +1,111 @@
+"""People: made and changed by administrators."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from core import people
+from core.actor import May, Role
+from core.work import Work
+from dispatch_api.deps import After, Limit, working
+from dispatch_api.idempotent import once
+from dispatch_api.paging import Page
+from mobile_contract.fields import Edge, Line, MomentOut, Out, Version
+
+router = APIRouter(tags=["people"])
+Writing = Annotated[Work, working(May.WRITE_PEOPLE)]
+Reading = Annotated[Work, working(May.READ_PEOPLE)]
+Login = Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$")]
+Password = Annotated[str, Field(min_length=people.MIN_PASSWORD, max_length=200)]
+Email = Annotated[str, Field(max_length=200, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Phone = Annotated[str, Field(max_length=40, pattern=r"^\+?[0-9 ()-]+$")]
+Roles = Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
+
+
+class UserIn(Edge):
+    """A person to make; without a password a one-time password is answered once."""
+
+    id: UUID | None = None
+    login: Login
+    name: Line
+    password: Password | None = None
+    roles: Roles
+    office_id: UUID | None = None
+    badge_no: Line | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+
+
+class UserChange(Edge):
+    """What to change of a person; `version` refuses the change when somebody was first."""
+
+    version: Version | None = None
+    name: Line | None = None
+    roles: Roles | None = None
+    office_id: UUID | None = None
+    badge_no: Line | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+
+
+class UserOut(Out):
+    """A person."""
+
+    id: UUID
+    login: str
+    name: str
+    roles: list[str]
+    office_id: UUID | None
+    badge_no: str | None
+    email: str | None
+    phone: str | None
+    disabled_at: MomentOut | None
+    version: int
+
+
+class UserMade(UserOut):
+    """A new person, with a one-time password when none was given."""
+
+    one_time_password: str | None = None
+
+
+@router.post("/users", status_code=201, response_model=UserMade)
+async def create(body: UserIn, response: Response, work: Writing) -> Any:
+    """Make a person."""
+
+    async def effect() -> UserMade:
+        user, one_time = await people.create_user(work, **body.model_dump(exclude={"id"}))
+        made = UserMade.model_validate(user)
+        made.one_time_password = one_time
+        return made
+
+    return await once(work, response, "users.create", body.id, body, effect, status=201)
+
+
+@router.get("/users", response_model=Page[UserOut])
+async def listed(work: Reading, limit: Limit = 100, after: After = None) -> Any:
+    """People, by login."""
+    page, following = await people.list_users(work, limit, after)
+    return {"items": page, "next": following}
+
+
+@router.get("/users/{user_id}", response_model=UserOut)
+async def one(user_id: UUID, work: Reading) -> Any:
+    """One person."""
+    return await people.get_user(work, user_id)
+
+
+@router.patch("/users/{user_id}", response_model=UserOut)
+async def change(user_id: UUID, body: UserChange, work: Writing) -> Any:
+    """Change a person; a change of roles ends their sessions."""
+    values = body.model_dump(exclude_unset=True, exclude={"version"})
+    values = {name: value for name, value in values.items() if value is not None or name not in {"name", "roles"}}
+    return await people.change_user(work, user_id, values, body.version)
+
+
+@router.post("/users/{user_id}/disable", response_model=UserOut)
+async def disable(user_id: UUID, work: Writing) -> Any:
+    """Shut a person out: their sessions and sockets end."""
+    return await people.disable_user(work, user_id)
