@@ -134,12 +134,22 @@ export class Local {
   }
 
   /** Change an entry; false when it is not there any more. */
-  async change(entry: Entry, fields: Partial<Entry>): Promise<boolean> {
+  async change(entry: Entry, fields: { [K in keyof Entry]?: Entry[K] | undefined }): Promise<boolean> {
     const t = this.db.transaction("outbox", "readwrite");
     const kept = entry.order === undefined ? undefined : await t.store.get(entry.order);
-    if (kept) await t.store.put({ ...kept, ...fields });
+    if (kept) await t.store.put({ ...kept, ...fields } as Entry);
     await t.done;
     return kept !== undefined;
+  }
+
+  /** Remove an entry unless its time for undo is over; whether it was removed. */
+  async takeBack(entry: Entry): Promise<boolean> {
+    const t = this.db.transaction("outbox", "readwrite");
+    const kept = entry.order === undefined ? undefined : await t.store.get(entry.order);
+    const held = kept !== undefined && kept.hold_until > Date.now();
+    if (held && kept.order !== undefined) await t.store.delete(kept.order);
+    await t.done;
+    return held;
   }
 
   async remove(entry: Entry): Promise<void> {

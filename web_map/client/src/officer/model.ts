@@ -1,53 +1,11 @@
 /** What the server tells an officer (the contract is mobile_contract/resources.py), and what waits to be told to it. */
+import type { Notice as AnyNotice, Task as AnyTask } from "../shared/types";
 
-export type Status =
-  | "draft" | "issued" | "delivered" | "acknowledged" | "declined" | "unacknowledged" | "en_route" | "on_scene"
-  | "paused" | "completed" | "failed" | "closed" | "cancelled" | "expired" | "discarded";
-export type Priority = "P1" | "P2" | "P3" | "P4";
+export type { CodeLists, Me, Priority, Unit } from "../shared/types";
+export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
-
-export interface Task {
-  id: string;
-  number: number;
-  kind: string;
-  priority: Priority;
-  status: Status;
-  version: number;
-  title: string;
-  instruction: string;
-  reason_code: string;
-  reason: string | null;
-  point: { type: "Point"; coordinates: [number, number] } | null;
-  area: { type: "Polygon"; coordinates: [number, number][][] } | null;
-  address: string | null;
-  window_from: string | null;
-  window_to: string | null;
-  unit_id: string | null;
-  support_unit_ids: string[];
-  exercise: boolean;
-  ack_due_at: string | null;
-  issued_at: string | null;
-  seen_at: string | null;
-  acknowledged_at: string | null;
-  en_route_at: string | null;
-  on_scene_at: string | null;
-  completed_at: string | null;
-  cancel_confirmed_at: string | null;
-  result: string | null;
-}
-
-export interface Notice {
-  id: string;
-  number: number;
-  kind: string;
-  priority: Priority;
-  state: "sent" | "cancelled" | "expired";
-  headline: string;
-  body: string;
-  instruction: string | null;
-  valid_to: string | null;
-  created_at: string;
-}
+export type Task = AnyTask & { cancel_confirmed_at: string | null };
+export type Notice = Omit<AnyNotice, "state"> & { state: "sent" | "cancelled" | "expired" };
 
 /** A notice as it is kept here, with what this device knows of its own receipts. */
 export interface KeptNotice extends Notice {
@@ -67,21 +25,12 @@ export interface InboxPage {
   head_seq: number;
 }
 
-export interface Unit {
-  id: string;
-  call_sign: string;
-  kind: string;
-  tracking: "on_shift" | "always";
-}
-
 export interface Shift {
   id: string;
   unit_id: string;
   on_at: string | null;
   off_at: string | null;
 }
-
-export type CodeLists = Record<string, string[]>;
 
 export interface Place {
   lon: number;

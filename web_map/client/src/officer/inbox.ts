@@ -1,0 +1,110 @@
+/**
+ * The officer's inbox on this device: read over the socket, by polling while the socket is away, always by `seq`.
+ *
+ * Items are stored first and acknowledged after that, since "delivered" means that the device has them.
+ */
+import { api, ApiError, withQuery } from "../shared/api";
+import { Live, type LinkState } from "../shared/live";
+import type { ServerMessage } from "../shared/types";
+import type { Local } from "./local";
+import type { InboxItem, InboxPage } from "./model";
+
+const POLL_MS = 15_000;
+const PAGE = 200;
+
+export interface InboxHooks {
+  /** These items are new on this device and stored. */
+  arrived: (items: InboxItem[]) => Promise<void>;
+  link: (state: LinkState) => void;
+  signedOut: () => void;
+  reached: (reached: boolean) => void;
+}
+
+export class Inbox {
+  private readonly live: Live;
+  private readonly timer: number;
+  private link: LinkState = "connecting";
+  private work: Promise<void> = Promise.resolve();
+  private closed = false;
+
+  private constructor(private readonly local: Local, private seq: number, private readonly hooks: InboxHooks) {
+    this.live = new Live({
+      path: "/api/v1/inbox/live",
+      hello: () => ({ after: this.seq }),
+      message: (message) => this.heard(message),
+      state: (state) => this.linked(state),
+      signedOut: hooks.signedOut,
+    });
+    this.timer = window.setInterval(() => {
+      if (this.link !== "up") this.poll();
+    }, POLL_MS);
+    this.poll();
+  }
+
+  /** Go on from where this device stopped reading. */
+  static async open(local: Local, hooks: InboxHooks): Promise<Inbox> {
+    return new Inbox(local, (await local.fact("seq")) ?? 0, hooks);
+  }
+
+  close(): void {
+    this.closed = true;
+    clearInterval(this.timer);
+    this.live.close();
+  }
+
+  /** Read everything later than what is stored. */
+  readonly poll = (): void => this.queue(() => this.catchUp());
+
+  private linked(state: LinkState): void {
+    const before = this.link;
+    this.link = state;
+    this.hooks.link(state);
+    if (state === "lost" && before === "up") this.poll();
+  }
+
+  private heard(message: ServerMessage): void {
+    if (message.kind === "inbox") this.queue(() => this.take(message.items as unknown as InboxItem[]));
+    else if (message.kind === "resync") this.poll();
+  }
+
+  /** One thing at a time, so that `seq` only grows. */
+  private queue(work: () => Promise<void>): void {
+    this.work = this.work.then(work).catch((error: unknown) => {
+      if (this.closed) return;
+      if (!(error instanceof ApiError)) return reportError(error);
+      this.hooks.reached(error.status !== 0);
+      if (error.status === 401) this.hooks.signedOut();
+    });
+  }
+
+  private async take(items: InboxItem[]): Promise<void> {
+    const first = items[0];
+    if (!first) return;
+    if (first.seq > this.seq + 1) return this.catchUp(); // something between was missed
+    await this.keep(items);
+  }
+
+  private async catchUp(): Promise<void> {
+    let more = true;
+    while (more) {
+      const page = await api.get<InboxPage>(withQuery("/inbox", { after: this.seq, limit: PAGE }));
+      this.hooks.reached(true);
+      if (page.head_seq < this.seq) {
+        await this.local.forgetInbox(); // the server was set back: what it has now is what counts
+        this.seq = 0;
+        continue;
+      }
+      await this.keep(page.items);
+      more = page.next !== null;
+    }
+  }
+
+  private async keep(items: InboxItem[]): Promise<void> {
+    const last = items.at(-1);
+    if (!last) return;
+    const fresh = await this.local.store(items);
+    this.seq = Math.max(this.seq, last.seq);
+    if (!this.live.send({ kind: "ack", upto: this.seq })) await api.post("/inbox/ack", { upto: this.seq });
+    await this.hooks.arrived(fresh);
+  }
+}

@@ -1,0 +1,91 @@
+/** The officer's page: one task on the screen, one next step, everything kept on the device until it is told. */
+import { html, nothing, render, type TemplateResult } from "lit";
+import "../shared/theme.css";
+import "./officer.css";
+import { markDemo } from "../shared/demo";
+import { onLanguage, t } from "../shared/i18n";
+import { loginForm } from "../shared/login";
+import { onTheme } from "../shared/theme";
+import { begin, enter, leave, noticeOpened, opened } from "./app";
+import { follow } from "./routes";
+import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable } from "./store";
+import { dutyView } from "./views/duty";
+import { home } from "./views/home";
+import { noticeView } from "./views/notice";
+import { outboxView } from "./views/outbox";
+import { reportView } from "./views/report";
+import { banners, header, nav, undoBar } from "./views/shell";
+import { choose, taskView } from "./views/task";
+
+const app = document.getElementById("app") as HTMLElement;
+
+function screen(): TemplateResult {
+  const { route } = state;
+  switch (route.view) {
+    case "task": return taskView(route.id);
+    case "choose": return choose(route.id, route.verb);
+    case "notice": return noticeView(route.id);
+    case "report": return reportView(route.taskId);
+    case "duty": return dutyView();
+    case "outbox": return outboxView();
+    case "home": {
+      const { now } = myTasks();
+      return now ? taskView(now.id) : html``;
+    }
+  }
+}
+
+/** On a phone one screen at a time; where there is room the inbox stays beside it. */
+const wide = matchMedia("(min-width: 900px)");
+
+function ready(): TemplateResult {
+  const atHome = state.route.view === "home";
+  return html`${header()}
+    <main class=${wide.matches ? "panes" : ""}>
+      ${wide.matches || atHome ? html`<div class="left">${banners()}${home(!wide.matches)}</div>` : nothing}
+      ${wide.matches || !atHome ? html`<div class="right">${wide.matches ? nothing : banners()}${screen()}</div>` : nothing}</main>
+    <p class="said" role="status" aria-live="polite">${state.said}</p>
+    <footer>${undoBar()}${nav()}</footer>`;
+}
+
+function page(): TemplateResult {
+  switch (state.phase) {
+    case "ready": return ready();
+    case "signed_out": return loginForm((me) => void enter(me), redraw);
+    case "not_officer": return html`<main class="page"><h1>${t("officer.not_officer")}</h1>
+      <button class="next" @click=${leave}>${t("officer.leave")}</button></main>`;
+    case "unreachable": return html`<main class="page"><h1>${t("officer.unreachable")}</h1><p>${t("error.unreachable")}</p></main>`;
+    case "loading": return html`<main class="page" aria-busy="true"></main>`;
+  }
+}
+
+/** What is on the screen counts as seen. */
+function seen(): void {
+  const { route } = state;
+  if (state.phase !== "ready" || document.hidden) return;
+  const task = route.view === "task" ? taskById(route.id) : undefined;
+  const notice = route.view === "notice" ? state.kept.notices.find((one) => one.id === route.id) : undefined;
+  if (task) void opened(task);
+  if (notice) void noticeOpened(notice);
+}
+
+drawWith(() => {
+  document.title = t("officer.title");
+  render(page(), app);
+  seen();
+});
+follow(() => queueMicrotask(() => {
+  app.querySelector<HTMLElement>(".right h1, .left h1")?.focus();
+  scrollTo(0, 0);
+}));
+wide.addEventListener("change", redraw);
+onLanguage(redraw);
+onTheme(redraw);
+addEventListener("online", redraw);
+addEventListener("offline", redraw);
+setInterval(() => {
+  if (undoable() || !isOnline()) redraw();
+}, 1_000);
+markDemo();
+redraw();
+void begin();

@@ -1,0 +1,120 @@
+/** What the screen is drawn from: one object, replaced field by field; a change draws once, however many fields. */
+import type { LinkState } from "../shared/live";
+import type { Kept } from "./local";
+import type { CodeLists, Draft, Entry, Me, Place, Shift, Task, Unit } from "./model";
+import type { PlaceState } from "./place";
+import { KNOWN_CODES, sorted, type Sorted } from "./steps";
+
+export type Route =
+  | { view: "home" }
+  | { view: "task"; id: string }
+  | { view: "choose"; id: string; verb: string }
+  | { view: "notice"; id: string }
+  | { view: "report"; taskId: string | null }
+  | { view: "duty" }
+  | { view: "outbox" };
+
+export interface State {
+  phase: "loading" | "unreachable" | "signed_out" | "not_officer" | "ready";
+  me: Me | null;
+  route: Route;
+  kept: Kept;
+  units: Unit[];
+  shift: Shift | null;
+  codes: CodeLists;
+  link: LinkState;
+  reached: boolean;
+  checkedAt: string | null;
+  placeState: PlaceState;
+  place: Place | null;
+  /** The urgent task that sounds until it is opened. */
+  alarm: string | null;
+  draft: Draft | null;
+  /** Said once by screen readers, and shown for a moment. */
+  said: string;
+  storageFull: boolean;
+}
+
+export const state: State = {
+  phase: "loading",
+  me: null,
+  route: { view: "home" },
+  kept: { tasks: [], notices: [], outbox: [], late: [] },
+  units: [],
+  shift: null,
+  codes: {},
+  link: "connecting",
+  reached: navigator.onLine,
+  checkedAt: null,
+  placeState: "unasked",
+  place: null,
+  alarm: null,
+  draft: null,
+  said: "",
+  storageFull: false,
+};
+
+let draw: () => void = () => undefined;
+let due = false;
+
+/** Name what draws the screen. */
+export function drawWith(work: () => void): void {
+  draw = work;
+}
+
+export function redraw(): void {
+  if (due) return;
+  due = true;
+  queueMicrotask(() => {
+    due = false;
+    draw();
+  });
+}
+
+export function update(fields: Partial<State>): void {
+  Object.assign(state, fields);
+  redraw();
+}
+
+export const isOnline = (): boolean => state.link === "up" || state.reached;
+
+const RECEIPTS: readonly string[] = ["seen", "notice_seen"];
+
+/** What the officer did and the server has not answered yet; receipts for what was merely looked at do not count. */
+export const waiting = (): Entry[] =>
+  state.kept.outbox.filter((entry) => !entry.refused && !RECEIPTS.includes(entry.about.verb));
+
+export const refused = (): Entry[] => state.kept.outbox.filter((entry) => entry.refused);
+
+/** The action that can still be undone. */
+export const undoable = (): Entry | undefined => state.kept.outbox.find((entry) => entry.hold_until > Date.now());
+
+export function myTasks(): Sorted {
+  const ids = new Set(state.units.map((unit) => unit.id));
+  if (state.shift) ids.add(state.shift.unit_id);
+  return sorted(state.kept.tasks, state.kept.outbox, ids);
+}
+
+export const taskById = (id: string): Task | undefined => state.kept.tasks.find((task) => task.id === id);
+
+/** The values of a list as the server has them, or as they were known when this page was made. */
+export const codesOf = (list: string): string[] => {
+  const known = KNOWN_CODES[list] ?? [];
+  const served = state.codes[list];
+  if (!served) return known;
+  const place = (value: string): number => (known.includes(value) ? known.indexOf(value) : known.length);
+  return [...served].sort((a, b) => place(a) - place(b));
+};
+
+export type Duty = "off" | "starting" | "on" | "ending";
+
+/** The shift as it will be once what waits has arrived. */
+export function duty(): Duty {
+  const verbs = waiting().map((entry) => entry.about.verb);
+  if (verbs.includes("shift_end")) return "ending";
+  if (verbs.includes("shift_start")) return "starting";
+  return state.shift ? "on" : "off";
+}
+
+export const unitName = (id: string | null | undefined): string =>
+  state.units.find((unit) => unit.id === id)?.call_sign ?? "";

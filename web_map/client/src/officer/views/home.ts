@@ -1,0 +1,61 @@
+/** The inbox: the one task at hand, what waits, notices, what is over. */
+import { html, nothing, type TemplateResult } from "lit";
+import { code, dayTime, t } from "../../shared/i18n";
+import type { KeptNotice, Task } from "../model";
+import { mustConfirmCancel } from "../steps";
+import { duty, myTasks, state } from "../store";
+import { chip, heading, icon, standingText, wayText, windowText } from "./parts";
+import { nextButton } from "./task";
+import { startButtons } from "./duty";
+
+function nowCard(task: Task, withStep: boolean): TemplateResult {
+  return html`<article class="card now ${task.priority}">
+    <a class="card-link" href="#/task/${task.id}">
+      <p class="row">${chip(task.priority)}${standingText(task)}</p>
+      <h3>${task.title}</h3>
+      ${task.address ? html`<p>${icon("pin")}${task.address}</p>` : nothing}
+      <p class="row muted">${wayText(task)}<span>${windowText(task)}</span></p>
+      <p class="more">${t("officer.details")}</p></a>
+    ${withStep ? nextButton(task) : nothing}</article>`;
+}
+
+const taskRow = (task: Task): TemplateResult => html`<li><a class="item ${task.priority}" href="#/task/${task.id}">
+  <p class="row">${chip(task.priority)}${standingText(task)}</p><b>${task.title}</b>
+  <small>${t("officer.task", { number: task.number })} ${windowText(task)}</small></a></li>`;
+
+const noticeRow = (notice: KeptNotice): TemplateResult => html`<li><a class="item ${notice.acknowledged_at ? "" : "new"}"
+  href="#/notice/${notice.id}"><p class="row"><span class="kind">${code("notice_kind", notice.kind)}</span>${notice.state === "sent"
+    ? notice.acknowledged_at ? nothing : html`<span class="unsent">${t(notice.seen_at ? "officer.notice.open" : "officer.notice.new")}</span>`
+    : html`<span>${t(`officer.notice.${notice.state}`)}</span>`}</p>
+  <b>${notice.headline}</b><small>${dayTime(notice.created_at)}</small></a></li>`;
+
+const DONE_SHOWN = 20;
+
+function notices(): TemplateResult | typeof nothing {
+  const all = [...state.kept.notices].sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const open = all.filter((notice) => notice.state === "sent" && !notice.acknowledged_at);
+  const read = all.filter((notice) => !open.includes(notice)).slice(0, DONE_SHOWN);
+  if (!all.length) return nothing;
+  return html`<section><h2>${t("officer.notices")}${open.length ? html` <span class="count">${open.length}</span>` : nothing}</h2>
+    ${open.length ? html`<ul>${open.map(noticeRow)}</ul>` : nothing}
+    ${read.length ? html`<details><summary>${t("officer.notices.read", { n: read.length })}</summary><ul>${read.map(noticeRow)}</ul></details>` : nothing}
+  </section>`;
+}
+
+/** `withStep`: the next step stands in the card, because the task itself is not beside it. */
+export function home(withStep: boolean): TemplateResult {
+  const { now, waiting, done } = myTasks();
+  const cancelled = done.filter(mustConfirmCancel);
+  const over = done.filter((task) => !mustConfirmCancel(task)).slice(0, DONE_SHOWN);
+  const off = duty() === "off";
+  return html`<div class="page home"><div class="hidden-label">${heading(t("officer.nav.tasks"))}</div>
+    ${off ? html`<section class="card"><h2>${t("officer.shift.off.title")}</h2><p>${t("officer.shift.off.text")}</p>${startButtons()}</section>` : nothing}
+    ${cancelled.map((task) => html`<section class="late conflict"><p><b>${t("officer.called_off")}</b> ${task.title}</p>
+      <a class="big" href="#/task/${task.id}">${t("officer.open")}</a></section>`)}
+    <section><h2>${t("officer.now")}</h2>${now ? nowCard(now, withStep) : html`<p class="card empty">${icon("check")}${t("officer.now.none")}</p>`}</section>
+    ${waiting.length ? html`<section><h2>${t("officer.waiting_tasks")} <span class="count">${waiting.length}</span></h2>
+      <ul>${waiting.map(taskRow)}</ul></section>` : nothing}
+    ${notices()}
+    ${over.length ? html`<details class="over"><summary>${t("officer.done", { n: over.length })}</summary><ul>${over.map(taskRow)}</ul></details>` : nothing}
+  </div>`;
+}

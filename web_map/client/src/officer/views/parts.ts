@@ -1,0 +1,58 @@
+/** Pieces that several screens share. */
+import { html, nothing, svg, type TemplateResult } from "lit";
+import { code, dayTime, distance, hourMinute, t } from "../../shared/i18n";
+import type { Priority, Status, Task } from "../model";
+import { compassPoint, towards } from "../place";
+import { standing, waitingSteps } from "../steps";
+import { state } from "../store";
+
+const ICONS = {
+  back: "M15 4 7 12l8 8",
+  tasks: "M9 6h11M9 12h11M9 18h11M4 6h.01M4 12h.01M4 18h.01",
+  report: "M12 3 2 20h20L12 3Zm0 7v5m0 2.5v.01",
+  duty: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18Zm0 4v5l3.5 2",
+  notice: "M4 10v4h3l6 5V5L7 10H4Zm12-1a4 4 0 0 1 0 6",
+  arrow: "M12 3 19 20l-7-4-7 4Z",
+  undo: "M8 5 3 10l5 5M4 10h10a6 6 0 0 1 0 12h-3",
+  pin: "M12 21s-7-6.5-7-12a7 7 0 0 1 14 0c0 5.5-7 12-7 12Zm0-9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z",
+  check: "M4 12.5 9.5 18 20 6.5",
+} as const;
+
+export const icon = (name: keyof typeof ICONS, turn_deg = 0): TemplateResult => html`<svg class="icon" viewBox="0 0 24 24"
+  aria-hidden="true">${svg`<path transform="rotate(${turn_deg} 12 12)" d=${ICONS[name]}></path>`}</svg>`;
+
+export const chip = (priority: Priority): TemplateResult =>
+  html`<span class="chip ${priority}"><b>${priority}</b> ${code("task_priority", priority)}</span>`;
+
+export const heading = (text: string): TemplateResult => html`<h1 tabindex="-1">${text}</h1>`;
+
+/** A bar with the way back and the screen's name. */
+export const backBar = (to: string, title: string): TemplateResult => html`<div class="back-bar">
+  <a class="round" href=${to} aria-label=${t("officer.back")}>${icon("back")}</a>${heading(title)}</div>`;
+
+/** How a task stands, and whether that is still to be told to the server. */
+export function standingText(task: Task): TemplateResult {
+  const status: Status = standing(task, state.kept.outbox);
+  const unsent = waitingSteps(task, state.kept.outbox).length > 0;
+  const text = status === "issued" || status === "delivered" ? t("officer.standing.new") : code("task_status", status);
+  return html`<span class="standing ${status}">${text}</span>${unsent
+    ? html` <span class="unsent">${t("officer.unsent")}</span>` : nothing}`;
+}
+
+/** "07:40 – 09:00", with the day where it is not today. */
+export function windowText(task: Task): string {
+  const today = dayTime(new Date()).slice(0, 5);
+  const moment = (at: string): string => (dayTime(at).startsWith(today) ? hourMinute(at) : dayTime(at));
+  if (task.window_from && task.window_to) return `${moment(task.window_from)} – ${moment(task.window_to)}`;
+  if (task.window_from) return t("officer.window.from", { time: moment(task.window_from) });
+  return task.window_to ? t("officer.window.to", { time: moment(task.window_to) }) : "";
+}
+
+/** Distance and direction from the officer's own place, once that is known. */
+export function wayText(task: Task): TemplateResult | typeof nothing {
+  if (!task.point || !state.place) return nothing;
+  const [lon, lat] = task.point.coordinates;
+  const way = towards(state.place, { lon, lat });
+  const point = t(`officer.compass.${compassPoint(way.bearing_deg)}`);
+  return html`<span class="way">${icon("arrow", Math.round(way.bearing_deg))}${distance(way.distance_m)} · ${point}</span>`;
+}

@@ -1,0 +1,83 @@
+/** What frames every screen: link and shift at the top, undo and the three main places at the bottom. */
+import { html, nothing, type TemplateResult } from "lit";
+import { clock, code, hourMinute, t } from "../../shared/i18n";
+import { hush, readLate, undo } from "../app";
+import { duty, isOnline, myTasks, refused, state, taskById, undoable, unitName, waiting } from "../store";
+import { icon } from "./parts";
+
+function badge(): TemplateResult {
+  const [no, left, online] = [refused().length, waiting().length, isOnline()];
+  const link = t(online ? "officer.online" : "officer.offline");
+  const text = no ? t("officer.refused", { n: no }) : left ? t("officer.waiting", { link, n: left }) : link;
+  const kind = no ? "bad" : online ? (left ? "busy" : "good") : "away";
+  return html`<a id="badge" class="badge ${kind}" href="#/outbox" role="status">${text}</a>`;
+}
+
+/** Whether positions are stored now, and until when that holds: tied to the shift, and said as such. */
+function tracking(): TemplateResult {
+  const always = state.units.find((unit) => unit.tracking === "always");
+  const now = duty();
+  const since = state.shift?.on_at ? hourMinute(state.shift.on_at) : "";
+  const unit = unitName(state.shift?.unit_id);
+  if (now === "on" || now === "ending") {
+    return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.on", { since })}</b>
+      <span>${now === "on" ? t("officer.tracking.shift", { unit }) : t("officer.tracking.ending")}</span></a>`;
+  }
+  if (always) {
+    return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.always")}</b>
+      <span>${always.call_sign}</span></a>`;
+  }
+  return html`<a class="tracking" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.off")}</b>
+    <span>${t(now === "starting" ? "officer.tracking.starting" : "officer.tracking.no_shift")}</span></a>`;
+}
+
+export const header = (): TemplateResult => html`<header class="top">
+  <div class="bar"><a class="brand" href="#/" aria-label=${t("officer.home")}><img src="/static/icon.svg" alt=""></a>
+    <span class="call-sign">${unitName(state.shift?.unit_id) || state.me?.name}</span>${badge()}</div>
+  ${tracking()}</header>`;
+
+function alarmBar(): TemplateResult | typeof nothing {
+  const task = state.alarm ? taskById(state.alarm) : undefined;
+  if (!task) return nothing;
+  return html`<section class="alarm" role="alert"><p><b>${t("officer.alarm", { priority: task.priority })}</b> ${task.title}</p>
+    <div class="pair"><a class="big urgent" href="#/task/${task.id}">${t("officer.open")}</a>
+      <button class="big" @click=${hush}>${t("officer.silence")}</button></div></section>`;
+}
+
+const lateBars = (): TemplateResult[] => state.kept.late.map((late) => {
+  const task = taskById(late.task_id);
+  const status = code("task_status", task?.status);
+  const verb = t(`officer.verb.${late.verb}`);
+  return html`<section class="late ${late.result}"><p><b>${t("officer.task", { number: task?.number ?? "" })}</b>
+    ${t(`officer.late.${late.result}`, { verb, status })} ${t("officer.late.at", { time: hourMinute(late.at) })}</p>
+    <button class="big" @click=${() => readLate(late.id)}>${t("officer.understood")}</button></section>`;
+});
+
+function trouble(): TemplateResult | typeof nothing {
+  if (state.storageFull) return html`<section class="late conflict" role="alert"><p>${t("officer.storage")}</p></section>`;
+  if (isOnline() || !state.checkedAt) return nothing;
+  return html`<p class="stale">${t("officer.as_of", { time: clock(state.checkedAt) })}</p>`;
+}
+
+export const banners = (): TemplateResult => html`${alarmBar()}${lateBars()}${trouble()}`;
+
+/** What was done last, while it can still be taken back. */
+export function undoBar(): TemplateResult | typeof nothing {
+  const entry = undoable();
+  if (!entry) return nothing;
+  const left = Math.max(1, Math.ceil((entry.hold_until - Date.now()) / 1_000));
+  return html`<div class="undo"><p>${t(`officer.verb.${entry.about.verb}`)}<small>${t("officer.undo.in", { n: left })}</small></p>
+    <button class="big" @click=${() => undo(entry)}>${icon("undo")}${t("officer.undo")}</button></div>`;
+}
+
+export function nav(): TemplateResult {
+  const { view } = state.route;
+  const { now, waiting: others } = myTasks();
+  const unread = state.kept.notices.filter((notice) => !notice.seen_at && notice.state === "sent").length;
+  const open = (now ? 1 : 0) + others.length + unread;
+  const item = (href: string, name: "tasks" | "report" | "duty", current: boolean, n = 0): TemplateResult =>
+    html`<a href=${href} aria-current=${current ? "page" : "false"}>${icon(name)}<span>${t(`officer.nav.${name}`)}</span>${n
+      ? html`<b class="count">${n}</b>` : nothing}</a>`;
+  return html`<nav aria-label=${t("officer.nav")}>${item("#/", "tasks", view === "home", open)}
+    ${item("#/report", "report", view === "report")}${item("#/duty", "duty", view === "duty")}</nav>`;
+}
