@@ -277,7 +277,7 @@ def python_packages(which: str) -> str:
     STAMP.unlink(missing_ok=True)
     lock = "requirements-test.lock" if wanted["set"] == "test" else "requirements.lock"
     uv = [str(VENV / "bin" / "uv"), "pip"]
-    to = ["--python", str(VENV / "bin" / "python"), "-q"]
+    to = ["--python", str(VENV / "bin" / "python"), "-q", "--compile-bytecode"]
     run([*uv, "sync", *to, "--require-hashes", lock], PIP_CAUSES, "Python packages could not be installed")
     ours = ["install", *to, "--no-deps", "--no-build-isolation", "-e", "."]
     run([*uv, *ours], PIP_CAUSES, "Outrider itself could not be installed")

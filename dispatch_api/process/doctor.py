@@ -20,9 +20,9 @@ from dispatch_api.process import ports, tls
 from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.console import CannotStart, say
 from dispatch_api.process.postgres import Binaries
+from dispatch_api.routes.health import DURABLE
 
 FREE_WANTED_BYTES = 3 * 1024**3
-_DURABLE = {"fsync": {"on"}, "full_page_writes": {"on"}, "synchronous_commit": {"on", "remote_apply"}}
 _PASSWORD = re.compile(r"(://[^:@/]*):[^@/]*@")
 
 
@@ -141,7 +141,7 @@ async def _database_trouble(settings: Settings) -> str | None:
     except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
         return f"no connection ({error or type(error).__name__}): is it running, and OUTRIDER_DATABASE_URL right?"
     try:
-        for name, good in _DURABLE.items():
+        for name, good in DURABLE.items():
             value = await connection.fetchval("SELECT current_setting($1)", name)
             if value not in good:
                 return f"{name} is {value}, so acknowledged fixes could be lost: set it on in PostgreSQL"

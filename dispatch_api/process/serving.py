@@ -20,16 +20,12 @@ def server_command(settings: Settings, fd: int) -> list[str]:
 
 
 def server_options(settings: Settings) -> list[str]:
-    """How uvicorn serves: our sockets, no query strings in logs, forwarded addresses only from known proxies."""
+    """How uvicorn serves: our sockets, no query strings in logs; forwarded addresses are dispatch_api/access.py's."""
     options = [
         "--ws", "websockets-sansio", "--ws-max-size", str(FRAME_LIMIT_BYTES),
-        "--ws-per-message-deflate", "false", "--no-server-header", "--no-access-log", "--log-level", "warning",
+        "--ws-per-message-deflate", "false", "--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning",
         "--timeout-graceful-shutdown", "5", "--timeout-keep-alive", str(KEEP_ALIVE_S),
     ]  # fmt: skip
-    if settings.trusted_proxies:
-        options += ["--proxy-headers", "--forwarded-allow-ips", settings.trusted_proxies]
-    else:
-        options += ["--no-proxy-headers"]
     if settings.tls:
         options += ["--ssl-certfile", str(settings.tls_cert), "--ssl-keyfile", str(settings.tls_key)]
     return options

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from core.db import utcnow
 from core.settings import Settings
 from dispatch_api.process.console import say
 
@@ -63,9 +62,9 @@ def problems(cert: Path | None, key: Path | None) -> list[str]:
     found = []
     if private.public_key() != certificate.public_key():
         found.append(f"The key {key} does not belong to the certificate {cert}.")
-    if certificate.not_valid_after_utc < utcnow():
+    if certificate.not_valid_after_utc < datetime.now(UTC):
         found.append(f"The certificate {cert} ended on {certificate.not_valid_after_utc:%Y-%m-%d}: make a new one.")
-    if certificate.not_valid_before_utc > utcnow():
+    if certificate.not_valid_before_utc > datetime.now(UTC):
         found.append(f"The certificate {cert} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d}.")
     if key.stat().st_mode & 0o007:
         found.append(f"The key {key} can be read by every user: chmod 600 {key}")
@@ -95,7 +94,7 @@ def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certifica
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         return key, x509.load_pem_x509_certificate(file.read_bytes())
     key = ec.generate_private_key(ec.SECP256R1())
-    now = utcnow()
+    now = datetime.now(UTC)
     name = _subject(f"Outrider authority {now:%Y-%m-%d}")
     certificate = (
         x509.CertificateBuilder()
@@ -121,7 +120,7 @@ def _server_certificate(
     authority_key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate,
 ) -> x509.Certificate:
-    now = utcnow()
+    now = datetime.now(UTC)
     issuer = authority_key.public_key()
     return (
         x509.CertificateBuilder()
