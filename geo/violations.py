@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ MAX_RANGE = timedelta(days=3653)
 FUTURE_SLACK = timedelta(days=1)
 """A tablet's clock may be wrong, but nothing is recorded that happens days from now."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LON, _LAT = func.ST_X(Violation.point), func.ST_Y(Violation.point)
 
 
@@ -143,14 +144,14 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
 
 
 def _mark(v: Violation) -> str:
-    return f"{int(v.occurred_at.timestamp() * 1_000_000)}.{v.id}"
+    return f"{(v.occurred_at - _EPOCH) // timedelta(microseconds=1)}.{v.id}"
 
 
-def _after(mark: str) -> tuple[int, UUID]:
+def _after(mark: str) -> tuple[datetime, UUID]:
     try:
         moment, _, last = mark.partition(".")
-        return int(moment[:20]), UUID(last)
-    except ValueError as error:
+        return _EPOCH + timedelta(microseconds=int(moment)), UUID(last)
+    except (ValueError, OverflowError) as error:
         raise Malformed("after must be the `next` of an earlier page") from error
 
 
@@ -160,9 +161,7 @@ async def listed(
     """A page of violations as features, latest first; and where the next page starts. Raises Malformed."""
     query = select(Violation, _LON, _LAT).where(*wanted.conditions())
     if after:
-        moment, last = _after(after)
-        at = func.timestamptz("epoch") + func.make_interval(0, 0, 0, 0, 0, 0, moment / 1_000_000)
-        query = query.where(tuple_(col(Violation.occurred_at), col(Violation.id)) < tuple_(at, last))
+        query = query.where(tuple_(col(Violation.occurred_at), col(Violation.id)) < tuple_(*_after(after)))
     query = query.order_by(col(Violation.occurred_at).desc(), col(Violation.id).desc()).limit(limit + 1)
     rows = (await work.session.execute(query)).all()
     more = _mark(rows[limit - 1][0]) if len(rows) > limit else None

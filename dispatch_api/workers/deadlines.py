@@ -1,10 +1,10 @@
 """What becomes of tasks by time alone."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tasks import deadlines
 
 from core.actor import system
 from core.work import open_work
+from tasks import deadlines
 
 
 async def round_(engine: AsyncEngine) -> bool:

@@ -53,7 +53,11 @@ async def end_access(work: Work) -> dict[str, int]:
         "sign_in": delete(SignIn).where(col(SignIn.expires_at) < work.now),
         "login_try": delete(LoginTry).where(col(LoginTry.at) < work.now - LOGIN_TRIES_KEPT),
     }
-    return {kind: (await work.session.execute(statement)).rowcount for kind, statement in ended.items()}
+    counts = {}
+    for kind, statement in ended.items():
+        done: Any = await work.session.execute(statement)
+        counts[kind] = done.rowcount
+    return counts
 
 
 async def _sweep(engine: AsyncEngine, folder: Path) -> None:

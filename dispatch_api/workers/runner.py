@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.db import make_engine
 from core.settings import Settings
 from dispatch_api import logs
-from dispatch_api.commands.database import app_engine
+from dispatch_api.commands.database import with_database
 from dispatch_api.workers import deadlines, imports, retention, seals
 
 log = structlog.get_logger()
@@ -64,11 +65,14 @@ async def _run(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with app_engine(settings) as engine, asyncio.TaskGroup() as group:
-        desk = Desk(engine, settings, stopping)
+    url = with_database(settings).database_url
+    assert url is not None  # with_database filled it in
+    desk = Desk(make_engine(url, pool_size=len(LOOPS)), settings, stopping)
+    async with asyncio.TaskGroup() as group:
         for one in LOOPS:
             group.create_task(keep(one, desk), name=one.name)
         log.info("worker_started", loops=[one.name for one in LOOPS])
+    await desk.engine.dispose()
     log.info("worker_stopped")
     return 0
 
