@@ -167,8 +167,17 @@ async def receipt(work: Work, notice_id: UUID, what: str, at: datetime | None) -
         if getattr(mine, column) is None:
             setattr(mine, column, moment)
     work.session.add(mine)
-    work.publish(NoticesChanged, notice_id)
+    await _touch(work, [notice_id])
     return await get(work, notice_id)
+
+
+async def _touch(work: Work, ids: Sequence[UUID]) -> None:
+    """Mark notices as changed by a receipt; locked in id order, since one tablet may bring receipts of many."""
+    query = select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.id)).with_for_update()
+    for notice in await work.all(query):
+        notice.updated_at = work.now
+        work.session.add(notice)
+    work.publish(NoticesChanged, *ids)
 
 
 async def resources(work: Work, notices: Sequence[Notice]) -> list[dict[str, Any]]:
@@ -227,7 +236,7 @@ async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:
     for row in rows:
         row.delivered_at = work.now
         work.session.add(row)
-    work.publish(NoticesChanged, *(row.notice_id for row in rows))
+    await _touch(work, [row.notice_id for row in rows])
 
 
 inbox.ON_STORED["notice"] = _delivered

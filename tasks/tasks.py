@@ -218,7 +218,7 @@ async def listed(
         query = query.where(Task.number < after)
     rows = await work.all(query)
     page = rows[:limit]
-    work.audit(Action.CONSULTATION, "task", None, n=len(page), open=is_open, **where)
+    work.audit(Action.CONSULTATION, "task", None, n=len(page), open=is_open, filter=where)
     return await resources(work, page), page[-1].number if len(rows) > limit else None
 
 

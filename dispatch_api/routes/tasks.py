@@ -11,7 +11,9 @@ from core.work import Work
 from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page
+from mobile_contract.fields import Code
 from mobile_contract.resources import (
+    Priority,
     ReceiptIn,
     SelfTaskIn,
     Status,
@@ -68,8 +70,8 @@ async def listed(
     is_open: Annotated[bool | None, Query(alias="open")] = None,
     status: Status | None = None,
     unit_id: UUID | None = None,
-    kind: Annotated[str | None, Query(max_length=64)] = None,
-    priority: Annotated[str | None, Query(max_length=2)] = None,
+    kind: Code | None = None,
+    priority: Priority | None = None,
     limit: Limit = 100,
     after: After = None,
 ) -> Any:

@@ -12,14 +12,15 @@ from sqlmodel import select
 from core import inbox
 from core.actor import Role, system
 from core.bus import Bus, InboxGrew, Wake
+from core.db import make_engine
 from core.errors import Invalid
 from core.ids import new_id
 from core.models import Recipient
 from core.work import open_work
 from tests.helpers import Database, actor_of, person
 
-WRITERS = 8  # within the pool of 10, which leaves room for the poller
-NOTICES = 15
+WRITERS = 16
+NOTICES = 10
 
 
 async def _push(engine: AsyncEngine, *users: UUID, body: str = "x", bus: Bus | None = None) -> None:
@@ -108,18 +109,20 @@ async def test_overlapping_group_pushes_leave_no_gap_and_miss_no_reader(
     users = [(await person(engine, Role.OFFICER)).id for _ in range(12)]
     dice = random.Random(7)
     groups = [dice.sample(users, dice.randint(1, 12)) for _ in range(WRITERS * NOTICES)]
+    many = make_engine(database.app_url, pool_size=WRITERS)
     stop = asyncio.Event()
     poller = asyncio.create_task(_poll(database, users, stop))
 
     async def writer(mine: list[list[UUID]], wait: random.Random) -> None:
         for group in mine:
-            async with open_work(engine, system("test")) as work:
+            async with open_work(many, system("test")) as work:
                 await inbox.push(work, group, new_id(), "message", new_id(), {})
                 await asyncio.sleep(wait.random() * 0.01)  # the commit comes after a while, as in real work
 
     await asyncio.gather(*(writer(groups[n::WRITERS], random.Random(n)) for n in range(WRITERS)))
     stop.set()
     seen = await poller
+    await many.dispose()
     for user, seqs in seen.items():
         sent = sum(user in group for group in groups)
         assert seqs == list(range(1, sent + 1)), "a gap, a missed item, or items out of order"
