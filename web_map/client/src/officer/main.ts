@@ -1,7 +1,6 @@
 /** The officer's page: one task on the screen, one next step, everything kept on the device until it is told. */
 import { html, nothing, render, type TemplateResult } from "lit";
 import "../shared/theme.css";
-import "./officer.css";
 import { markDemo } from "../shared/demo";
 import { onLanguage, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
@@ -16,6 +15,7 @@ import { outboxView } from "./views/outbox";
 import { reportView } from "./views/report";
 import { banners, header, nav, undoBar } from "./views/shell";
 import { choose, taskView } from "./views/task";
+import "./officer.css"; // last, so that it comes after the map's own style
 
 const app = document.getElementById("app") as HTMLElement;
 
@@ -38,6 +38,9 @@ function screen(): TemplateResult {
 /** On a phone one screen at a time; where there is room the inbox stays beside it. */
 const wide = matchMedia("(min-width: 900px)");
 
+/** Screens that are reached from the bottom bar; the others have a way back and leave its room to their buttons. */
+const PLACES = new Set(["home", "report", "duty"]);
+
 function ready(): TemplateResult {
   const atHome = state.route.view === "home";
   return html`${header()}
@@ -45,7 +48,7 @@ function ready(): TemplateResult {
       ${wide.matches || atHome ? html`<div class="left">${banners()}${home(!wide.matches)}</div>` : nothing}
       ${wide.matches || !atHome ? html`<div class="right">${wide.matches ? nothing : banners()}${screen()}</div>` : nothing}</main>
     <p class="said" role="status" aria-live="polite">${state.said}</p>
-    <footer>${undoBar()}${nav()}</footer>`;
+    <footer>${undoBar()}${wide.matches || PLACES.has(state.route.view) ? nav() : nothing}</footer>`;
 }
 
 function page(): TemplateResult {

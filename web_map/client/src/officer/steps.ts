@@ -23,7 +23,7 @@ const CHOICES: Partial<Record<Status, Choices>> = {
   issued: FRESH,
   delivered: FRESH,
   unacknowledged: { next: "acknowledge", others: [] },
-  acknowledged: { next: "en_route", others: ["on_scene", "pause", "decline", "fail"] },
+  acknowledged: { next: "en_route", others: ["pause", "decline", "fail"] },
   en_route: { next: "on_scene", others: ["pause", "fail"] },
   on_scene: { next: "complete", others: ["pause", "fail"] },
   paused: { next: "resume", others: [] },

@@ -1,10 +1,10 @@
 /** The inbox: the one task at hand, what waits, notices, what is over. */
 import { html, nothing, type TemplateResult } from "lit";
-import { code, dayTime, t } from "../../shared/i18n";
+import { dayTime, t } from "../../shared/i18n";
 import type { KeptNotice, Task } from "../model";
 import { mustConfirmCancel } from "../steps";
 import { duty, myTasks, state } from "../store";
-import { chip, heading, icon, standingText, wayText, windowText } from "./parts";
+import { chip, heading, icon, label, standingText, wayText, windowText } from "./parts";
 import { nextButton } from "./task";
 import { startButtons } from "./duty";
 
@@ -13,7 +13,7 @@ function nowCard(task: Task, withStep: boolean): TemplateResult {
     <a class="card-link" href="#/task/${task.id}">
       <p class="row">${chip(task.priority)}${standingText(task)}</p>
       <h3>${task.title}</h3>
-      ${task.address ? html`<p>${icon("pin")}${task.address}</p>` : nothing}
+      ${task.address ? html`<p class="with-icon">${icon("pin")}${task.address}</p>` : nothing}
       <p class="row muted">${wayText(task)}<span>${windowText(task)}</span></p>
       <p class="more">${t("officer.details")}</p></a>
     ${withStep ? nextButton(task) : nothing}</article>`;
@@ -24,8 +24,8 @@ const taskRow = (task: Task): TemplateResult => html`<li><a class="item ${task.p
   <small>${t("officer.task", { number: task.number })} ${windowText(task)}</small></a></li>`;
 
 const noticeRow = (notice: KeptNotice): TemplateResult => html`<li><a class="item ${notice.acknowledged_at ? "" : "new"}"
-  href="#/notice/${notice.id}"><p class="row"><span class="kind">${code("notice_kind", notice.kind)}</span>${notice.state === "sent"
-    ? notice.acknowledged_at ? nothing : html`<span class="unsent">${t(notice.seen_at ? "officer.notice.open" : "officer.notice.new")}</span>`
+  href="#/notice/${notice.id}"><p class="row"><span class="kind">${label("notice_kind", notice.kind)}</span>${notice.state === "sent"
+    ? notice.acknowledged_at ? nothing : html`<span class="fresh">${t(notice.seen_at ? "officer.notice.open" : "officer.notice.new")}</span>`
     : html`<span>${t(`officer.notice.${notice.state}`)}</span>`}</p>
   <b>${notice.headline}</b><small>${dayTime(notice.created_at)}</small></a></li>`;
 
@@ -52,7 +52,8 @@ export function home(withStep: boolean): TemplateResult {
     ${off ? html`<section class="card"><h2>${t("officer.shift.off.title")}</h2><p>${t("officer.shift.off.text")}</p>${startButtons()}</section>` : nothing}
     ${cancelled.map((task) => html`<section class="late conflict"><p><b>${t("officer.called_off")}</b> ${task.title}</p>
       <a class="big" href="#/task/${task.id}">${t("officer.open")}</a></section>`)}
-    <section><h2>${t("officer.now")}</h2>${now ? nowCard(now, withStep) : html`<p class="card empty">${icon("check")}${t("officer.now.none")}</p>`}</section>
+    ${now || !off ? html`<section><h2>${t("officer.now")}</h2>${now ? nowCard(now, withStep)
+      : html`<p class="card empty">${icon("check")}${t("officer.now.none")}</p>`}</section>` : nothing}
     ${waiting.length ? html`<section><h2>${t("officer.waiting_tasks")} <span class="count">${waiting.length}</span></h2>
       <ul>${waiting.map(taskRow)}</ul></section>` : nothing}
     ${notices()}

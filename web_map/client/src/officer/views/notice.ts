@@ -1,15 +1,15 @@
 /** One notice, read and acknowledged. */
 import { html, nothing, type TemplateResult } from "lit";
-import { code, dayTime, hourMinute, t } from "../../shared/i18n";
+import { dayTime, hourMinute, t } from "../../shared/i18n";
 import { acknowledgeNotice } from "../app";
 import { state } from "../store";
-import { backBar, chip } from "./parts";
+import { backBar, chip, label } from "./parts";
 
 export function noticeView(id: string): TemplateResult {
   const notice = state.kept.notices.find((one) => one.id === id);
   if (!notice) return html`<div class="page">${backBar("#/", t("officer.gone.title"))}<p>${t("officer.gone")}</p></div>`;
   return html`<div class="page one">${backBar("#/", t("officer.notice", { number: notice.number }))}
-    <article class="sheet"><p class="row">${chip(notice.priority)}<span class="kind">${code("notice_kind", notice.kind)}</span>
+    <article class="sheet"><p class="row">${chip(notice.priority)}<span class="kind">${label("notice_kind", notice.kind)}</span>
       ${notice.state === "sent" ? nothing : html`<b class="fault">${t(`officer.notice.${notice.state}`)}</b>`}</p>
       <h2>${notice.headline}</h2>
       ${notice.instruction ? html`<p class="instruction">${notice.instruction}</p>` : nothing}

@@ -21,6 +21,12 @@ const ICONS = {
 export const icon = (name: keyof typeof ICONS, turn_deg = 0): TemplateResult => html`<svg class="icon" viewBox="0 0 24 24"
   aria-hidden="true">${svg`<path transform="rotate(${turn_deg} 12 12)" d=${ICONS[name]}></path>`}</svg>`;
 
+/** The text of a coded value, to stand by itself. */
+export function label(list: string, value: string | null | undefined): string {
+  const text = code(list, value);
+  return text.slice(0, 1).toLocaleUpperCase() + text.slice(1);
+}
+
 export const chip = (priority: Priority): TemplateResult =>
   html`<span class="chip ${priority}"><b>${priority}</b> ${code("task_priority", priority)}</span>`;
 
@@ -34,7 +40,7 @@ export const backBar = (to: string, title: string): TemplateResult => html`<div 
 export function standingText(task: Task): TemplateResult {
   const status: Status = standing(task, state.kept.outbox);
   const unsent = waitingSteps(task, state.kept.outbox).length > 0;
-  const text = status === "issued" || status === "delivered" ? t("officer.standing.new") : code("task_status", status);
+  const text = status === "issued" || status === "delivered" ? t("officer.standing.new") : label("task_status", status);
   return html`<span class="standing ${status}">${text}</span>${unsent
     ? html` <span class="unsent">${t("officer.unsent")}</span>` : nothing}`;
 }

@@ -1,20 +1,20 @@
 /** A violation reported in three steps: what, where, a word about it. What is written survives a closed page. */
 import { html, nothing, type TemplateResult } from "lit";
-import { code, number, t } from "../../shared/i18n";
+import { number, t } from "../../shared/i18n";
 import { draft, dropDraft, editDraft, sendDraft, showPlace } from "../app";
 import "../map";
 import type { Draft, Place } from "../model";
 import { ROUGH_M, type Spot } from "../place";
 import { go } from "../routes";
 import { codesOf, state, taskById } from "../store";
-import { backBar, heading, icon } from "./parts";
+import { backBar, heading, icon, label } from "./parts";
 
 const QUICK = 6;
 
 function categories(): TemplateResult {
   const all = codesOf("violation_category");
   const button = (value: string): TemplateResult => html`<button class="choice" data-code=${value}
-    @click=${() => editDraft({ category: value })}>${code("violation_category", value)}</button>`;
+    @click=${() => editDraft({ category: value })}>${label("violation_category", value)}</button>`;
   return html`<div class="page">${heading(t("officer.report.what"))}
     <div class="choices-grid two">${all.slice(0, QUICK).map(button)}</div>
     <details class="over"><summary>${t("officer.report.more")}</summary><div class="choices-grid two">${all.slice(QUICK).map(button)}</div></details></div>`;
@@ -67,7 +67,7 @@ function rest(report: Draft): TemplateResult {
     if (value) void editDraft({ occurred_at: new Date(value).toISOString() });
   };
   return html`<div class="page one">${backBar("#/", t("officer.report.title"))}<article class="sheet">
-    <div class="row between"><h2>${code("violation_category", report.category)}</h2>
+    <div class="row between"><h2>${label("violation_category", report.category)}</h2>
       <button class="big" @click=${() => editDraft({ category: null })}>${t("officer.report.change")}</button></div>
     ${task ? html`<p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>` : nothing}
     <h3>${t("officer.report.where")}</h3>${gps(report)}

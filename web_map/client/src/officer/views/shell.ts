@@ -18,10 +18,9 @@ function tracking(): TemplateResult {
   const always = state.units.find((unit) => unit.tracking === "always");
   const now = duty();
   const since = state.shift?.on_at ? hourMinute(state.shift.on_at) : "";
-  const unit = unitName(state.shift?.unit_id);
   if (now === "on" || now === "ending") {
     return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.on", { since })}</b>
-      <span>${now === "on" ? t("officer.tracking.shift", { unit }) : t("officer.tracking.ending")}</span></a>`;
+      <span>${now === "on" ? t("officer.tracking.shift") : t("officer.tracking.ending")}</span></a>`;
   }
   if (always) {
     return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.always")}</b>

@@ -1,13 +1,13 @@
 /** One task: what, where, when, why; the one next step as a big button; what else is possible beside it. */
 import { html, nothing, type TemplateResult } from "lit";
-import { code, hourMinute, t } from "../../shared/i18n";
+import { hourMinute, t } from "../../shared/i18n";
 import { confirmCancel, showPlace, step } from "../app";
 import "../map";
 import type { Task, Verb } from "../model";
 import { go, goInstead } from "../routes";
 import { ASKS, choices, mustConfirmCancel, results, standing } from "../steps";
 import { codesOf, state, taskById } from "../store";
-import { backBar, chip, icon, standingText, wayText, windowText } from "./parts";
+import { backBar, chip, icon, label, standingText, wayText, windowText } from "./parts";
 
 /** Take a step at once, or ask first for what it needs. */
 const take = (task: Task, verb: Verb): void => (ASKS[verb] ? go(`#/task/${task.id}/${verb}`) : void step(task, verb));
@@ -52,17 +52,19 @@ const missing = (): TemplateResult => html`<div class="page">${backBar("#/", t("
 export function taskView(id: string): TemplateResult {
   const task = taskById(id);
   if (!task) return missing();
-  const reason = [code("control_reason", task.reason_code), task.reason].filter(Boolean).join(": ");
+  const reason = [label("control_reason", task.reason_code), task.reason].filter(Boolean).join(": ");
   const steps = [nextButton(task), otherSteps(task)];
   return html`<div class="page one">${backBar("#/", t("officer.task", { number: task.number }))}
     <article class="sheet"><p class="row">${chip(task.priority)}${standingText(task)}${task.exercise
       ? html`<span class="unsent">${t("officer.exercise")}</span>` : nothing}</p>
       <h2>${task.title}</h2>
+      ${task.address ? html`<p class="with-icon">${icon("pin")}${task.address}</p>` : nothing}
+      ${windowText(task) ? html`<p class="with-icon">${icon("duty")}${windowText(task)}</p>` : nothing}
       ${task.instruction ? html`<p class="instruction">${task.instruction}</p>` : nothing}
-      <dl>${fact("address", task.address)}${fact("window", windowText(task))}${fact("kind", code("task_kind", task.kind))}
-        ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && task.ack_due_at && hourMinute(task.ack_due_at))}
-        ${fact("result", task.result && code("task_result", task.result))}</dl>
       ${place(task)}
+      <dl>${fact("kind", label("task_kind", task.kind))}
+        ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && task.ack_due_at && hourMinute(task.ack_due_at))}
+        ${fact("result", task.result && label("task_result", task.result))}</dl>
       <a class="big quiet" href="#/report/${task.id}">${icon("report")}${t("officer.report.within")}</a></article>
     ${steps.some((part) => part !== nothing) ? html`<div class="steps">${steps}</div>` : nothing}</div>`;
 }
@@ -80,5 +82,5 @@ export function choose(id: string, verb: string): TemplateResult {
   return html`<div class="page">${backBar(`#/task/${id}`, t(`officer.ask.${verb}`))}
     <p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>
     <div class="choices-grid">${values.map((value) =>
-      html`<button class="choice" data-code=${value} @click=${() => pick(value)}>${code(ask.list, value)}</button>`)}</div></div>`;
+      html`<button class="choice" data-code=${value} @click=${() => pick(value)}>${label(ask.list, value)}</button>`)}</div></div>`;
 }
