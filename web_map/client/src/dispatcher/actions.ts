@@ -1,6 +1,6 @@
 /** What the dispatcher does: requests to the server, the ten seconds in which a send can be undone, and refusals. */
 import { api, ApiError, newId, withQuery } from "../shared/api";
-import { code, hourMinute, t } from "../shared/i18n";
+import { code, hourMinute, startOfDay, t } from "../shared/i18n";
 import type { Heat, LonLat, Nearest, Notice, Receipt, Task, TaskEvent } from "../shared/types";
 import { redraw, set, store, toast, ui } from "./state";
 import { addTask } from "./store";
@@ -170,13 +170,4 @@ export async function loadHeat(bbox: string, zoom: number): Promise<void> {
   } catch (error) {
     if (error instanceof ApiError) toast(refusal(error), true);
   }
-}
-
-/** The moment a local day of Vilnius begins (`plus` days later), in ISO 8601; empty stays empty. */
-export function startOfDay(localDay: string, plus = 0): string {
-  if (!localDay) return "";
-  const guess = new Date(`${localDay}T00:00:00Z`);
-  guess.setUTCDate(guess.getUTCDate() + plus);
-  const shown = new Date(guess.toLocaleString("sv-SE", { timeZone: "Europe/Vilnius" }).replace(" ", "T") + "Z");
-  return new Date(2 * guess.getTime() - shown.getTime()).toISOString();
 }

@@ -21,7 +21,7 @@ import { armSound, soundAlerts } from "./sound";
 import { onDraw, redraw, set, store, ui } from "./state";
 import { apply } from "./store";
 import { taskPanel } from "./task_panel";
-import { banners, help, topbar } from "./topbar";
+import { banners, help, linkBanner, topbar } from "./topbar";
 import { unitsPanel } from "./units_panel";
 
 const root = document.getElementById("app") as HTMLElement;
@@ -42,7 +42,7 @@ function side(): unknown {
 
 function page(): unknown {
   const zoom = view?.map.getZoom() ?? 7;
-  return html`${topbar(() => void logOut())}
+  return html`${topbar(() => void logOut())}${linkBanner()}
     <div class="console">
       ${unitsPanel((id) => view?.select(id), showUnit)}
       <main class="stage"><div id="map" role="application" aria-label=${t("map.title")}></div>

@@ -1,5 +1,5 @@
 /** The bar above everything: link, clock, counts that open their lists, and the page's own switches. */
-import { html, nothing, type TemplateResult } from "lit";
+import { html, nothing, svg, type TemplateResult } from "lit";
 import { clock, hourMinute, setLanguage, currentLanguage, LANGUAGES, t } from "../shared/i18n";
 import { me } from "../shared/session";
 import { currentTheme, toggleTheme } from "../shared/theme";
@@ -26,20 +26,29 @@ export function topbar(logOut: () => void): TemplateResult {
     <span class="grow"></span>
     <a class="button" href="/supervisor">${t("nav.analysis")}</a>
     <button class="button" aria-pressed=${ui.heat.on} @click=${() => set({ heat: { ...ui.heat, on: !ui.heat.on } })}>${t("heat.toggle")}</button>
-    <button class="icon" title=${t(ui.muted ? "sound.on" : "sound.off")} aria-label=${t(ui.muted ? "sound.on" : "sound.off")} aria-pressed=${ui.muted} @click=${toggleMute}>${ui.muted ? "🔇" : "🔔"}</button>
-    <button class="icon" title=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} aria-label=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} @click=${toggleTheme}>${currentTheme() === "night" ? "☀" : "☾"}</button>
+    <button class="icon" title=${t(ui.muted ? "sound.on" : "sound.off")} aria-label=${t(ui.muted ? "sound.on" : "sound.off")} aria-pressed=${ui.muted} @click=${toggleMute}>${drawn(ui.muted ? BELL_OFF : BELL)}</button>
+    <button class="icon" title=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} aria-label=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} @click=${toggleTheme}>${drawn(currentTheme() === "night" ? SUN : MOON)}</button>
     ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="icon text" lang=${language} title=${t(`language.${language}`)} @click=${() => setLanguage(language)}>${language.toUpperCase()}</button>`)}
     <button class="icon text" title=${t("help.title")} aria-label=${t("help.title")} @click=${() => set({ help: true })}>?</button>
     <span class="person" title=${me()?.login ?? ""}>${me()?.name}</span>
     <button class="button" @click=${logOut}>${t("log_out")}</button></header>`;
 }
 
-/** What needs eyes at once: the lost connection, alarms, what can still be undone, what was just said. */
+const BELL = svg`<path d="M6 17V10a6 6 0 0 1 12 0v7l2 2H4zM10 21h4"></path>`;
+const BELL_OFF = svg`<path d="M6 17V10a6 6 0 0 1 9-5M18 11v6l2 2H4M10 21h4M3 3l18 18"></path>`;
+const SUN = svg`<circle cx="12" cy="12" r="4"></circle><path d="M12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M5 19l2-2M17 7l2-2"></path>`;
+const MOON = svg`<path d="M20 14A8 8 0 1 1 10 4a7 7 0 0 0 10 10z"></path>`;
+const drawn = (path: TemplateResult | typeof BELL): TemplateResult => html`<svg viewBox="0 0 24 24" aria-hidden="true">${path}</svg>`;
+
+/** The lost connection, above everything: since when the screen shows the past. */
+export const linkBanner = (): TemplateResult | typeof nothing => store.link === "lost" ? html`<div class="banner lost" role="alert">
+  <b>${t("link.lost_title")}</b> ${store.asOf ? t("link.data_from", { at: clock(store.asOf) }) : ""} ${t("link.writes_off")}</div>` : nothing;
+
+/** What needs eyes at once: alarms, what can still be undone, what was just said. */
 export function banners(undo: () => void): TemplateResult {
   const now = Date.now();
   const held = ui.held;
-  return html`${store.link === "lost" ? html`<div class="banner lost" role="alert">⚠ <b>${t("link.lost_title")}</b> ${store.asOf ? t("link.data_from", { at: clock(store.asOf) }) : ""} · ${t("link.writes_off")}</div>` : nothing}
-    ${store.alerts.size ? html`<div class="alerts" role="alert">${[...store.alerts.values()].slice(0, 4).map((alert) => html`<button class="alert"
+  return html`${store.alerts.size ? html`<div class="alerts" role="alert">${[...store.alerts.values()].slice(0, 4).map((alert) => html`<button class="alert"
       @click=${() => { if (alert.task_id) void openTask(alert.task_id); else if (alert.unit_id) set({ unitId: alert.unit_id }); }}>
       <b>${t(`alert.${alert.kind}`)}</b> ${alert.text} <span class="age">${hourMinute(alert.raised_at)}</span></button>`)}</div>` : nothing}
     <div class="bars" aria-live="polite">

@@ -94,3 +94,12 @@ export function span(seconds: number): string {
   if (s < 129_600) return t("span.h", { n: Math.round(s / 3_600) });
   return t("span.d", { n: Math.round(s / 86_400) });
 }
+
+/** The moment a local day of Vilnius begins (`plus` days later), in ISO 8601; empty stays empty. */
+export function startOfDay(localDay: string, plus = 0): string {
+  if (!localDay) return "";
+  const guess = new Date(`${localDay}T00:00:00Z`);
+  guess.setUTCDate(guess.getUTCDate() + plus);
+  const shown = new Date(guess.toLocaleString("sv-SE", { timeZone: ZONE }).replace(" ", "T") + "Z");
+  return new Date(2 * guess.getTime() - shown.getTime()).toISOString();
+}
