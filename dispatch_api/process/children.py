@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -85,14 +86,22 @@ def spawn(
 
 
 def open_log(folder: Path, name: str) -> Path:
-    """The log file of a child, the previous one kept aside when it has grown past 10 MB."""
+    """The log file of a child, readable by its owner alone."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = folder / f"{name}.log"
-    with suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_LIMIT_BYTES:
-            log.replace(log.with_suffix(".log.1"))
     log.touch(mode=0o600)
     return log
+
+
+def keep_small(log: Path) -> None:
+    """Set a log aside once it has grown past 10 MB; the one set aside before goes.
+
+    Its writer appends, so it goes on at the beginning of the emptied file.
+    """
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_LIMIT_BYTES:
+            shutil.copy2(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def tail(log: Path, lines: int = 8) -> str:

@@ -153,7 +153,7 @@ class Cluster:
     def _start(self, interrupted: Callable[[], bool]) -> None:
         check_socket_length(self.socket_dir)
         private_folder(self.socket_dir, self.account)
-        self.log = open_log(self.places.home, "postgres")
+        self.log = open_log(self.places.home / "log", "postgres")
         if not (self.data_dir / "PG_VERSION").exists():
             self._initdb()
         private_folder(self.data_dir, self.account)

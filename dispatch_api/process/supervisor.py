@@ -22,7 +22,7 @@ from pathlib import Path
 
 from core.settings import Settings
 from dispatch_api.process import ports, tls
-from dispatch_api.process.children import Child, open_log, spawn, tail
+from dispatch_api.process.children import Child, keep_small, open_log, spawn, tail
 from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.console import CannotStart, Interrupted, say, step
 from dispatch_api.process.database import environment
@@ -31,6 +31,8 @@ from dispatch_api.process.serving import outrider_command, server_command
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
 FILES_WANTED = 65_536
+LOGS_LOOKED_AT_EVERY = 50
+"""Rounds of 0.2 s."""
 ACCOUNTS_FILE = "demo-accounts.json"
 
 
@@ -188,12 +190,17 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Start again whatever dies, until somebody asks to stop."""
+        rounds = 0
         while not self.stopping.wait(0.2):
+            rounds += 1
             if self.cluster is not None and not self.cluster.alive:
                 self._revive_cluster()
             for child in self.children:
                 if happened := child.tend():
                     say(happened)
+            if rounds % LOGS_LOOKED_AT_EVERY == 0:
+                for log in self.logs.glob("*.log"):
+                    keep_small(log)
 
     def _revive_cluster(self) -> None:
         assert self.cluster is not None
