@@ -236,7 +236,11 @@ async def events(work: Work, task_id: UUID) -> list[dict[str, Any]]:
 
 
 async def open_for_unit(work: Work, unit_id: UUID, user_id: UUID) -> None:
-    """Put the unit's open tasks and valid notices into the inbox of who joins its shift, unless they are there."""
+    """Put the unit's open tasks and valid notices into the inbox of who joins its shift, unless they are there.
+
+    A unit that comes on duty with open tasks is assigned, not available. For several people call it in id order.
+    """
+    await follow(work, [unit_id], work.now)
     supported = select(TaskSupport.task_id).where(TaskSupport.unit_id == unit_id)
     query = (
         select(Task)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest_asyncio
+from fastapi.routing import APIRoute
 from sqlmodel import select
 
 from core.actor import Role, system
 from core.ids import new_id
 from core.models import AuditEvent
 from core.work import open_work
+from dispatch_api.routes.tasks import router
 from tasks import states
 from tasks.models import Task, TaskEvent
 from tasks.resource import point_of
@@ -111,6 +113,11 @@ def test_the_copies_here_name_every_cell_of_the_table() -> None:
         if status != states.NEW and people & arrow.who
     }  # fmt: skip
     assert set(DISPATCHERS) == set(states.STATUSES)
+
+
+def test_the_api_shows_the_table() -> None:
+    (route,) = [route for route in router.routes if isinstance(route, APIRoute) and "transitions" in route.path]
+    assert states.as_markdown() in route.description
 
 
 async def test_every_step_of_a_dispatcher(stage: Stage) -> None:

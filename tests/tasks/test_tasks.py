@@ -372,7 +372,10 @@ async def test_who_joins_a_shift_finds_open_tasks_once(scene: Scene) -> None:
     finished = await scene.issued()
     await scene.officer(finished, "acknowledge", "en_route", "on_scene", "complete")
     late = await person(scene.engine, Role.OFFICER)
+    async with open_work(scene.engine, scene.dispatcher) as work:
+        units.set_status(work, await units.get(work, scene.crew.unit.id), "available", work.now)
     for _ in range(2):
         async with open_work(scene.engine, scene.crew.actor) as work:  # a colleague takes them along
             await tasks.open_for_unit(work, scene.crew.unit.id, late.id)
     assert [item["body"]["id"] for item in await scene.inbox(actor_of(late))] == [task["id"]]
+    assert await unit_status(scene) == "assigned", "a unit that comes on duty with an open task is not free"
