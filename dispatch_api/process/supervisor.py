@@ -33,7 +33,6 @@ STOP_WITHIN_S = 10.0
 FILES_WANTED = 65_536
 LOGS_LOOKED_AT_EVERY = 50
 """Rounds of 0.2 s."""
-ACCOUNTS_FILE = "demo-accounts.json"
 
 
 def up(settings: Settings) -> int:
@@ -64,6 +63,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.env: dict[str, str] = {}
         self.logs = Path(settings.data_dir).resolve() / "log"
+        self.accounts = Path(settings.data_dir) / "demo-accounts.json"
 
     def run(self) -> None:
         """Start, watch, stop; raises CannotStart or Interrupted."""
@@ -89,8 +89,11 @@ class Supervisor:
 
     def _refuse_what_cannot_work(self) -> None:
         settings = self.settings
-        demo_loaded = settings.demo or (Path(settings.data_dir) / ACCOUNTS_FILE).exists()
-        if demo_loaded and not ports.is_loopback(settings.host) and not settings.demo_on_network:
+        if (
+            (settings.demo or self.accounts.exists())
+            and not ports.is_loopback(settings.host)
+            and not settings.demo_on_network
+        ):
             raise CannotStart(
                 f"The demonstration's accounts would be reachable at {settings.host} from other machines: "
                 "use DEMO=0 with another OUTRIDER_DATA_DIR, or set OUTRIDER_DEMO_ON_NETWORK=1 if you mean it."
@@ -122,7 +125,7 @@ class Supervisor:
             with step(number, len(steps), name):
                 action()
         self._add("worker", outrider_command("worker"))
-        if self.settings.demo:
+        if self.settings.demo and self.accounts.exists():
             self._add("demo", outrider_command("demo", "drive"))
 
     def _start_cluster(self) -> None:
@@ -170,13 +173,14 @@ class Supervisor:
             say(f"  Outrider    {address}")
         say(f"  database    {self._where()}")
         say(f"  logs        {_short(self.logs)}")
-        accounts = Path(self.settings.data_dir) / ACCOUNTS_FILE
-        if self.settings.demo and accounts.exists():
-            say("  demonstration accounts, for this database only:")
-            for account in json.loads(accounts.read_text()):
-                say(f"    {account['role']:<18}{account['login']:<18}{account['password']}")
-        elif not self.settings.demo:
+        if not self.settings.demo:
             say("  first administrator:  .venv/bin/outrider create-user LOGIN --role administrator")
+        elif self.accounts.exists():
+            say("  demonstration accounts, for this database only:")
+            for account in json.loads(self.accounts.read_text()):
+                say(f"    {account['role']:<20}{account['login']:<24}{account['password']}")
+        else:
+            say("  no demonstration: the database holds people of its own; another OUTRIDER_DATA_DIR gets a new one")
         say("  Ctrl-C stops everything.")
         say()
 
