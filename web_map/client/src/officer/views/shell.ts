@@ -10,7 +10,7 @@ function badge(): TemplateResult {
   const link = t(online ? "officer.online" : "officer.offline");
   const text = no ? t("officer.refused", { n: no }) : left ? t("officer.waiting", { link, n: left }) : link;
   const kind = no ? "bad" : online ? (left ? "busy" : "good") : "away";
-  return html`<a id="badge" class="badge ${kind}" href="#/outbox" role="status">${text}</a>`;
+  return html`<span role="status"><a id="badge" class="badge ${kind}" href="#/outbox">${text}</a></span>`;
 }
 
 /** Whether positions are stored now, and until when that holds: tied to the shift, and said as such. */

@@ -1,0 +1,122 @@
+"""Real Chromium against a real server: a page that breaks, complains, or calls another host fails its test."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from core.ids import new_id
+from tests.helpers import ROOT, Database, Server
+
+T = TypeVar("T")
+PHONE = {"width": 390, "height": 844}
+AXE = ROOT / "web_map" / "client" / "node_modules" / "axe-core" / "axe.min.js"
+expect.set_options(timeout=20_000)
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+NOT_SIGNED_IN = re.compile(r"status of 401")
+AWAY = re.compile(r"ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET|WebSocket connection to|status of 5\d\d")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The outcome of asynchronous `work`, in a thread of its own: the browser's own loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium; without one the tests fail and say what to do."""
+    path = os.environ.get("OUTRIDER_CHROMIUM") or shutil.which("chromium")
+    if not path or not os.path.exists(path):
+        pytest.fail("No Chromium: install the package `chromium`, or set OUTRIDER_CHROMIUM to one.", pytrace=False)
+    if not AXE.exists():
+        pytest.fail("The pages are not built: run `make setup`.", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server(template: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all browser tests that neither stop it nor mind what others stored."""
+    made = Database(f"{template.name}_{new_id().hex[-8:]}", template.host, template.port)
+
+    async def admin(statement: str) -> None:
+        connection = await Database("postgres", template.host, template.port).owner()
+        await connection.execute(statement)
+        await connection.close()
+
+    run(admin(f"CREATE DATABASE {made.name} TEMPLATE {template.name}"))
+    running = Server(made, tmp_path_factory.mktemp("server")).start()
+    yield running
+    running.stop()
+    run(admin(f"DROP DATABASE {made.name} WITH (FORCE)"))
+
+
+@dataclass
+class Watch:
+    """Opens pages and notes whatever a healthy page never does."""
+
+    browser: Browser
+    faults: list[str] = field(default_factory=list)
+    allowed: list[re.Pattern[str]] = field(default_factory=lambda: [NOT_SIGNED_IN])
+
+    def allow(self, pattern: re.Pattern[str]) -> None:
+        """From now on console errors like this are no fault: the test breaks something on purpose."""
+        self.allowed.append(pattern)
+
+    def open(self, url: str, **options: Any) -> Page:
+        """A page at `url` in a browser profile of its own, in English and by night unless said otherwise."""
+        settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-GB", "color_scheme": "dark"} | options
+        page = self.browser.new_context(**settings).new_page()
+        home = urlsplit(url).netloc
+
+        def asked(request: Request) -> None:
+            parts = urlsplit(request.url)
+            if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != home:
+                self.faults.append(f"a request to another host: {request.url}")
+
+        def said(message: ConsoleMessage) -> None:
+            if message.type == "error" and not any(pattern.search(message.text) for pattern in self.allowed):
+                self.faults.append(f"console: {message.text} ({message.location.get('url')})")
+
+        page.on("request", asked)
+        page.on("console", said)
+        page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+        page.set_default_timeout(20_000)
+        page.goto(url)
+        return page
+
+
+@pytest.fixture
+def watch(chromium: Browser) -> Iterator[Watch]:
+    """Pages whose faults fail the test."""
+    watching = Watch(chromium)
+    yield watching
+    for context in chromium.contexts:
+        context.close()
+    assert watching.faults == []
+
+
+@pytest.fixture
+def accessible() -> Callable[[Page], None]:
+    """Fails, with what is wrong, when axe finds anything on the page as it is now."""
+
+    def check(page: Page) -> None:
+        if not page.evaluate("() => 'axe' in window"):
+            page.evaluate(AXE.read_text())  # not a script element: the page's policy forbids those
+        options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
+        found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+        said = [f"{one['id']}: {node['html'][:200]} {node['failureSummary']}" for one in found for node in one["nodes"]]
+        assert not said, f"{page.url}\n" + "\n".join(said)
+
+    return check

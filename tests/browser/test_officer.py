@@ -1,0 +1,363 @@
+"""The officer's page: from sign-in to a task's result, and nothing lost when the network or the server goes away."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from core.actor import Role
+from core.db import make_engine
+from tests.browser.conftest import AWAY, Watch, run
+from tests.helpers import PASSWORD, ROOT, Crew, Server, crew, person
+
+PORT_OFFICE = {"lon": 21.144, "lat": 55.703}
+I18N = ROOT / "web_map" / "client" / "src" / "shared" / "i18n"
+
+
+class Centre:
+    """A crew and the dispatcher who sends it, over the API of the test's server."""
+
+    def __init__(self, server: Server, *, on_shift: bool = True) -> None:
+        self.server = server
+        self.crew, login = run(self._people(on_shift))
+        self.http = httpx.Client(base_url=f"{server.url}/api/v1", timeout=20)
+        session = self.http.post("/session", json={"login": login, "password": PASSWORD})
+        self.http.headers["Authorization"] = f"Bearer {session.json()['token']}"
+
+    async def _people(self, on_shift: bool) -> tuple[Crew, str]:
+        engine = make_engine(self.server.database.app_url)
+        made = await crew(engine, on_shift=on_shift)
+        dispatcher = await person(engine, Role.DISPATCHER)
+        await engine.dispose()
+        return made, dispatcher.login
+
+    def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.http.post(path, json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(path)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def issue(self, title: str, priority: str = "P1") -> dict[str, Any]:
+        """A task issued to the crew; P1 is not held back for undo."""
+        return self.send(
+            "/tasks",
+            {"id": str(uuid.uuid4()), "kind": "stop_vehicle", "priority": priority, "title": title, **PORT_OFFICE,
+             "instruction": "Check the seals.", "reason_code": "indicator", "address": "A1, km 293",
+             "unit_id": str(self.crew.unit.id), "issue": True},
+        )  # fmt: skip
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        return dict(self.get(f"/tasks/{task_id}"))
+
+    def steps(self, task_id: str) -> list[tuple[str, str]]:
+        """(verb, result) of what officers did to a task, in the order the server got it."""
+        seen = {"acknowledge", "decline", "en_route", "on_scene", "pause", "resume", "complete", "fail"}
+        events = self.get(f"/tasks/{task_id}/events")["items"]
+        return [(one["verb"], one["result"]) for one in events if one["verb"] in seen]
+
+
+@pytest.fixture
+def centre(shared_server: Server) -> Iterator[Centre]:
+    made = Centre(shared_server)
+    yield made
+    made.http.close()
+
+
+def sign_in(watch: Watch, centre: Centre, **options: Any) -> Page:
+    page = watch.open(f"{centre.server.url}/officer", **options)
+    page.get_by_label("Login").fill(centre.crew.officer.login)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#badge")).to_have_text("Online")
+    return page
+
+
+def big(page: Page, verb: str) -> None:
+    """Press the one big button, which must be what is next."""
+    button = page.locator(f".next[data-verb={verb}]")
+    expect(button).to_be_visible()
+    assert (button.bounding_box() or {"height": 0})["height"] >= 72
+    button.click()
+
+
+def row(page: Page, text: str) -> Locator:
+    """A task or notice in the inbox."""
+    return page.locator("a.item").filter(has_text=text)
+
+
+def until(page: Page, check: Callable[[], bool], timeout_s: float = 20) -> None:
+    """Wait for something outside the page while the page lives on."""
+    deadline = datetime.now(UTC) + timedelta(seconds=timeout_s)
+    while not check():
+        assert datetime.now(UTC) < deadline, "it did not happen in time"
+        page.wait_for_timeout(100)
+
+
+def test_from_shift_to_result(watch: Watch, shared_server: Server) -> None:
+    centre = Centre(shared_server, on_shift=False)
+    page = sign_in(watch, centre)
+    expect(page.locator(".tracking")).to_contain_text("Tracking off")
+    page.get_by_role("button", name=f"Start shift · {centre.crew.unit.call_sign}").click()
+    expect(page.locator(".tracking")).to_contain_text(re.compile(r"Tracking ON since \d\d:\d\d"))
+    task = centre.issue("Stop the grey lorry")
+    card = page.locator(".card.now")
+    expect(card).to_contain_text("Stop the grey lorry")
+    card.get_by_role("link").click()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    for verb in ("acknowledge", "en_route", "on_scene", "complete"):
+        big(page, verb)
+    page.get_by_role("button", name="Minor irregularity").click()
+    expect(page.locator("#badge")).to_have_text("Online")
+    until(page, lambda: centre.task(task["id"])["status"] == "completed")
+    done = centre.task(task["id"])
+    assert done["result"] == "minor_irregularity"
+    assert all(done[f"{moment}_at"] for moment in ("delivered", "seen", "acknowledged", "en_route", "on_scene"))
+    expect(page.get_by_text("Done (1)")).to_be_visible()
+    page.get_by_role("link", name="Shift", exact=True).click()
+    page.get_by_role("button", name="End shift").click()
+    expect(page.locator(".tracking")).to_contain_text("Tracking off", timeout=25_000)
+    assert centre.get(f"/shifts?active=true&unit_id={centre.crew.unit.id}")["items"] == []
+
+
+def test_what_is_done_while_the_server_is_dead_arrives_once_and_in_order(server: Server, watch: Watch) -> None:
+    centre = Centre(server)
+    page = sign_in(watch, centre)
+    task = centre.issue("Check the van")
+    big(page, "acknowledge")
+    until(page, lambda: centre.task(task["id"])["status"] == "acknowledged")
+    watch.allow(AWAY)
+    centre.server.kill()
+    big(page, "en_route")
+    big(page, "on_scene")
+    expect(page.locator("#badge")).to_have_text("Offline · 2 waiting", timeout=30_000)
+    expect(page.locator(".card.now")).to_contain_text("not sent yet")
+    centre.server.start()
+    until(page, lambda: centre.task(task["id"])["status"] == "on_scene", 60)
+    expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
+    assert centre.steps(task["id"]) == [("acknowledge", "applied"), ("en_route", "applied"), ("on_scene", "applied")]
+
+
+def test_a_lost_answer_is_asked_for_again_and_changes_nothing(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Check the bus")
+    watch.allow(re.compile("ERR_FAILED"))
+    lost: list[str] = []
+
+    def lose_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.request.post_data or "")
+            route.fetch()  # the server did it ...
+            route.abort()  # ... and the page never hears of it
+
+    page.route("**/transitions", lose_first)
+    big(page, "acknowledge")
+    expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
+    assert lost
+    assert centre.steps(task["id"]) == [("acknowledge", "applied")]
+
+
+def test_an_outbox_outlives_the_page(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Check the trailer")
+    expect(page.locator(".card.now")).to_contain_text("Check the trailer")
+    watch.allow(re.compile("ERR_FAILED"))
+    page.route("**/transitions", lambda route: route.abort())
+    big(page, "acknowledge")
+    expect(page.locator("#badge")).to_contain_text("1 waiting")
+    page.unroute("**/transitions")
+    page.reload()
+    until(page, lambda: centre.task(task["id"])["status"] == "acknowledged")
+
+
+def test_decline_with_a_reason_after_an_undo(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Escort a tanker", "P3")
+    page.locator(".card.now").get_by_role("link").click()
+    big(page, "acknowledge")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".next")).to_have_text("Acknowledge")
+    page.get_by_role("button", name="Decline").click()
+    page.get_by_role("button", name="Too far away").click()
+    expect(page.get_by_text(re.compile(r"will be sent in \d+ s"))).to_be_visible()
+    until(page, lambda: centre.task(task["id"])["status"] == "declined", 30)
+    assert centre.steps(task["id"]) == [("decline", "applied")]
+    events = centre.get(f"/tasks/{task['id']}/events")["items"]
+    assert [one["reason_code"] for one in events if one["verb"] == "decline"] == ["too_far"]
+
+
+def test_resumes_by_seq(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    centre.issue("First task")
+    expect(page.locator(".card.now")).to_contain_text("First task")
+    asked: list[int] = []
+    answered: list[list[int]] = []
+
+    def note(route: Route) -> None:
+        asked.append(int(re.search(r"after=(\d+)", route.request.url).group(1)))  # type: ignore[union-attr]
+        answer = route.fetch()
+        answered.append([item["seq"] for item in answer.json()["items"]])
+        route.fulfill(response=answer)
+
+    page.route("**/api/v1/inbox?*", note)
+    page.goto("about:blank")
+    centre.issue("Second task")
+    page.goto(f"{centre.server.url}/officer")
+    expect(page.locator(".card.now")).to_contain_text("First task")
+    expect(row(page, "Second task")).to_be_visible()
+    assert asked[0] > 0
+    assert all(seq > asked[0] for seqs in answered for seq in seqs), "what was stored is not sent again"
+
+
+def test_a_step_against_a_cancel_is_shown_as_a_conflict(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Watch the pier")
+    big(page, "acknowledge")
+    until(page, lambda: centre.task(task["id"])["status"] == "acknowledged")
+    watch.allow(re.compile("ERR_FAILED"))
+    page.route("**/api/v1/**", lambda route: route.abort())
+    big(page, "en_route")
+    version = centre.task(task["id"])["version"]
+    centre.send(f"/tasks/{task['id']}/transitions", {"verb": "cancel", "version": version, "reason": "Found elsewhere"})
+    page.unroute("**/api/v1/**")
+    conflict = page.locator(".late.conflict").filter(has_text="had been called off")
+    expect(conflict).to_be_visible(timeout=40_000)
+    assert centre.steps(task["id"])[-1] == ("en_route", "conflict")
+    conflict.get_by_role("button", name="Understood").click()
+    expect(conflict).not_to_be_visible()
+    page.locator(".late.conflict").get_by_role("link", name="Open").click()
+    page.get_by_role("button", name="Understood, called off").click()
+    until(page, lambda: centre.task(task["id"])["cancel_confirmed_at"] is not None)
+
+
+def test_a_refusal_stays_until_the_officer_lets_it_go(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    first, second = centre.issue("Refused step"), centre.issue("Other step")
+    expect(row(page, "Other step")).to_be_visible()
+    watch.allow(re.compile("status of 422"))
+    problem = {"title": "Invalid", "status": 422, "code": "invalid", "detail": "Some fields are not acceptable."}
+    page.route(f"**/tasks/{first['id']}/transitions", lambda route: route.fulfill(status=422, json=problem))
+    big(page, "acknowledge")
+    expect(page.locator("#badge")).to_have_text("Refused · 1")
+    row(page, "Other step").click()
+    big(page, "acknowledge")
+    until(page, lambda: centre.task(second["id"])["status"] == "acknowledged")
+    page.locator("#badge").click()
+    expect(page.get_by_text("Some fields are not acceptable.")).to_be_visible()
+    page.unroute(f"**/tasks/{first['id']}/transitions")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#badge")).to_have_text("Online")
+    until(page, lambda: centre.task(first["id"])["status"] == "acknowledged")
+
+
+def test_a_violation_within_a_task(watch: Watch, centre: Centre) -> None:
+    place = {"longitude": 21.25, "latitude": 55.71, "accuracy": 9}
+    page = sign_in(watch, centre, geolocation=place, permissions=["geolocation"])
+    task = centre.issue("Search the boat")
+    page.locator(".card.now").get_by_role("link").click()
+    page.get_by_role("link", name="Report a violation found here").click()
+    page.get_by_role("button", name="Tobacco").click()
+    expect(page.get_by_text("No place chosen yet.")).to_be_visible()
+    page.get_by_role("button", name="Use my position").click()
+    expect(page.get_by_text("Your position: 55.71000, 21.25000 (± 9 m)")).to_be_visible()
+    page.get_by_label("Note").fill("40 cartons under the bench")
+    page.reload()
+    expect(page.get_by_label("Note")).to_have_value("40 cartons under the bench")
+    page.get_by_role("button", name="Send report").click()
+    found: list[dict[str, Any]] = []
+
+    def arrived() -> bool:
+        found[:] = centre.get("/violations?category=tobacco")["features"]
+        return bool(found)
+
+    until(page, arrived, 30)
+    told = found[0]["properties"]
+    assert found[0]["geometry"]["coordinates"] == [21.25, 55.71]
+    assert (told["coord_source"], told["accuracy_m"], told["task_id"]) == ("gps", 9, task["id"])
+
+
+def test_a_notice_is_seen_and_acknowledged(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    to = {"units": [str(centre.crew.unit.id)]}
+    notice = {"kind": "safety_warning", "priority": "P2", "headline": "Black ice", "body": "Drive slowly.", "to": to}
+    made = centre.send("/notices", notice)
+    row(page, "Black ice").click()
+    big(page, "notice_acknowledge")
+    expect(page.get_by_text(re.compile("You acknowledged it at"))).to_be_visible()
+
+    def receipt() -> bool:
+        (one,) = centre.get(f"/notices/{made['id']}")["receipts"]
+        return bool(one["delivered_at"] and one["seen_at"] and one["acknowledged_at"])
+
+    until(page, receipt)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_screen_is_accessible(
+    watch: Watch, centre: Centre, accessible: Callable[[Page], None], theme: str
+) -> None:
+    entry = watch.open(f"{centre.server.url}/officer", color_scheme=theme)
+    expect(entry.get_by_label("Login")).to_be_visible()
+    accessible(entry)
+    page = sign_in(watch, centre, color_scheme=theme)
+    task = centre.issue("Look at everything", "P2")
+    to = {"units": [str(centre.crew.unit.id)]}
+    notice = {"kind": "information", "priority": "P4", "headline": "Read me", "to": to}
+    made = centre.send("/notices", notice)
+    expect(page.locator(".card.now")).to_contain_text("Look at everything")
+    expect(row(page, "Read me")).to_be_visible()
+    accessible(page)
+    big(page, "acknowledge")
+    paths = ["", f"task/{task['id']}", f"task/{task['id']}/decline", f"notice/{made['id']}", "report", "duty", "outbox"]
+    for size in ({"width": 390, "height": 844}, {"width": 1024, "height": 768}):
+        page.set_viewport_size(size)
+        for path in paths:
+            page.evaluate("path => { location.hash = `#/${path}` }", path)
+            expect(page.locator("h1:visible").last).to_be_visible()
+            accessible(page)
+    page.get_by_role("link", name="Report", exact=True).click()
+    page.get_by_role("button", name="Fuel").click()
+    expect(page.get_by_role("button", name="Send report")).to_be_visible()
+    accessible(page)
+
+
+def test_targets_and_text_are_big_enough_for_gloves(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Measure the buttons")
+    expect(page.locator(".card.now")).to_be_visible()
+    small = """() => {
+      const shown = (e) => e.getClientRects().length && getComputedStyle(e).visibility === "visible";
+      const low = [...document.querySelectorAll("a, button, input, summary")].filter(shown)
+        .filter((e) => !e.closest(".leaflet-control-attribution") && e.getBoundingClientRect().height < 47.5);
+      const fine = [...document.querySelectorAll("#app *")].filter(shown)
+        .filter((e) => !e.closest("officer-map, svg, .hidden-label, .said"))
+        .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+        .filter((e) => parseFloat(getComputedStyle(e).fontSize) < 18);
+      return [...low, ...fine].map((e) => e.outerHTML.slice(0, 120));
+    }"""
+    for path in ("", f"task/{task['id']}", f"task/{task['id']}/decline", "report", "duty", "outbox"):
+        page.evaluate("path => { location.hash = `#/${path}` }", path)
+        page.wait_for_timeout(200)
+        assert page.evaluate(small) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_both_languages_say_everything() -> None:
+    texts = {name: json.loads((I18N / f"officer.{name}.json").read_text()) for name in ("en", "lt")}
+    assert texts["en"].keys() == texts["lt"].keys()
+    fields = {name: {k: set(re.findall(r"\{\w+\}", v)) for k, v in said.items()} for name, said in texts.items()}
+    assert fields["en"] == fields["lt"]
+    source = "".join(file.read_text() for file in (ROOT / "web_map/client/src/officer").rglob("*.ts"))
+    used = set(re.findall(r"""t\(["`](officer\.[a-z_.]+)["`]""", source))
+    assert used - texts["en"].keys() == set()
