@@ -219,14 +219,21 @@ class Cluster:
             f"The database in {self.data_dir} did not start. Its log ({self.log}) ends:\n{tail(self.log)}"
         )
 
+    def ask(self, question: str) -> str:
+        """What the database `outrider` answers its owner; empty when it cannot, for instance before migration."""
+        return self._run_psql(question, "outrider").stdout.strip()
+
     def _psql(self, script: str) -> None:
-        command = [self.binaries.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.socket_dir,
-                   "-U", OWNER, "-d", "postgres"]  # fmt: skip
-        done = subprocess.run(
-            [str(part) for part in command], input=script, capture_output=True, text=True, check=False, cwd="/"
-        )
+        done = self._run_psql(script, "postgres")
         if done.returncode:
             raise CannotStart(f"The database's roles could not be made: {_last_line(done.stderr)}")
+
+    def _run_psql(self, script: str, database: str) -> "subprocess.CompletedProcess[str]":
+        command = [self.binaries.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.socket_dir,
+                   "-U", OWNER, "-d", database]  # fmt: skip
+        return subprocess.run(
+            [str(part) for part in command], input=script, capture_output=True, text=True, check=False, cwd="/"
+        )
 
 
 def _last_line(text: str) -> str:

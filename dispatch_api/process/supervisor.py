@@ -6,6 +6,7 @@ port is ours, and everything that was begun is ended in the opposite order, howe
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -30,6 +31,7 @@ from dispatch_api.process.serving import outrider_command, server_command
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
+VERSIONS = Path(__file__).resolve().parents[2] / "alembic" / "versions"
 FILES_WANTED = 65_536
 LOGS_LOOKED_AT_EVERY = 50
 """Rounds of 0.2 s."""
@@ -89,11 +91,8 @@ class Supervisor:
 
     def _refuse_what_cannot_work(self) -> None:
         settings = self.settings
-        if (
-            (settings.demo or self.accounts.exists())
-            and not ports.is_loopback(settings.host)
-            and not settings.demo_on_network
-        ):
+        demo = settings.demo or self.accounts.exists()
+        if demo and not ports.is_loopback(settings.host) and not settings.demo_on_network:
             raise CannotStart(
                 f"The demonstration's accounts would be reachable at {settings.host} from other machines: "
                 "use DEMO=0 with another OUTRIDER_DATA_DIR, or set OUTRIDER_DEMO_ON_NETWORK=1 if you mean it."
@@ -117,9 +116,9 @@ class Supervisor:
             "OUTRIDER_DEMO": str(int(self.settings.demo)),
         }
         if "OUTRIDER_OWNER_DATABASE_URL" in self.env:
-            steps.append(("Schema", lambda: self._once("migrate")))
+            steps.append(("Schema", self._migrate))
         if self.settings.demo:
-            steps.append(("Demonstration", lambda: self._once("demo", "load")))
+            steps.append(("Demonstration", self._load_demo))
         steps.append(("Server", lambda: self._start_server(listening)))
         for number, (name, action) in enumerate(steps, 1):
             with step(number, len(steps), name):
@@ -131,6 +130,16 @@ class Supervisor:
     def _start_cluster(self) -> None:
         assert self.cluster is not None
         self.cluster.start(self.stopping.is_set)
+
+    def _migrate(self) -> None:
+        """Bring the schema up. A look first: starting the migration tool takes seconds, even for nothing."""
+        if self.cluster is None or self.cluster.ask("SELECT version_num FROM alembic_version") != newest_revision():
+            self._once("migrate")
+
+    def _load_demo(self) -> None:
+        """Load the demonstration; the command itself leaves a database with people alone, only slower."""
+        if self.cluster is None or self.cluster.ask("SELECT EXISTS (SELECT FROM user_account)") != "t":
+            self._once("demo", "load")
 
     def _once(self, *words: str) -> None:
         """Run a command of ours to its end; CannotStart with its last words when it fails."""
@@ -230,6 +239,14 @@ class Supervisor:
             child.ask_to_stop()
         for child in self.children:
             child.wait_stopped(until)
+
+
+def newest_revision(versions: Path = VERSIONS) -> str | None:
+    """The revision no other one follows, by the migrations' files; None when that is not exactly one."""
+    text = "\n".join(file.read_text() for file in sorted(versions.glob("*.py")))
+    followed = set(re.findall(r'^down_revision = "(\w+)"', text, re.MULTILINE))
+    newest = set(re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)) - followed
+    return newest.pop() if len(newest) == 1 else None
 
 
 def ask_ready(listening: socket.socket, with_tls: bool) -> str:
