@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import TextClause, delete, func, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from core import passwords, people
@@ -104,7 +104,7 @@ async def note_wrong(work: Work, login: str, address: str) -> None:
     work.audit(Action.DENIAL, "sign_in", None, login=login)
 
 
-_FIND = text("""
+_SESSION = """
 SELECT s.id, s.csrf_token, s.expires_at, s.used_at, s.install_id, u.id AS user_id, u.login, u.name, u.roles,
        u.office_id, duty.shift_id, duty.unit_id,
        ARRAY(SELECT unit_id FROM unit_member WHERE user_id = u.id) AS member_of
@@ -112,9 +112,11 @@ FROM sign_in s JOIN user_account u ON u.id = s.user_id
 LEFT JOIN install i ON i.id = s.install_id
 LEFT JOIN LATERAL (SELECT h.id AS shift_id, h.unit_id FROM shift h JOIN shift_member m ON m.shift_id = h.id
   WHERE m.user_id = u.id AND h.on_at IS NOT NULL AND h.off_at IS NULL LIMIT 1) duty ON true
-WHERE s.token_digest = :digest AND s.expires_at > :now AND u.disabled_at IS NULL AND i.revoked_at IS NULL
+WHERE {which} AND s.expires_at > :now AND u.disabled_at IS NULL AND i.revoked_at IS NULL
   AND (s.install_id IS NOT NULL OR s.used_at > :idle_since)
-""")
+"""
+_BY_TOKEN = text(_SESSION.replace("{which}", "s.token_digest = :digest"))
+_BY_ID = text(_SESSION.replace("{which}", "s.id = :id"))
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,17 @@ class Found:
 
 async def find(work: Work, token: str, *, address: str = "", request_id: str = "") -> Found:
     """The session of this token, noted as used; raises NotSignedIn. Call as the system."""
-    values = {"digest": digest(token), "now": work.now, "idle_since": work.now - IDLE}
-    row = (await work.session.execute(_FIND, values)).mappings().first()
+    return await _found(work, _BY_TOKEN, {"digest": digest(token)}, address, request_id)
+
+
+async def find_by_ticket(work: Work, ticket: str, *, address: str = "") -> Found:
+    """The session a ticket was made for; the ticket opens nothing again. Raises NotSignedIn. Call as the system."""
+    return await _found(work, _BY_ID, {"id": await _take_ticket(work, ticket)}, address, "")
+
+
+async def _found(work: Work, query: TextClause, which: dict[str, Any], address: str, request_id: str) -> Found:
+    values = which | {"now": work.now, "idle_since": work.now - IDLE}
+    row = (await work.session.execute(query, values)).mappings().first()
     if row is None:
         raise NotSignedIn
     if work.now - row["used_at"] > USED_EVERY:
@@ -181,7 +192,7 @@ async def make_ticket(work: Work) -> tuple[str, datetime]:
     return ticket, expires_at
 
 
-async def take_ticket(work: Work, ticket: str) -> UUID:
+async def _take_ticket(work: Work, ticket: str) -> UUID:
     """The session a ticket was made for; it opens nothing again. Raises NotSignedIn."""
     taken = delete(SocketTicket).where(SocketTicket.digest == digest(ticket)).returning(
         SocketTicket.sign_in_id, SocketTicket.expires_at

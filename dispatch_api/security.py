@@ -45,6 +45,10 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            # The only way to the connection's transport: a peer that stopped reading has to be cut hard.
+            transport = getattr(getattr(send, "__self__", None), "transport", None)
+            scope["outrider.abort"] = getattr(transport, "abort", None)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,5 +1,6 @@
 """Types of fields that come from outside: bounded, finite, aware, free of NUL and lone surrogates."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -24,8 +25,12 @@ def _aware(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+"""How text must begin to be a moment; a bare number would be taken for seconds since 1970."""
+
+
 def _iso_only(value: object) -> object:
-    if isinstance(value, datetime | str):
+    if isinstance(value, datetime) or (isinstance(value, str) and ISO_8601.match(value)):
         return value
     raise ValueError("must be text in ISO 8601 with an offset")
 

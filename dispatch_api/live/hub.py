@@ -1,43 +1,274 @@
-"""The hub: what every open socket of this process is told, from one mirror of the database."""
+"""The hub: what every open socket of this process is told, from one mirror of the database.
 
+Wake-ups make it quick; reading what changed each second, with an overlap, makes it complete: a lost wake-up, or a
+write of another process, costs at most that second. No database session outlives one round.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from uuid import UUID
 
-from geo.positions import Latest
+import structlog
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.actor import Actor, system
 from core.bus import Bus, Wake
+from core.work import Work, open_work
+from dispatch_api.live import reads, wire
+from dispatch_api.live.board import Board, Thing
+from dispatch_api.live.client import Client, Reader, Watcher
+from dispatch_api.live.fleet import Box, Fleet
+from geo.positions import Latest
+from mobile_contract.fields import utc_text
+from mobile_contract.messages import HEARTBEAT_S
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+RIGHTS_S = 3.0
+OVERLAP = timedelta(seconds=10)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+NOT_SIGNED_IN, NO_RIGHT = 4401, 4403
+_USED = text("UPDATE sign_in SET used_at = now() WHERE id = ANY(:ids) AND used_at < now() - interval '1 minute'")
 
 
 class Hub:
     """Tells open sockets what changed; entered before the server serves, left when it stops."""
 
     def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
-        self._engine = engine
-        self._bus = bus
+        self._engine, self._bus = engine, bus
+        self._fleet, self._board = Fleet(), Board()
+        self._watchers: set[Watcher] = set()
+        self._readers: dict[UUID, set[Reader]] = {}
+        self._units: set[UUID] = set()
+        self._tasks: set[UUID] = set()
+        self._notices: set[UUID] = set()
+        self._inboxes: set[UUID] = set()
+        self._access: set[UUID] = set()
+        self._due = asyncio.Event()
+        self._as_of = LONG_AGO
+        self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Hub":
-        """The hub, ready."""
+        """The hub with its mirror read, running."""
+        async with self._reading() as work:
+            await self._read(work, LONG_AGO, whole=True)
+        loops = ((self._tick, TICK_S), (self._beat, HEARTBEAT_S), (self._check_rights, RIGHTS_S))
+        self._loops = [asyncio.create_task(self._every(step, s), name=f"hub.{step.__name__}") for step, s in loops]
+        self._loops.append(asyncio.create_task(self._tell(), name="hub.tell"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop."""
+        """Stop; the server closes the sockets itself (1012)."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    def _reading(self, actor: Actor | None = None) -> contextlib.AbstractAsyncContextManager[Work]:
+        return open_work(self._engine, actor or system("live"))
+
+    async def _every(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await step()
+            except Exception as error:  # the database is away: what is shown grows old, and `as_of` says so
+                log.warning("hub_round_failed", step=step.__name__, error=repr(error))
+
+    # What was committed, told by the bus and the writer of positions.
 
     def positions_moved(self, latest: list[Latest]) -> None:
-        """Take over units' newest fixes, just committed."""
+        """Take over units' newest fixes, just committed; shown with the next tick."""
+        self._fleet.stage_fixes(latest)
 
     def units_changed(self, wake: Wake) -> None:
         """Look at these units again."""
+        self._note(self._units, wake)
 
     def tasks_changed(self, wake: Wake) -> None:
         """Look at these tasks again."""
+        self._note(self._tasks, wake)
 
     def notices_changed(self, wake: Wake) -> None:
         """Look at these notices again."""
+        self._note(self._notices, wake)
 
     def inbox_grew(self, wake: Wake) -> None:
         """Fetch what these users have new in their inboxes."""
+        self._note(self._inboxes, wake)
 
     def access_changed(self, wake: Wake) -> None:
         """Check the rights of these users' sockets again."""
+        self._note(self._access, wake)
+
+    def _note(self, due: set[UUID], wake: Wake) -> None:
+        due |= wake.ids
+        self._due.set()
+
+    # Sockets come and go.
+
+    def watch(self, watcher: Watcher) -> None:
+        """Show the whole view, then what changes. Nothing is awaited here, so nothing falls in between."""
+        self._watchers.add(watcher)
+        self.show(watcher)
+
+    def show(self, watcher: Watcher) -> None:
+        """Owe the view as it is now."""
+        watcher.version = self._fleet.version
+        board = self._board
+        watcher.owe(
+            wire.snapshot(
+                self._as_of, watcher.version, self._fleet.rows(watcher.box),
+                board.tasks.array(), board.notices.array(), board.alerts.array(),
+            )
+        )  # fmt: skip
+
+    def turn(self, watcher: Watcher, box: Box | None) -> None:
+        """Move a view to another box."""
+        watcher.owe(self._fleet.turned(self._as_of, watcher.version, box, watcher.box))
+        watcher.box, watcher.version = box, self._fleet.version
+
+    def frame(self, watcher: Watcher) -> str | None:
+        """What changed in a view since it was last brought up to date; shared by views alike."""
+        message = self._fleet.frame(self._as_of, watcher.version, watcher.box)
+        watcher.version = self._fleet.version
+        return message
+
+    def read_inbox(self, reader: Reader) -> None:
+        """Send the inbox from the reader's place on, and whatever comes."""
+        self._readers.setdefault(reader.actor.id, set()).add(reader)
+        self._inboxes.add(reader.actor.id)
+        self._due.set()
+
+    def leave(self, client: Client) -> None:
+        """The socket is gone."""
+        if isinstance(client, Watcher):
+            self._watchers.discard(client)
+        elif isinstance(client, Reader) and (mine := self._readers.get(client.actor.id)):
+            mine.discard(client)
+            if not mine:
+                del self._readers[client.actor.id]
+
+    def sockets_of(self, user_id: UUID) -> int:
+        """How many sockets a person has open in this process."""
+        return sum(client.actor.user_id == user_id for client in self._clients())
+
+    def _clients(self) -> list[Client]:
+        return [*self._watchers, *(reader for readers in self._readers.values() for reader in readers)]
+
+    # The rounds.
+
+    async def _tick(self) -> None:
+        async with self._reading() as work:
+            await self._read(work, work.now - OVERLAP, whole=False)
+            heads = await reads.heads(work, self._readers)
+        behind = {u for u, head in heads.items() if any(r.after < head for r in self._readers.get(u, ()))}
+        if behind:
+            self._inboxes |= behind
+            self._due.set()
+        self._board.forget(self._as_of - 2 * OVERLAP)
+
+    async def _read(self, work: Work, since: datetime, *, whole: bool) -> None:
+        """Take over what was changed since, and bring the views up to date."""
+        begun = work.now
+        units, self._units = self._units, set()
+        self._fleet.stage_standings(await reads.standings(work, since, units))
+        self._fleet.stage_fixes(await reads.latest(work, since))
+        board = self._board
+        tasks = await reads.changed_tasks(work, since, whole)
+        notices = await reads.changed_notices(work, since, whole)
+        conflicts = await reads.conflicts(work) if whole else []
+        await self._take_tasks(work, {i for i, at in tasks.items() if not board.tasks.known(i, at)} | {*conflicts})
+        await self._take_notices(work, {i for i, at in notices.items() if not board.notices.known(i, at)})
+        moved = self._fleet.tick()
+        self._as_of = begun
+        if moved:
+            for watcher in self._watchers:
+                watcher.awake.set()
+
+    async def _take_tasks(self, work: Work, ids: set[UUID]) -> None:
+        if not ids:
+            return
+        for task_id, thing in (await reads.tasks(work, ids)).items():
+            self._broadcast(self._board.tasks.put(task_id, thing))
+        raised = await reads.alerts(work, ids)
+        for alert_id, thing in self._board.alerts.find("task_id", ids).items():
+            if alert_id not in raised:
+                over = thing.resource | {"cleared_at": utc_text(work.now)}
+                self._broadcast(self._board.alerts.put(alert_id, Thing(over, work.now, shown=False)))
+        for alert_id, thing in raised.items():
+            self._broadcast(self._board.alerts.put(alert_id, thing))
+
+    async def _take_notices(self, work: Work, ids: set[UUID]) -> None:
+        if ids:
+            for notice_id, thing in (await reads.notice_things(work, ids)).items():
+                self._broadcast(self._board.notices.put(notice_id, thing))
+
+    def _broadcast(self, message: str | None) -> None:
+        if message:
+            for watcher in self._watchers:
+                watcher.owe(message)
+
+    async def _beat(self) -> None:
+        message = wire.beat(self._as_of)
+        for client in self._clients():
+            client.beat(message)
+
+    async def _tell(self) -> None:
+        """What cannot wait for the tick: tasks, notices, inboxes, and rights that were taken away."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            tasks, self._tasks = self._tasks, set()
+            notices, self._notices = self._notices, set()
+            inboxes, self._inboxes = self._inboxes & self._readers.keys(), set()
+            access, self._access = self._access, set()
+            try:
+                async with self._reading() as work:
+                    if inboxes:
+                        await self._send_inboxes(work, inboxes)
+                    await self._take_tasks(work, tasks)
+                    await self._take_notices(work, notices)
+                    if access:
+                        await self._check(work, [c for c in self._clients() if c.actor.user_id in access])
+            except Exception as error:  # nothing is lost: the next tick reads it
+                log.warning("hub_round_failed", step="_tell", error=repr(error))
+
+    async def _send_inboxes(self, work: Work, user_ids: Iterable[UUID]) -> None:
+        readers = [reader for user_id in user_ids for reader in self._readers.get(user_id, ())]
+        heads = await reads.heads(work, {r.actor.id for r in readers if not r.checked})
+        for reader in readers:
+            if not reader.checked and reader.after > heads.get(reader.actor.id, 0):
+                reader.owe(wire.resync("unknown_seq"))
+                reader.after = 0
+            reader.checked = True
+        found = await reads.items(work, list({reads.Want(r.actor.id, r.after) for r in readers}))
+        for reader in readers:
+            items = found[reads.Want(reader.actor.id, reader.after)]
+            if items:
+                reader.owe(wire.inbox(item for _, item in items))
+                reader.after = items[-1][0]
+            if len(items) == reads.PAGE:
+                self._inboxes.add(reader.actor.id)
+                self._due.set()
+
+    async def _check_rights(self) -> None:
+        if clients := self._clients():
+            async with self._reading() as work:
+                await self._check(work, clients)
+                await work.session.execute(_USED, {"ids": [c.actor.session_id for c in clients]})
+
+    async def _check(self, work: Work, clients: list[Client]) -> None:
+        good = await reads.rights(work, {c.actor.session_id for c in clients if c.actor.session_id})
+        for client in clients:
+            roles = good.get(client.actor.session_id) if client.actor.session_id else None
+            if roles is None:
+                client.end(NOT_SIGNED_IN, "not signed in any more")
+            elif not Actor(client.actor.user_id, "", roles=roles).may(client.needs):
+                client.end(NO_RIGHT, "no right any more")

@@ -1,5 +1,170 @@
-"""The two sockets: `/live` for people of the centre, `/inbox/live` for officers."""
+"""The two sockets: `/live` for people of the centre, `/inbox/live` for officers (interfaces.md 7)."""
 
-from fastapi import APIRouter
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, WebSocket
+from pydantic import ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from core import inbox, sign_in
+from core.actor import Actor, May, system
+from core.audit import Action
+from core.errors import NotSignedIn, OutriderError
+from core.work import open_work
+from dispatch_api import access
+from dispatch_api.live import wire
+from dispatch_api.live.client import Client, Reader, Watcher
+from dispatch_api.live.hub import NO_RIGHT, NOT_SIGNED_IN
+from dispatch_api.state import State, state_of
+from mobile_contract.messages import Ack, Hello, Ping, View, parse_to_server
 
 router = APIRouter()
+
+HELLO_WITHIN_S = 5.0
+MAX_FRAME = 65_536
+MAX_SOCKETS = 5
+BAD_MESSAGE, NO_HELLO, TOO_MANY = 4400, 4408, 4409
+
+
+class Ended(Exception):
+    """The socket is to be closed with this code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+@router.websocket("/live")
+async def live(socket: WebSocket) -> None:
+    """Units in view, tasks, notices and alerts, as they change."""
+    await _serve(socket, May.WATCH_LIVE, _watch)
+
+
+@router.websocket("/inbox/live")
+async def inbox_live(socket: WebSocket) -> None:
+    """The caller's inbox, without a gap, as it grows."""
+    await _serve(socket, May.OWN_INBOX, _read)
+
+
+async def _serve(
+    socket: WebSocket, needs: May, work: Callable[[WebSocket, State, Actor, Hello], Awaitable[None]]
+) -> None:
+    state = state_of(socket)
+    cookie = socket.cookies.get(access.cookie_name(state.settings))
+    if (cookie or "origin" in socket.headers) and not access.origin_allowed(socket, state.settings):
+        await socket.close()  # before accept: 403
+        return
+    await socket.accept()
+    try:
+        hello = await _hello(socket)
+        actor = await _actor(socket, state, hello, cookie)
+        if not actor.may(needs):
+            raise Ended(NO_RIGHT, "your role has no such socket")
+        if state.hub.sockets_of(actor.id) >= MAX_SOCKETS:
+            raise Ended(TOO_MANY, "too many sockets")
+        await work(socket, state, actor, hello)
+    except Ended as ended:
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await socket.send_text(wire.bye(ended.code, ended.reason))
+            await socket.close(ended.code, ended.reason)
+    except WebSocketDisconnect:
+        pass
+
+
+async def _receive(socket: WebSocket) -> Hello | View | Ack | Ping:
+    """The next message; raises Ended for one that is too long or no message of ours."""
+    frame = await socket.receive()
+    if frame["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(frame.get("code", 1005))
+    content = frame.get("text") or ""
+    if not content or len(content) > MAX_FRAME:
+        raise Ended(BAD_MESSAGE, "bad message")
+    try:
+        return parse_to_server(content)
+    except (ValidationError, ValueError) as error:
+        raise Ended(BAD_MESSAGE, "bad message") from error
+
+
+async def _hello(socket: WebSocket) -> Hello:
+    try:
+        first = await asyncio.wait_for(_receive(socket), HELLO_WITHIN_S)
+    except TimeoutError as error:
+        raise Ended(NO_HELLO, "no hello") from error
+    if not isinstance(first, Hello):
+        raise Ended(BAD_MESSAGE, "hello comes first")
+    return first
+
+
+async def _actor(socket: WebSocket, state: State, hello: Hello, cookie: str | None) -> Actor:
+    address = access.client_address(socket, state.settings)
+    try:
+        async with open_work(state.engine, system("sign-in")) as work:
+            if hello.ticket:
+                return (await sign_in.find_by_ticket(work, hello.ticket, address=address)).actor
+            token = hello.token or cookie
+            if not token:
+                raise NotSignedIn
+            return (await sign_in.find(work, token, address=address)).actor
+    except NotSignedIn as error:
+        raise Ended(NOT_SIGNED_IN, "not signed in") from error
+
+
+async def _watch(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> None:
+    async with open_work(state.engine, actor) as work:
+        work.audit(Action.CONSULTATION, "live", None, bbox=hello.bbox)
+    watcher = Watcher(socket, actor, hello.bbox, state.hub.frame)
+    watcher.owe(wire.welcome())
+    state.hub.watch(watcher)
+
+    async def take(message: Hello | View | Ack | Ping) -> None:
+        if not isinstance(message, View):
+            raise Ended(BAD_MESSAGE, "not a message of this socket")
+        state.hub.turn(watcher, message.bbox)
+
+    await _converse(watcher, state, take)
+
+
+async def _read(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> None:
+    reader = Reader(socket, actor, hello.after or 0, hello.install_id or actor.install_id)
+    reader.owe(wire.welcome())
+    state.hub.read_inbox(reader)
+
+    async def take(message: Hello | View | Ack | Ping) -> None:
+        if not isinstance(message, Ack):
+            raise Ended(BAD_MESSAGE, "not a message of this socket")
+        try:
+            async with open_work(state.engine, actor, state.bus) as work:
+                await inbox.ack(work, reader.install_id, message.upto)
+        except OutriderError as error:
+            raise Ended(BAD_MESSAGE, str(error)) from error
+
+    await _converse(reader, state, take)
+
+
+async def _converse(client: Client, state: State, take: Callable[[Hello | View | Ack | Ping], Awaitable[None]]) -> None:
+    """Send and receive until either side ends it."""
+    receiving = asyncio.create_task(_listen(client, take))
+    sending = asyncio.create_task(client.pump())
+    try:
+        await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
+        if receiving.done() and not sending.done():
+            failure = receiving.exception()
+            client.end(failure.code if isinstance(failure, Ended) else 1000, str(failure or ""))
+            await asyncio.wait({sending}, timeout=HELLO_WITHIN_S)
+    finally:
+        state.hub.leave(client)
+        for task in (receiving, sending):
+            task.cancel()
+        await asyncio.gather(receiving, sending, return_exceptions=True)
+
+
+async def _listen(client: Client, take: Callable[[Hello | View | Ack | Ping], Awaitable[None]]) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            message = await _receive(client.socket)
+            if isinstance(message, Ping):
+                client.owe(wire.pong(message.n))
+            else:
+                await take(message)

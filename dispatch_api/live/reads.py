@@ -1,0 +1,173 @@
+"""What the hub reads: each function one or a few short queries, for all sockets together."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from core.actor import Role
+from core.work import Work
+from dispatch_api.live import wire
+from dispatch_api.live.board import Board, Thing
+from dispatch_api.live.fleet import Standing
+from geo.positions import Latest
+from geo.where import ON_DUTY
+from mobile_contract.fields import utc_text
+from tasks import notices, states
+from tasks.models import Notice, Task
+from tasks.resource import resources
+
+PAGE = 200
+"""Inbox items in one message."""
+CONFLICT_SHOWN_FOR = timedelta(hours=12)
+"""A shift: how long an officer's step against a cancel stays an alert."""
+
+_OPEN = (
+    "(status = ANY(:open) OR (status = 'cancelled' AND acknowledged_at IS NOT NULL AND cancel_confirmed_at IS NULL))"
+)
+_STANDINGS = text(
+    f"SELECT u.id, u.status, {ON_DUTY} FROM unit u WHERE u.id = ANY(:ids) OR u.updated_at > :since"  # noqa: S608
+    " OR u.id IN (SELECT unit_id FROM shift WHERE updated_at > :since)"
+)
+_LATEST = text(
+    "SELECT unit_id, device_id, fix_at, received_at, ST_X(point), ST_Y(point), accuracy_m, speed_mps, heading_deg,"
+    " battery_pct FROM unit_latest WHERE received_at > :since"
+)
+_TASKS = text(f"SELECT id, updated_at FROM task WHERE updated_at > :since OR (:whole AND {_OPEN})")  # noqa: S608
+_NOTICES = text(
+    "SELECT id, updated_at FROM notice WHERE updated_at > :since OR id IN (SELECT id FROM notice WHERE :whole"
+    " AND state = 'sent' AND valid_to > now() ORDER BY number DESC LIMIT :n)"
+)
+_ALERTS = text(
+    "SELECT e.id, e.task_id, e.unit_id, e.received_at, e.result, t.status, t.number, t.title"
+    " FROM task t JOIN task_event e ON e.task_id = t.id WHERE t.id = ANY(:ids) AND ("
+    "(e.result = 'applied' AND e.to_status = t.status AND t.status IN ('unacknowledged', 'declined'))"
+    " OR (e.result = 'conflict' AND e.received_at > :since)) ORDER BY e.received_at, e.id"
+)
+_CONFLICTS = text("SELECT DISTINCT task_id FROM task_event WHERE result = 'conflict' AND received_at > :since")
+_HEADS = text("SELECT user_id, seq FROM recipient WHERE user_id = ANY(:ids)")
+_ITEMS = text(
+    "SELECT w.user_id, w.after, i.seq, i.event_id, i.kind, i.at, CAST(i.body AS text) AS body"
+    " FROM unnest(CAST(:users AS uuid[]), CAST(:afters AS bigint[])) AS w(user_id, after)"
+    " CROSS JOIN LATERAL (SELECT * FROM inbox WHERE user_id = w.user_id AND seq > w.after ORDER BY seq LIMIT :n) i"
+    " ORDER BY w.user_id, w.after, i.seq"
+)
+_RIGHTS = text(
+    "SELECT s.id, u.roles FROM sign_in s JOIN user_account u ON u.id = s.user_id"
+    " LEFT JOIN install i ON i.id = s.install_id"
+    " WHERE s.id = ANY(:ids) AND s.expires_at > now() AND u.disabled_at IS NULL AND i.revoked_at IS NULL"
+)
+
+
+async def standings(work: Work, since: datetime, ids: Iterable[UUID] = ()) -> list[Standing]:
+    """These units, and those that changed or whose shift did."""
+    rows = await work.session.execute(_STANDINGS, {"ids": list(ids), "since": since})
+    return [Standing(*row) for row in rows]
+
+
+async def latest(work: Work, since: datetime) -> list[Latest]:
+    """Units' newest fixes, of those received since."""
+    return [Latest(*row) for row in await work.session.execute(_LATEST, {"since": since})]
+
+
+async def changed_tasks(work: Work, since: datetime, whole: bool) -> dict[UUID, datetime]:
+    """When tasks were changed, of those changed since; with `whole` also of every open one."""
+    values = {"since": since, "whole": whole, "open": sorted(states.OPEN)}
+    return {row.id: row.updated_at for row in await work.session.execute(_TASKS, values)}
+
+
+async def changed_notices(work: Work, since: datetime, whole: bool) -> dict[UUID, datetime]:
+    """When notices were changed, of those changed since; with `whole` also of the newest valid ones."""
+    values = {"since": since, "whole": whole, "n": Board.NOTICES}
+    return {row.id: row.updated_at for row in await work.session.execute(_NOTICES, values)}
+
+
+async def tasks(work: Work, ids: Iterable[UUID]) -> dict[UUID, Thing]:
+    """These tasks as things."""
+    rows: Sequence[Task] = await work.all(select(Task).where(col(Task.id).in_(list(ids))))
+    shown = await resources(work, rows)
+    return {
+        task.id: Thing(body, task.updated_at, _is_open(task), order=task.number)
+        for task, body in zip(rows, shown, strict=True)
+    }
+
+
+def _is_open(task: Task) -> bool:
+    unconfirmed = task.status == "cancelled" and task.acknowledged_at and not task.cancel_confirmed_at
+    return task.status in states.OPEN or bool(unconfirmed)
+
+
+async def notice_things(work: Work, ids: Iterable[UUID]) -> dict[UUID, Thing]:
+    """These notices as things."""
+    rows: Sequence[Notice] = await work.all(select(Notice).where(col(Notice.id).in_(list(ids))))
+    shown = await notices.resources(work, rows)
+    return {
+        notice.id: Thing(body, notice.updated_at, notice.state == "sent", notice.valid_to, notice.number)
+        for notice, body in zip(rows, shown, strict=True)
+    }
+
+
+async def conflicts(work: Work) -> list[UUID]:
+    """The tasks with a conflict that is still shown."""
+    since = work.now - CONFLICT_SHOWN_FOR
+    return list((await work.session.execute(_CONFLICTS, {"since": since})).scalars())
+
+
+_KINDS = {
+    "unacknowledged": ("task_unacknowledged", "Task {} was not acknowledged in time: {}"),
+    "declined": ("task_declined", "Task {} was declined: {}"),
+    "conflict": ("task_conflict", "Task {} was cancelled, but its crew went on: {}"),
+}
+
+
+async def alerts(work: Work, task_ids: Iterable[UUID]) -> dict[UUID, Thing]:
+    """What of these tasks needs a dispatcher's eye; an alert is known by the step of the history that raised it."""
+    values = {"ids": list(task_ids), "since": work.now - CONFLICT_SHOWN_FOR}
+    found: dict[tuple[Any, ...], tuple[UUID, Thing]] = {}
+    for row in await work.session.execute(_ALERTS, values):
+        is_conflict = row.result == "conflict"
+        kind, words = _KINDS["conflict" if is_conflict else row.status]
+        resource = {
+            "id": str(row.id), "kind": kind, "task_id": str(row.task_id),
+            "unit_id": str(row.unit_id) if row.unit_id else None,
+            "raised_at": utc_text(row.received_at), "text": words.format(row.number, row.title), "cleared_at": None,
+        }  # fmt: skip
+        until = row.received_at + CONFLICT_SHOWN_FOR if is_conflict else None
+        thing = Thing(resource, row.received_at, until=until, order=row.number)
+        found[row.task_id, kind, row.id if is_conflict else None] = (row.id, thing)
+    return dict(found.values())
+
+
+class Want(NamedTuple):
+    """A place in one person's inbox to go on from."""
+
+    user_id: UUID
+    after: int
+
+
+async def heads(work: Work, user_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """The newest `seq` of these people's inboxes."""
+    return {row.user_id: row.seq for row in await work.session.execute(_HEADS, {"ids": list(user_ids)})}
+
+
+async def items(work: Work, wants: Sequence[Want]) -> dict[Want, list[tuple[int, str]]]:
+    """For each place at most PAGE of the items after it: (seq, the item as JSON), in order."""
+    found: dict[Want, list[tuple[int, str]]] = {want: [] for want in wants}
+    values = {"users": [w.user_id for w in wants], "afters": [w.after for w in wants], "n": PAGE}
+    for row in await work.session.execute(_ITEMS, values):
+        text_of = (
+            f'{{"seq":{row.seq},"event_id":"{row.event_id}","kind":{wire.text(row.kind)},'
+            f'"at":"{utc_text(row.at)}","body":{row.body}}}'
+        )
+        found[Want(row.user_id, row.after)].append((row.seq, text_of))
+    return found
+
+
+async def rights(work: Work, session_ids: Iterable[UUID]) -> dict[UUID, frozenset[Role]]:
+    """The roles behind those of these sessions that are still good."""
+    rows = await work.session.execute(_RIGHTS, {"ids": list(session_ids)})
+    known = {role.value for role in Role}
+    return {row.id: frozenset(Role(name) for name in row.roles if name in known) for row in rows}
