@@ -51,8 +51,8 @@ class Cluster:
     thread that started it.
     """
 
-    def __init__(self, data_dir: Path, socket_dir: Path, why_elsewhere: str = "") -> None:
-        self.places = Places(Path(data_dir), Path(socket_dir), why_elsewhere)
+    def __init__(self, data_dir: Path, socket_dir: Path) -> None:
+        self.places = Places(Path(data_dir), Path(socket_dir))
         self.account = database_account()
         self.log = Path()
         self._lock: IO[str] | None = None
@@ -63,7 +63,9 @@ class Cluster:
     def for_settings(cls, settings: "Settings") -> "Cluster":
         """The private database of these settings; its folders are chosen, nothing is started."""
         places = choose(Path(settings.data_dir), database_account())
-        return cls(places.data, places.socket, places.why_elsewhere)
+        cluster = cls(places.data, places.socket)
+        cluster.places = places
+        return cluster
 
     @classmethod
     def temporary(cls) -> "Cluster":
@@ -121,7 +123,7 @@ class Cluster:
         """Take the database for ourselves until we stop or die; raises CannotStart when somebody has it."""
         if self._lock is not None:
             return
-        self.places.home.mkdir(parents=True, exist_ok=True)
+        self.places.prepare(self.account)
         try:
             file = (self.places.home / "postgres.lock").open("a+")
         except OSError as error:
@@ -171,6 +173,8 @@ class Cluster:
                     self._process.wait(patience_s)
                     break
             self._process = None
+            with suppress(OSError):
+                self.socket_dir.rmdir()
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -63,15 +63,29 @@ class Places:
     data: Path
     socket: Path
     why_elsewhere: str = ""
+    note: Path | None = None
 
     @property
     def home(self) -> Path:
         """The folder that holds the database, its lock and its log."""
         return self.data.parent
 
+    def prepare(self, account: Account) -> None:
+        """Make the folders around the data, and note a place outside the data folder."""
+        try:
+            self.socket.parent.mkdir(parents=True, exist_ok=True)
+            if self.note is None:
+                self.home.mkdir(parents=True, exist_ok=True)
+                return
+            self.home.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.home, account)
+            self.note.write_text(f"{self.data}\n")
+        except OSError as error:
+            raise CannotStart(f"{error.filename} cannot be written to: {error.strerror}.") from error
+
 
 def choose(data_dir: Path, account: Account) -> Places:
-    """The places for Outrider's data folder, which is made if missing.
+    """The places for Outrider's data folder, which is made if missing; nothing else is.
 
     Beside the data folder's other files when the database's user can get there, else below /var/lib/outrider
     under a name made of the folder's real path. That place is noted in `postgres.path`, because a moved
@@ -84,27 +98,16 @@ def choose(data_dir: Path, account: Account) -> Places:
     real = data_dir.resolve()
     short = hashlib.sha256(os.fsencode(real)).hexdigest()[:12]
     note, inside = real / "postgres.path", real / "postgres"
-    elsewhere = f"the {account.name} user cannot enter {data_dir}"
+    elsewhere = f"the {account.name} user cannot enter {real}"
     if note.exists():
-        return Places(Path(note.read_text().strip()), _socket(account, short), elsewhere)
+        return Places(Path(note.read_text().strip()), _socket(account, short), elsewhere, note)
     if account.is_me or _can_enter(real, account):
         return Places(inside, _socket(account, short))
     if inside.exists():
         raise CannotStart(
             f"The database is in {inside}, but {elsewhere} any more: give its folders back their x right."
         )
-    data = SYSTEM_DATA / short / "postgres"
-    _shared_parent(SYSTEM_DATA)
-    private_folder(data.parent, account)
-    _write_note(note, data)
-    return Places(data, _socket(account, short), elsewhere)
-
-
-def _write_note(note: Path, data: Path) -> None:
-    try:
-        note.write_text(f"{data}\n")
-    except OSError as error:
-        raise CannotStart(f"{note.parent} cannot be written to: {error.strerror}.") from error
+    return Places(SYSTEM_DATA / short / "postgres", _socket(account, short), elsewhere, note)
 
 
 def _can_enter(folder: Path, account: Account) -> bool:
@@ -113,13 +116,8 @@ def _can_enter(folder: Path, account: Account) -> bool:
     return tested.returncode == 0
 
 
-def _shared_parent(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-
-
 def _socket(account: Account, short: str) -> Path:
     if os.geteuid() == 0:
-        _shared_parent(SYSTEM_SOCKETS)
         return SYSTEM_SOCKETS / short
     run = os.environ.get("XDG_RUNTIME_DIR", "")
     if run and os.path.isdir(run) and os.stat(run).st_uid == account.uid:

@@ -192,7 +192,11 @@ def test_the_place_is_kept_when_a_closed_checkout_moves(tmp_path: Path) -> None:
     """As root in a folder that the postgres user cannot enter; anybody else's database stays inside."""
     with tempfile.TemporaryDirectory(prefix="outrider-test-", dir="/var/tmp") as closed:
         before, after = Path(closed) / "a" / "var", Path(closed) / "b" / "var"
-        first = Cluster.for_settings(Settings(data_dir=before)).places
+        cluster = Cluster.for_settings(Settings(data_dir=before))
+        first = cluster.places
+        assert not first.home.exists() or first.home == before, "looking must make nothing"
+        cluster.lock()
+        cluster.stop()
         if os.geteuid() != 0:
             assert first.data == before.resolve() / "postgres"
             return

@@ -192,9 +192,8 @@ def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
         ({"OUTRIDER_DATABASE_URL": "postgresql+asyncpg://x@/x?host=/nowhere", "OUTRIDER_PORT": "0"}, "server ended"),
     ],
 )
-def test_what_cannot_work_is_one_sentence(tmp_path: Path, more: dict[str, str], sentence: str) -> None:
-    tmp_path.chmod(0o755)
-    code, error = Place(tmp_path, free_port()).fails(**more)
+def test_what_cannot_work_is_one_sentence(place: Place, more: dict[str, str], sentence: str) -> None:
+    code, error = Place(place.data, free_port()).fails(**more)
     assert code == 1
     assert error.startswith("Outrider cannot start. ")
     assert sentence in error
