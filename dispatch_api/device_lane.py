@@ -16,6 +16,7 @@ from core.db import utcnow
 from core.errors import BadDeviceKey, Malformed, MediaType, OutriderError, TooLarge
 from core.ids import digest
 from dispatch_api import errors
+from dispatch_api.security import HEADERS, HSTS
 from dispatch_api.state import State
 from geo.duty import KnownDevice
 from geo.fix import Fix, Rejected
@@ -28,12 +29,14 @@ MAX_BODY = 1 << 20
 MAX_FORM = 1 << 16
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
 Headers = list[tuple[bytes, bytes]]
-COMMON: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-JSON_HEADERS: Headers = [(b"content-type", JSON), *COMMON]
+ACCEPTED_STATUS = 200
+NO_STORE = (b"cache-control", b"no-store")
+ACCEPTED: Headers = [NO_STORE, (b"x-content-type-options", b"nosniff")]
+JSON_HEADERS: Headers = [(b"content-type", JSON)]
 
 
 class Reply(NamedTuple):
-    """A whole answer."""
+    """A whole answer but for the headers that every answer has."""
 
     status: int
     headers: Headers
@@ -59,6 +62,8 @@ class DeviceLane:
 
     def __init__(self, app: ASGIApp, api: FastAPI) -> None:
         self._app, self._api = app, api
+        refusal = HEADERS | ({"Strict-Transport-Security": HSTS} if api.state.settings.tls else {})
+        self._refusal = [(name.lower().encode(), value.encode()) for name, value in refusal.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -67,8 +72,10 @@ class DeviceLane:
             await self._app(scope, receive, send)
             return
         status, headers, body = await _answered(handler, self._api.state.outrider, scope, receive)
+        # A tracker shows no page: what only browsers heed goes with refusals, where a person may be looking.
+        always = ACCEPTED if status == ACCEPTED_STATUS else [NO_STORE, *self._refusal]
         length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+        await send({"type": "http.response.start", "status": status, "headers": [length, *headers, *always]})
         await send({"type": "http.response.body", "body": body})
 
 
@@ -83,7 +90,7 @@ async def _answered(handler: Handler, state: State, scope: Scope, receive: Recei
     kept = [(name, value) for name, value in response.raw_headers if name not in {b"content-length", b"cache-control"}]
     if response.status_code == errors.STATUS[TooLarge]:
         kept.append((b"connection", b"close"))  # the rest of the body is not worth reading
-    return Reply(response.status_code, [*kept, *COMMON], bytes(response.body))
+    return Reply(response.status_code, kept, bytes(response.body))
 
 
 async def positions(state: State, scope: Scope, receive: Receive) -> Reply:
@@ -127,11 +134,11 @@ async def osmand_route(state: State, scope: Scope, receive: Receive) -> Reply:
     try:
         device = await _device(state, osmand.key_of(message) or "")
     except BadDeviceKey:
-        return Reply(404, COMMON, b"")
+        return Reply(404, [], b"")
     found = osmand.from_json(message, now) if is_json else osmand.from_query(fields, now, device.speed_unit)
     usable = [found] if isinstance(found, Fix) else []
     await state.writer.store(device, usable, rejected=int(isinstance(found, tuple)))
-    return Reply(200, COMMON, b"")
+    return Reply(200, [], b"")
 
 
 HANDLERS: dict[tuple[str, str], Handler] = {

@@ -22,9 +22,14 @@ class Counts:
     ) -> None:
         """Count what became of one delivery received `at`."""
         key = (device_id, at.toordinal())
-        sums = self._sums.setdefault(key, [0, 0, 0, 0, 0])
-        for place, more in enumerate((accepted, duplicates, off_duty, suspect, rejected)):
-            sums[place] += more
+        sums = self._sums.get(key)
+        if sums is None:
+            sums = self._sums[key] = [0, 0, 0, 0, 0]
+        sums[0] += accepted
+        sums[1] += duplicates
+        sums[2] += off_duty
+        sums[3] += suspect
+        sums[4] += rejected
         self._seen[key] = at
 
     async def write(self, pool: asyncpg.Pool) -> None:

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 POLL_S = 0.5
 """What other processes changed is known here within this and the time of three short queries."""
-OVERLAP = timedelta(seconds=60)
+OVERLAP = timedelta(seconds=15)
 """A row's `updated_at` is older than its commit: so much is read again."""
 REMEMBERED = timedelta(days=2)
 """Shifts that ended before are asked of the database, when a fix is that old."""

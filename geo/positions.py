@@ -26,7 +26,10 @@ log = structlog.get_logger()
 STORE, RECENT = sql.load("positions_store"), sql.load("positions_recent")
 QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
-COMMIT_ROWS = 5_000
+COMMIT_ROWS = 1_000
+"""A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
+SECOND_LINE_ROWS = 500
+"""So many waiting while a commit runs make a second connection help: below, it would only split the commits."""
 COMMIT_TIMEOUT_S = 30
 COUNTS_EVERY_S = 5
 FUTURE = timedelta(minutes=2)
@@ -68,6 +71,33 @@ class _Delivery(msgspec.Struct):
     done: asyncio.Future[tuple[int, ...]]
 
 
+class Line:
+    """One connection of the writer and its prepared statement; made when first needed, and again after `drop`."""
+
+    def __init__(self, dsn: str, from_rows: int) -> None:
+        """It is `wanted` from so many waiting rows on."""
+        self._dsn, self.from_rows = dsn, from_rows
+        self.wanted = asyncio.Event()
+        self._connection: asyncpg.Connection | None = None
+        self._store: Any = None
+
+    async def store(self, rows: list[Row]) -> tuple[list[int] | None, list[UUID], list[datetime]]:
+        """Commit rows; the three columns that `positions_store.sql` answers."""
+        if self._store is None:
+            settings = {"application_name": "outrider writer"}
+            self._connection = await asyncpg.connect(self._dsn, timeout=5, server_settings=settings)
+            self._store = await self._connection.prepare(STORE)
+        columns = [None if column.count(None) == len(column) else column for column in zip(*rows, strict=True)]
+        answer = await self._store.fetchrow(*columns, timeout=COMMIT_TIMEOUT_S)
+        return answer["duplicates"], answer["devices"], answer["moments"]
+
+    def drop(self) -> None:
+        """Cut the connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = self._store = None
+
+
 class Writer:
     """Stores fixes of on-duty units. It takes all that is queued the moment its last commit returns: no timer.
 
@@ -78,14 +108,12 @@ class Writer:
         """`url` is the database as the ingest role; `on_latest` hears after each commit which units moved."""
         self._dsn, self._duty, self._on_latest = asyncpg_dsn(url), duty, on_latest
         self._queue: deque[_Delivery] = deque()
-        self._queued_rows = 0
-        self._awake = asyncio.Event()
+        self._queued_rows = self._waiting_rows = 0
         self._motion: dict[UUID, Motion] = {}
         self._days: set[date] = set()
         self._day_from = self._day_to = datetime(1970, 1, 1, tzinfo=UTC)
         self._counts = Counts()
-        self._connection: asyncpg.Connection | None = None
-        self._store: Any = None
+        self._lines = [Line(self._dsn, 1), Line(self._dsn, SECOND_LINE_ROWS)]
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -95,7 +123,7 @@ class Writer:
             server_settings={"application_name": "outrider ingest"},
         )  # fmt: skip
         self._open = True
-        self._writing = asyncio.create_task(self._run(), name="positions-writer")
+        self._writing = [asyncio.create_task(self._run(line), name="positions-writer") for line in self._lines]
         self._counting = asyncio.create_task(self._keep_counts(), name="ingest-counts")
         return self
 
@@ -103,13 +131,15 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open = False
-        self._awake.set()
-        await self._writing
+        for line in self._lines:
+            line.wanted.set()
+        await asyncio.gather(*self._writing)
         self._counting.cancel()
         await asyncio.gather(self._counting, return_exceptions=True)
         with contextlib.suppress(*UNAVAILABLE):
             await self._counts.write(self._pool)
-        self._drop_connection()
+        for line in self._lines:
+            line.drop()
         await self._pool.close()
 
     async def store(self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0) -> Stored:
@@ -123,18 +153,19 @@ class Writer:
             raise Overloaded
         received_at = utcnow()
         units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes, received_at)
-        rows, newest = self._judge(device, fixes, units, received_at)
+        rows, newest, suspect = self._judge(device, fixes, units, received_at)
         off_duty = len(fixes) - len(rows)
         again: tuple[int, ...] = ()
         if rows:
             done: asyncio.Future[tuple[int, ...]] = self._loop.create_future()
             self._queue.append(_Delivery(rows, newest, done))
             self._queued_rows += len(rows)
-            self._awake.set()
+            self._waiting_rows += len(rows)
+            for line in self._lines:
+                if self._waiting_rows >= line.from_rows:
+                    line.wanted.set()
             again = await done
-        suspect = sum(1 for row in rows if row[-1] is not None)
-        if again:
-            suspect -= sum(1 for place in again if rows[place][-1] is not None)
+        suspect -= sum(1 for place in again if rows[place][-1] is not None) if again else 0
         stored = Stored(len(rows) - len(again), len(again), off_duty, suspect)
         self._counts.add(device.id, received_at, stored.accepted, len(again), off_duty, suspect, rejected)
         return stored
@@ -180,10 +211,11 @@ class Writer:
 
     def _judge(
         self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, now: datetime
-    ) -> tuple[list[Row], Row | None]:
-        """Rows of the fixes that pass the duty gate, with why one is suspect; and the newest plausible of them."""
+    ) -> tuple[list[Row], Row | None, int]:
+        """Rows of the fixes that pass the duty gate, the newest plausible of them, and how many are suspect."""
         rows: list[Row] = []
         newest: Row | None = None
+        doubted = 0
         future, old, motion, gate = now + FUTURE, now - OLD, self._motion[device.id], self._duty.unit_on_duty
         for place, fix in enumerate(fixes):
             at = fix.fix_at
@@ -204,54 +236,52 @@ class Writer:
                 fix.speed_mps, fix.heading_deg, fix.battery_pct, fix.satellites, fix.event, suspect,
             )  # fmt: skip
             rows.append(row)
-            if suspect is None and (newest is None or at > newest[1]):
+            if suspect is not None:
+                doubted += 1
+            elif newest is None or at > newest[1]:
                 newest = row
-        return rows, newest
+        return rows, newest, doubted
 
-    async def _run(self) -> None:
+    async def _run(self, line: Line) -> None:
         while self._open or self._queue:
-            await self._awake.wait()
+            await line.wanted.wait()
             taken, n = [], 0
             while self._queue and n < COMMIT_ROWS:
                 taken.append(self._queue.popleft())
                 n += len(taken[-1].rows)
-            if not self._queue and self._open:
-                self._awake.clear()
+            self._waiting_rows -= n
+            if self._open and self._waiting_rows < line.from_rows:
+                line.wanted.clear()
             if taken:
-                await self._commit(taken)
+                await self._commit(line, taken)
                 self._queued_rows -= n
 
-    async def _commit(self, taken: list[_Delivery]) -> None:
+    async def _commit(self, line: Line, taken: list[_Delivery]) -> None:
         """Commit these deliveries together; when something in them is refused, each on its own."""
         try:
-            await self._write(taken)
+            await self._write(line, taken)
         except Exception as failure:
             self._forget_motion(taken)
             if _is_away(failure):
-                self._refuse(taken, failure)
+                self._refuse(line, taken, failure)
                 await self._pool.expire_connections()
                 return
             log.warning("commit_split", deliveries=len(taken), error=type(failure).__name__)
             for delivery in taken:
-                await self._commit_alone(delivery)
+                await self._commit_alone(line, delivery)
 
-    async def _commit_alone(self, delivery: _Delivery) -> None:
+    async def _commit_alone(self, line: Line, delivery: _Delivery) -> None:
         try:
             # Retention may have dropped a day that was known here.
             self._days.clear()
             await self._ensure_days(row[1] for row in delivery.rows)
-            await self._write([delivery])
+            await self._write(line, [delivery])
         except Exception as failure:
-            self._refuse([delivery], failure)
+            self._refuse(line, [delivery], failure)
 
-    async def _write(self, taken: list[_Delivery]) -> None:
+    async def _write(self, line: Line, taken: list[_Delivery]) -> None:
         rows = [row for delivery in taken for row in delivery.rows] if len(taken) > 1 else taken[0].rows
-        if self._store is None:
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=5, server_settings={"application_name": "outrider writer"}
-            )
-            self._store = await self._connection.prepare(STORE)
-        duplicates, devices, moments = await self._store.fetchrow(*zip(*rows, strict=True), timeout=COMMIT_TIMEOUT_S)
+        duplicates, devices, moments = await line.store(rows)
         _answer(taken, duplicates)
         if devices:
             self._tell(taken, zip(devices, moments, strict=True))
@@ -267,10 +297,10 @@ class Writer:
         except Exception:
             log.exception("announcement_failed")
 
-    def _refuse(self, taken: list[_Delivery], failure: Exception) -> None:
+    def _refuse(self, line: Line, taken: list[_Delivery], failure: Exception) -> None:
         away = _is_away(failure)
         if away:
-            self._drop_connection()
+            line.drop()
         log.warning("positions_refused", deliveries=len(taken), error=type(failure).__name__, away=away)
         for delivery in taken:
             if not delivery.done.done():
@@ -280,11 +310,6 @@ class Writer:
         """What was judged but not stored must not count: it is read from the database again."""
         for delivery in taken:
             self._motion.pop(delivery.rows[0][0], None)
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = self._store = None
 
     async def _keep_counts(self) -> None:
         while True:

@@ -16,7 +16,7 @@ WITH v AS (
   )
   SELECT device_id, fix_at, received_at, unit_id, ST_Point(lon, lat, 4326), accuracy_m, altitude_m,
     speed_mps, heading_deg, battery_pct, satellites, event, suspect
-  FROM v
+  FROM v ORDER BY device_id, fix_at, n
   ON CONFLICT DO NOTHING
   RETURNING device_id, fix_at, received_at, unit_id, point, accuracy_m, speed_mps, heading_deg, battery_pct, suspect
 ), moved AS (

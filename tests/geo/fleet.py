@@ -73,8 +73,9 @@ class Fleet:
     async def crew(self) -> tuple[UUID, UUID, str]:
         """A unit on shift since 40 days, its device, and the key."""
         unit_id = await self.unit()
-        device_id, key = await self.device(unit_id)
+        # First the shift: a device that is known already would be found off duty until the next reading.
         await self.shift(unit_id, now() - timedelta(days=40))
+        device_id, key = await self.device(unit_id)
         return unit_id, device_id, key
 
     async def track(self, device_id: UUID) -> list[asyncpg.Record]:

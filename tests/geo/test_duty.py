@@ -13,6 +13,8 @@ from core.ids import digest
 from tests.geo.fleet import Fleet, Ingest, now
 from tests.helpers import Database, eventually
 
+REVOKE = "UPDATE device SET revoked_at = now(), updated_at = clock_timestamp() WHERE id = $1"
+ON_SHIFT = "UPDATE unit SET tracking = 'on_shift', updated_at = clock_timestamp() WHERE id = $1"
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -102,9 +104,9 @@ async def test_a_rotated_key_ends_at_once_or_after_its_overlap(fleet: Fleet, ing
 
 async def test_on_duty_is_decided_by_when_the_fix_was_taken(fleet: Fleet, ingest: Ingest) -> None:
     unit_id = await fleet.unit()
-    _, key = await fleet.device(unit_id)
     on, off = now() - 3 * HOUR, now() - HOUR
     await fleet.shift(unit_id, on, off)
+    _, key = await fleet.device(unit_id)
     device = await ingest.device(key)
     on_duty = {
         at: ingest.duty.unit_on_duty(device, at) == unit_id
@@ -160,8 +162,8 @@ async def test_a_shift_of_last_month_opens_the_gate_for_its_late_fixes(fleet: Fl
 
 async def test_a_forgotten_shift_closed_long_back_counts_as_closed(fleet: Fleet, ingest: Ingest) -> None:
     unit_id = await fleet.unit()
-    _, key = await fleet.device(unit_id)
     shift = await fleet.shift(unit_id, now() - 9 * DAY)
+    _, key = await fleet.device(unit_id)
     device = await ingest.device(key)
     assert ingest.duty.unit_on_duty(device, now()) == unit_id
     await fleet.end(shift, now() - 5 * DAY)
@@ -181,18 +183,18 @@ async def test_lost_connections_are_made_again(fleet: Fleet, ingest: Ingest) -> 
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND application_name = 'outrider duty'"
     )
-    _, device_id, key = await fleet.crew()
+    _, _, key = await fleet.crew()
     await eventually(lambda: ingest.duty.device(digest(key)) is not None, timeout_s=3)
 
 
 @pytest.mark.parametrize("hours", [1, 49])
 async def test_forgetting_keeps_what_still_counts(fleet: Fleet, ingest: Ingest, hours: int) -> None:
     unit_id = await fleet.unit()
-    _, key = await fleet.device(unit_id)
     await fleet.shift(unit_id, now() - 50 * HOUR, now() - hours * HOUR)
+    _, key = await fleet.device(unit_id)
     running = await fleet.unit()
-    _, other = await fleet.device(running)
     await fleet.shift(running, now() - 90 * DAY)
+    _, other = await fleet.device(running)
     device, always_on = await ingest.device(key), await ingest.device(other)
     ingest.duty.horizon -= 2 * HOUR
     await ingest.duty.changed(wake())

@@ -158,9 +158,9 @@ async def test_a_late_fix_moves_the_unit_it_was_taken_for(fleet: Fleet, ingest: 
 
 async def test_off_duty_fixes_leave_no_trace_but_a_count(fleet: Fleet, ingest: Ingest) -> None:
     unit_id = await fleet.unit()
-    device_id, key = await fleet.device(unit_id)
     at = now()
     await fleet.shift(unit_id, at - HOUR, at - 30 * MINUTE)
+    device_id, key = await fleet.device(unit_id)
     device = await ingest.device(key)
     batch = [fix(at - 2 * HOUR), fix(at - 45 * MINUTE), fix(at - 30 * MINUTE), fix(at), fix(at - 400 * DAY)]
     assert await ingest.writer.store(device, batch, rejected=2) == Stored(2, 0, 3, 0)
@@ -185,11 +185,8 @@ async def test_counts_add_up_over_writes(fleet: Fleet, ingest: Ingest) -> None:
 
 
 async def test_days_long_gone_and_days_to_come_get_their_partition(fleet: Fleet, ingest: Ingest) -> None:
-    _, device_id, key = await fleet.crew()
-    unit_id = await fleet.db.fetchval("SELECT unit_id FROM device_assignment WHERE device_id = $1", device_id)
-    await fleet.db.execute("UPDATE unit SET tracking = 'always', updated_at = clock_timestamp() WHERE id = $1", unit_id)
+    device_id, key = await fleet.device(await fleet.unit("always"))
     device = await ingest.device(key)
-    await ingest.duty._refresh(frozenset())
     fixes = [fix(now() - 4000 * DAY), fix(now() - 40 * DAY), fix(now()), fix(now() + 300 * DAY)]
     assert await ingest.writer.store(device, fixes) == Stored(4, 0, 0, 3)
     assert len(await fleet.track(device_id)) == 4

@@ -1,0 +1,78 @@
+"""Outrider's own application with two paths beside it to compare with; for measurements, never served to anybody."""
+
+import os
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import asyncpg
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.db import asyncpg_dsn, utcnow
+from core.settings import Settings
+from dispatch_api.app import create_app
+
+OK = b'{"ok":true}'
+INSERT = (
+    "INSERT INTO position (device_id, fix_at, received_at, unit_id, point, accuracy_m, speed_mps, heading_deg)"
+    " VALUES ($1, $2, $3, $1, ST_Point($4, $5, 4326), $6, $7, $8) ON CONFLICT DO NOTHING"
+)
+
+
+class OneFix(BaseModel):
+    """What the usual way takes: one fix, the device named in the body."""
+
+    device_id: UUID
+    fix_at: datetime
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+    accuracy_m: float | None = None
+    speed_mps: float | None = None
+    heading_deg: float | None = None
+
+
+usual = FastAPI()
+
+
+@usual.post("/each")
+async def each(fix: OneFix, request: Request) -> dict[str, bool]:
+    """The usual way: FastAPI, pydantic, one INSERT and commit a request, no rights, no latest position."""
+    values = fix.device_id, fix.fix_at, utcnow(), fix.lon, fix.lat, fix.accuracy_m, fix.speed_mps, fix.heading_deg
+    await request.app.state.pool.execute(INSERT, *values)
+    return {"ok": True}
+
+
+async def _noop(receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"11")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": OK})
+
+
+class Bench:
+    """Answers /noop at once, /each by the usual way, and everything else by Outrider."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/noop":
+            await _noop(receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/each":
+            await usual(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            async with AsyncExitStack() as stack:
+                dsn = asyncpg_dsn(os.environ["OUTRIDER_INGEST_DATABASE_URL"])
+                usual.state.pool = await stack.enter_async_context(asyncpg.create_pool(dsn, min_size=1, max_size=10))
+                await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def ingest() -> ASGIApp:
+    """The application under measurement."""
+    return Bench(create_app(Settings()))

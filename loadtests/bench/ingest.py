@@ -1,0 +1,226 @@
+"""How fast fixes become durable, as ratios to what the same machine does in the same run.
+
+`python -m loadtests.bench.ingest [--json] [--rounds 3] [--seconds 5]`; needs wrk. Server, database and load
+generator share the machine. Single fixes: 64 connections, against a POST that does nothing on the same server and
+against the usual way (FastAPI, pydantic, one INSERT and commit a request). Batches of 100: 16 connections, against
+one connection's binary COPY of 1,000 rows a transaction into the same table.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import psutil
+
+from core.db import asyncpg_dsn
+from core.ids import digest, new_id, new_secret
+from loadtests.bench import scratch
+
+DEVICES = 1_500
+PORT = int(os.environ.get("OUTRIDER_BENCH_PORT", "8440"))
+BATCH = 100
+LUA = Path(__file__).with_suffix(".lua")
+Measured = dict[str, float]
+
+
+async def _register(urls: dict[str, str], keys_file: Path) -> list[UUID]:
+    """Units tracked always, each with one device; their keys go into a file for wrk."""
+    db = await asyncpg.connect(asyncpg_dsn(urls["OUTRIDER_OWNER_DATABASE_URL"]))
+    units, devices = [new_id() for _ in range(DEVICES)], [new_id() for _ in range(DEVICES)]
+    keys = [new_secret("od") for _ in range(DEVICES)]
+    await db.execute(
+        "INSERT INTO unit (id, call_sign, kind, capabilities, tracking, status, status_at, version, created_at,"
+        " updated_at) SELECT id, id::text, 'patrol', '{}', 'always', 'available', now(), 1, now(), now()"
+        " FROM unnest($1::uuid[]) id",
+        units,
+    )
+    await db.execute(
+        "INSERT INTO device (id, protocol, key_digest, speed_unit, forwards_for, created_at, updated_at)"
+        " SELECT id, 'http', key, 'knots', '{}', now(), now() FROM unnest($1::uuid[], $2::bytea[]) v (id, key)",
+        devices,
+        [digest(key) for key in keys],
+    )
+    await db.execute(
+        "INSERT INTO device_assignment (id, device_id, unit_id) SELECT gen_random_uuid(), d, u"
+        " FROM unnest($1::uuid[], $2::uuid[]) v (d, u)",
+        devices,
+        units,
+    )
+    await db.execute("ANALYZE")
+    await db.close()
+    keys_file.write_text("".join(f"{key} {device}\n" for key, device in zip(keys, devices, strict=True)))
+    return devices
+
+
+@contextlib.contextmanager
+def _server(urls: dict[str, str], folder: Path) -> Iterator[psutil.Process]:
+    command = [
+        sys.executable, "-m", "uvicorn", "loadtests.bench.apps:ingest", "--factory", "--port", str(PORT),
+        "--no-access-log", "--ws", "websockets-sansio", "--log-level", "warning",
+    ]  # fmt: skip
+    environment = os.environ | urls | {"OUTRIDER_DATA_DIR": str(folder)}
+    process = subprocess.Popen(command, cwd=scratch.ROOT, env=environment)
+    try:
+        for _ in range(300):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.post(f"http://127.0.0.1:{PORT}/noop", timeout=2)
+                break
+            if process.poll() is not None:
+                raise SystemExit("The server did not start.")
+            time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+class Bench:
+    """One server under load, and what was measured so far."""
+
+    def __init__(self, urls: dict[str, str], folder: Path, seconds: float) -> None:
+        self._urls, self._folder, self._seconds = urls, folder, seconds
+        self._number = 0
+        self._first = int(time.time()) - 3600
+        self.keys = folder / "keys"
+        self.rounds: dict[str, list[Measured]] = defaultdict(list)
+
+    def wrk(self, name: str, server: psutil.Process, path: str, connections: int, batch: int) -> None:
+        """Load one path and note fixes per second, latency, and the server's CPU per fix."""
+        command = [
+            "wrk", "-t1", f"-c{connections}", f"-d{self._seconds:g}s", "-s", str(LUA), f"http://127.0.0.1:{PORT}", "--",
+            path, str(self.keys), str(batch), str(self._first), str(self._number),
+        ]  # fmt: skip
+        before = _cpu_s(server)
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        result = json.loads(out.partition("RESULT ")[2])
+        # Requests that wrk had under way at the end were sent as well: leave their moments unused.
+        self._number += (result["requests"] + 2 * connections) * batch
+        fixes = result["requests"] * batch
+        cpu_us = (_cpu_s(server) - before) / fixes * 1e6
+        per_s = fixes / result["seconds"]
+        self.rounds[name].append(
+            {"per_s": per_s, "cpu_us": cpu_us}
+            | {key: result[key] for key in ("p50_ms", "p99_ms", "refused", "errors", "requests")}
+        )
+
+    async def copy(self, name: str, devices: list[UUID]) -> None:
+        """One connection's binary COPY, 1,000 rows a transaction, into the table the server writes."""
+        db = await asyncpg.connect(asyncpg_dsn(self._urls["OUTRIDER_OWNER_DATABASE_URL"]))
+        await db.set_type_codec("geometry", schema="public", encoder=bytes, decoder=bytes, format="binary")
+        columns = ["device_id", "fix_at", "received_at", "unit_id", "point", "accuracy_m", "speed_mps", "heading_deg"]
+        began, rows = time.perf_counter(), 0
+        start = datetime.fromtimestamp(self._first, UTC) + timedelta(microseconds=500 + len(self.rounds[name]))
+        while time.perf_counter() - began < self._seconds:
+            device = devices[(rows // 1000) % len(devices)]
+            records = []
+            for n in range(1000):
+                point = struct.pack("<BIIdd", 1, 0x20000001, 4326, 25.2 + n / 1e5, 54.6 + n / 1e5)
+                at = start + timedelta(milliseconds=rows + n)
+                records.append((device, at, at, device, point, 5.5, 13.2, 87.0))
+            await db.copy_records_to_table("position", records=records, columns=columns)
+            rows += 1000
+        self.rounds[name].append({"per_s": rows / (time.perf_counter() - began)})
+        await db.close()
+
+    def median(self, name: str, field: str = "per_s") -> float:
+        """The median over the rounds."""
+        return median(measured[field] for measured in self.rounds[name])
+
+    def ratio(self, name: str, to: str) -> float:
+        """The median over the rounds of the ratio within each."""
+        both = zip(self.rounds[name], self.rounds[to], strict=True)
+        return median(a["per_s"] / b["per_s"] for a, b in both)
+
+
+async def _stored(urls: dict[str, str]) -> dict[str, int]:
+    db = await asyncpg.connect(asyncpg_dsn(urls["OUTRIDER_OWNER_DATABASE_URL"]))
+    row = await db.fetchrow(
+        "SELECT (SELECT count(*) FROM position WHERE suspect IS NOT NULL) AS suspect,"
+        " (SELECT count(*) FROM unit_latest) AS units,"
+        " (SELECT sum(accepted) FROM ingest_count) AS accepted, (SELECT sum(duplicates) FROM ingest_count) AS duplicates,"
+        " (SELECT sum(off_duty + rejected) FROM ingest_count) AS dropped"
+    )
+    await db.close()
+    return {name: int(value or 0) for name, value in row.items()}
+
+
+def measure(rounds: int = 3, seconds: float = 5) -> dict[str, Any]:
+    """Run everything `rounds` times in alternating order; the figures as ratios, with what they are made of."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    with tempfile.TemporaryDirectory() as name, scratch.database() as urls:
+        bench = Bench(urls, Path(name), seconds)
+        devices = asyncio.run(_register(urls, bench.keys))
+        with _server(urls, Path(name)) as server:
+            steps = [
+                lambda: bench.wrk("noop", server, "/noop", 64, 1),
+                lambda: bench.wrk("single", server, "/api/v1/positions", 64, 1),
+                lambda: bench.wrk("usual", server, "/each", 64, 1),
+                lambda: bench.wrk("batch", server, "/api/v1/positions", 16, BATCH),
+                lambda: asyncio.run(bench.copy("copy", devices)),
+            ]
+            bench.wrk("warm", server, "/api/v1/positions", 64, 1)
+            for turn in range(rounds):
+                for step in steps if turn % 2 == 0 else reversed(steps):
+                    step()
+        stored = asyncio.run(_stored(urls))
+    return _figures(bench, stored)
+
+
+def _figures(bench: Bench, stored: dict[str, int]) -> dict[str, Any]:
+    names = ("noop", "single", "usual", "batch")
+    return {
+        "single_to_noop": round(bench.ratio("single", "noop"), 3),
+        "single_to_usual": round(bench.ratio("single", "usual"), 2),
+        "batch_to_copy": round(bench.ratio("batch", "copy"), 3),
+        "single_per_s": round(bench.median("single")),
+        "batch_per_s": round(bench.median("batch")),
+        "copy_per_s": round(bench.median("copy")),
+        "single_p50_ms": round(bench.median("single", "p50_ms"), 2),
+        "single_p99_ms": round(bench.median("single", "p99_ms"), 2),
+        "server_cpu_us_per_fix": {name: round(bench.median(name, "cpu_us"), 1) for name in names},
+        "stored": stored,
+        "rounds": dict(bench.rounds),
+    }
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    arguments = parser.parse_args()
+    figures = measure(arguments.rounds, arguments.seconds)
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        if name != "rounds":
+            print(f"{name:24} {value}")
+
+
+if __name__ == "__main__":
+    main()
