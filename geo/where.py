@@ -150,10 +150,8 @@ async def track_page(work: Work, track: Track, after: TrackFix | None = None) ->
         "include_suspect": track.include_suspect, "since": after.fix_at if after else track.since,
         "after": after.device_id if after else UUID(int=0),
     }  # fmt: skip
-    return [
-        TrackFix(*row[:5], *map(short, row[5:9]), row[9])
-        for row in await work.session.execute(_TRACK, values)
-    ]  # fmt: skip
+    rows = await work.session.execute(_TRACK, values)
+    return [TrackFix._make((*row[:5], *map(short, row[5:9]), row.suspect)) for row in rows]
 
 
 @dataclass(frozen=True)
