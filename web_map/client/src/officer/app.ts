@@ -8,7 +8,7 @@ import { Local } from "./local";
 import type { CodeLists, Draft, Entry, InboxItem, Me, Notice, Place, Shift, Task, Transition, Unit, Verb } from "./model";
 import { Outbox } from "./outbox";
 import { Follower, FRESH_MS } from "./place";
-import { holdMs, isUrgent, UNDO_MS } from "./steps";
+import { holdMs, isUrgent, LEADS_TO, UNDO_MS } from "./steps";
 import { state, taskById, update } from "./store";
 
 const DUTY_EVERY_MS = 60_000;
@@ -125,17 +125,20 @@ async function readDuty(): Promise<void> {
 
 /** New items are on the device: tell the officer, loudly when it is urgent. */
 async function arrived(items: InboxItem[]): Promise<void> {
+  const known = new Map(state.kept.tasks.map((task) => [task.id, task]));
   await refresh();
   reached(true);
-  for (const item of items) if (item.kind === "task") told(item.body, Date.parse(item.at));
+  for (const item of items) if (item.kind === "task") told(item.body, !known.has(item.body.id), Date.parse(item.at));
   const news = items.findLast((item) => item.kind === "notice");
   if (news?.kind === "notice") say(t("officer.said.notice", { headline: news.body.headline }));
 }
 
 const OLD_NEWS_MS = 10 * 60_000;
 
-function told(task: Task, atMs: number): void {
-  const isNew = task.status === "issued" && Date.now() - atMs < OLD_NEWS_MS;
+/** A task is news when it is issued to the unit, or when the unit is called to its support. */
+function told(came: Task, unknown: boolean, atMs: number): void {
+  const task = taskById(came.id) ?? came;
+  const isNew = task.status === "issued" && (came.status === "issued" || unknown) && Date.now() - atMs < OLD_NEWS_MS;
   if (isNew) say(t("officer.said.task", { number: task.number, title: task.title }));
   if (isNew && isUrgent(task.priority)) {
     update({ alarm: task.id });
@@ -162,10 +165,12 @@ async function sent(entry: Entry, answer: unknown): Promise<void> {
 }
 
 async function stepSent(entry: Entry, { result, task }: Transition): Promise<void> {
-  if (task) await store().storeTask(task);
-  if (result === "applied" || entry.about.verb === "seen") return;
-  await store().addLate({ id: entry.id, task_id: task.id, verb: entry.about.verb as Verb, result, at: entry.made_at });
-  say(t(`officer.late.${result}`, { verb: t(`officer.verb.${entry.about.verb}`), status: code("task_status", task.status) }));
+  const { verb } = entry.about;
+  if (verb === "seen") return store().storeTask(task);
+  await store().storeTask(task, result === "applied" ? LEADS_TO[verb as Verb] : undefined);
+  if (result === "applied") return;
+  await store().addLate({ id: entry.id, task_id: task.id, verb: verb as Verb, result, at: entry.made_at });
+  say(t(`officer.late.${result}`, { verb: t(`officer.verb.${verb}`), status: code("task_status", task.status) }));
 }
 
 /** Keep an action on the device; a full or forbidden store is said, never passed over. */

@@ -1,6 +1,6 @@
 /** What this device keeps for one person: their inbox as read so far, and what waits to be sent. */
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
-import type { CodeLists, Draft, Entry, InboxItem, KeptNotice, Late, Shift, Task, Unit } from "./model";
+import type { CodeLists, Draft, Entry, InboxItem, KeptNotice, KeptTask, Late, Shift, Status, Task, Unit } from "./model";
 
 /** Single values, by name. */
 interface Facts {
@@ -13,7 +13,7 @@ interface Facts {
 }
 
 interface Schema extends DBSchema {
-  tasks: { key: string; value: Task };
+  tasks: { key: string; value: KeptTask };
   notices: { key: string; value: KeptNotice };
   outbox: { key: number; value: Entry };
   late: { key: string; value: Late };
@@ -24,14 +24,17 @@ const STORES = ["tasks", "notices", "outbox", "late", "facts"] as const;
 
 /** Everything kept, as the screen is drawn from it. */
 export interface Kept {
-  tasks: Task[];
+  tasks: KeptTask[];
   notices: KeptNotice[];
   outbox: Entry[];
   late: Late[];
 }
 
 /** The newer of two states of a task; a receipt does not raise the version, so an equal one counts as newer. */
-const newer = (had: Task | undefined, came: Task): boolean => !had || came.version >= had.version;
+function newest(had: KeptTask | undefined, came: Task): KeptTask {
+  if (!had) return came;
+  return came.version >= had.version ? { ...had, ...came } : had;
+}
 
 export class Local {
   private constructor(private readonly db: IDBPDatabase<Schema>) {}
@@ -82,7 +85,7 @@ export class Local {
     const fresh = items.filter((item) => item.seq > had);
     for (const item of fresh) {
       if (item.kind === "task") {
-        if (newer(await t.objectStore("tasks").get(item.body.id), item.body)) await t.objectStore("tasks").put(item.body);
+        await t.objectStore("tasks").put(newest(await t.objectStore("tasks").get(item.body.id), item.body));
       } else if (item.kind === "notice") {
         const kept = await t.objectStore("notices").get(item.body.id);
         const receipts = { seen_at: kept?.seen_at ?? null, acknowledged_at: kept?.acknowledged_at ?? null };
@@ -95,10 +98,11 @@ export class Local {
     return fresh;
   }
 
-  /** A task as an answer to a step shows it. */
-  async storeTask(task: Task): Promise<void> {
+  /** A task as the answer to a step shows it; `support_status` is where that step has brought a supporting unit. */
+  async storeTask(task: Task, support_status?: Status): Promise<void> {
     const t = this.db.transaction("tasks", "readwrite");
-    if (newer(await t.store.get(task.id), task)) await t.store.put(task);
+    const kept = newest(await t.store.get(task.id), task);
+    await t.store.put(support_status ? { ...kept, support_status } : kept);
     await t.done;
   }
 

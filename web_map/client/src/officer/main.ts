@@ -7,7 +7,7 @@ import { loginForm } from "../shared/login";
 import { onTheme } from "../shared/theme";
 import { begin, enter, leave, noticeOpened, opened } from "./app";
 import { follow } from "./routes";
-import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable } from "./store";
+import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable, waiting } from "./store";
 import { dutyView } from "./views/duty";
 import { home } from "./views/home";
 import { noticeView } from "./views/notice";
@@ -51,10 +51,14 @@ function ready(): TemplateResult {
     <footer>${undoBar()}${wide.matches || PLACES.has(state.route.view) ? nav() : nothing}</footer>`;
 }
 
+/** A session ended with actions unsent: they are safe, and wait for the same person. */
+const kept = (): TemplateResult | typeof nothing => waiting().length
+  ? html`<p class="stale" role="status">${t("officer.kept", { n: waiting().length })}</p>` : nothing;
+
 function page(): TemplateResult {
   switch (state.phase) {
     case "ready": return ready();
-    case "signed_out": return loginForm((me) => void enter(me), redraw);
+    case "signed_out": return html`${kept()}${loginForm((me) => void enter(me), redraw)}`;
     case "not_officer": return html`<main class="page"><h1>${t("officer.not_officer")}</h1>
       <button class="next" @click=${leave}>${t("officer.leave")}</button></main>`;
     case "unreachable": return html`<main class="page"><h1>${t("officer.unreachable")}</h1><p>${t("error.unreachable")}</p></main>`;
@@ -78,8 +82,8 @@ drawWith(() => {
   seen();
 });
 follow(() => queueMicrotask(() => {
+  for (const pane of app.querySelectorAll("main, .right")) pane.scrollTop = 0;
   app.querySelector<HTMLElement>(".right h1, .left h1")?.focus();
-  scrollTo(0, 0);
 }));
 wide.addEventListener("change", redraw);
 onLanguage(redraw);

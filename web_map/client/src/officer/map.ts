@@ -52,7 +52,7 @@ export class OfficerMap extends HTMLElement {
     this.map = map;
     L.control.zoom({ position: "topright", zoomInTitle: t("officer.map.in"), zoomOutTitle: t("officer.map.out") }).addTo(map);
     map.fitBounds(HOME_BOUNDS);
-    void addBasemap(map);
+    void addBasemap(map).catch(() => undefined); // without it the places still show; or the map is gone by now
     this.shown.addTo(map);
     this.ownLayer.addTo(map);
     if (this.pointed) {

@@ -5,6 +5,10 @@ export type { CodeLists, Me, Priority, Unit } from "../shared/types";
 export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
 export type Task = AnyTask & { cancel_confirmed_at: string | null };
+
+/** A task as it is kept here: the server's state, and how far a supporting unit has come (which only this device knows). */
+export type KeptTask = Task & { support_status?: Status };
+
 export type Notice = Omit<AnyNotice, "state"> & { state: "sent" | "cancelled" | "expired" };
 
 /** A notice as it is kept here, with what this device knows of its own receipts. */

@@ -1,7 +1,8 @@
 /** The officer's side of a task's lifecycle as data: the one next step, what else is possible, where each leads. */
-import type { Entry, Priority, Status, Task, Verb } from "./model";
+import type { Entry, KeptTask, Priority, Status, Task, Verb } from "./model";
 
-const LEADS_TO: Record<Verb, Status> = {
+/** Where each step leads. */
+export const LEADS_TO: Record<Verb, Status> = {
   acknowledge: "acknowledged",
   decline: "declined",
   en_route: "en_route",
@@ -81,6 +82,14 @@ const RANK: Record<Priority, number> = { P1: 1, P2: 2, P3: 3, P4: 4 };
 
 const urgentFirst = (a: Task, b: Task): number =>
   RANK[a.priority] - RANK[b.priority] || (a.issued_at ?? "").localeCompare(b.issued_at ?? "");
+
+const OVER: readonly Status[] = ["completed", "failed", "closed", "cancelled", "expired", "discarded"];
+
+/** The task as a unit sees it: a supporting unit takes the same steps as the lead, each for itself. */
+export function seenBy(task: KeptTask, unitIds: ReadonlySet<string>): KeptTask {
+  const supports = !unitIds.has(task.unit_id ?? "") && task.support_unit_ids.some((id) => unitIds.has(id));
+  return supports && !OVER.includes(task.status) ? { ...task, status: task.support_status ?? "issued" } : task;
+}
 
 export interface Sorted {
   now: Task | null;

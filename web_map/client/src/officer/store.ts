@@ -3,7 +3,7 @@ import type { LinkState } from "../shared/live";
 import type { Kept } from "./local";
 import type { CodeLists, Draft, Entry, Me, Place, Shift, Task, Unit } from "./model";
 import type { PlaceState } from "./place";
-import { KNOWN_CODES, sorted, type Sorted } from "./steps";
+import { KNOWN_CODES, seenBy, sorted, type Sorted } from "./steps";
 
 export type Route =
   | { view: "home" }
@@ -89,13 +89,21 @@ export const refused = (): Entry[] => state.kept.outbox.filter((entry) => entry.
 /** The action that can still be undone. */
 export const undoable = (): Entry | undefined => state.kept.outbox.find((entry) => entry.hold_until > Date.now());
 
-export function myTasks(): Sorted {
+function unitIds(): Set<string> {
   const ids = new Set(state.units.map((unit) => unit.id));
-  if (state.shift) ids.add(state.shift.unit_id);
-  return sorted(state.kept.tasks, state.kept.outbox, ids);
+  return state.shift ? ids.add(state.shift.unit_id) : ids;
 }
 
-export const taskById = (id: string): Task | undefined => state.kept.tasks.find((task) => task.id === id);
+export function myTasks(): Sorted {
+  const ids = unitIds();
+  return sorted(state.kept.tasks.map((task) => seenBy(task, ids)), state.kept.outbox, ids);
+}
+
+/** A task as the officer's own unit sees it. */
+export function taskById(id: string): Task | undefined {
+  const task = state.kept.tasks.find((one) => one.id === id);
+  return task && seenBy(task, unitIds());
+}
 
 /** The values of a list as the server has them, or as they were known when this page was made. */
 export const codesOf = (list: string): string[] => {
