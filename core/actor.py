@@ -102,17 +102,17 @@ _CENTRE_UNITS = {"units", "shifts"}
 SEES: dict[Role, frozenset[str]] = {
     Role.ADMINISTRATOR: frozenset({"units", "devices"}),
     Role.DISPATCHER: frozenset(
-        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "inbox", "violations", "jobs"}
+        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations", "jobs"}
     ),
     Role.OFFICER: frozenset(),
     Role.SUPERVISOR: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
-    Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "inbox", "violations"}),
-    Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "inbox", "violations"}),
+    Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "violations"}),
+    Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INVESTIGATOR: frozenset({"units", "notices", "violations"}),
     Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations"}),
     Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit"}),
 }
-"""Kinds of rows a role reads wholly. A sender of notices sees inboxes, since sending writes to them."""
+"""Kinds of rows a role reads wholly."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from geo.duty import DutyBook
-from geo.positions import Writer
 from starlette.types import ASGIApp
-from web_map.pages import STATIC_DIR
 
 from core.bus import Bus
 from core.db import make_engine
@@ -20,6 +17,9 @@ from dispatch_api.live.hub import Hub
 from dispatch_api.routes import ROUTERS
 from dispatch_api.security import BodyLimit, SecurityHeaders
 from dispatch_api.state import State
+from geo.duty import DutyBook
+from geo.positions import Writer
+from web_map.pages import STATIC_DIR
 
 API = "/api/v1"
 

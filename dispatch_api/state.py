@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from geo.duty import DutyBook
-from geo.positions import Writer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import HTTPConnection
 
 from core.bus import Bus
 from core.settings import Settings
 from dispatch_api.live.hub import Hub
+from geo.duty import DutyBook
+from geo.positions import Writer
 
 
 @dataclass

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
-from tasks.tasks import open_for_unit
 
 from core.actor import May
 from core.work import Work
@@ -14,6 +13,7 @@ from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
 from geo import shifts
 from mobile_contract.fields import Edge, Moment, MomentOut, Out
+from tasks.tasks import open_for_unit
 
 router = APIRouter(tags=["shifts"])
 Planning = Annotated[Work, working(May.PLAN_SHIFTS)]
