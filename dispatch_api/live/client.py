@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import socket as sockets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
@@ -17,26 +18,45 @@ log = structlog.get_logger()
 
 MOST_OWED = 256
 SEND_WITHIN_S = 5.0
-CLOSE_WITHIN_S = 1.0
+CLOSE_WITHIN_S = 5.0
+KERNEL_HOLDS = 128 * 1024
+"""Unsent bytes of one socket in the kernel. More would only hide that nobody reads, and grow old there."""
 TOO_SLOW = 1013
+Item = tuple[int, str]
+"""An inbox item: its `seq`, and itself as JSON."""
+
+
+def _transport(socket: WebSocket) -> asyncio.Transport | None:
+    """What carries the socket: the owner of the `abort` that the outermost layer has put into the scope."""
+    found: asyncio.Transport | None = getattr(socket.scope.get("outrider.abort"), "__self__", None)
+    return found
 
 
 class Client:
-    """A socket after its hello. What it is owed is bounded; whoever falls behind is cut and comes back."""
+    """A socket after its hello. What it is owed is bounded; whoever takes nothing for 5 s is cut and comes back."""
 
     def __init__(self, socket: WebSocket, actor: Actor, needs: May) -> None:
         self.socket, self.actor, self.needs = socket, actor, needs
         self.closing: tuple[int, str] | None = None
+        self.awake = asyncio.Event()
         self._owed: deque[str] = deque()
         self._beat = ""
-        self.awake = asyncio.Event()
+        self._carrier = _transport(socket)
+        if self._carrier and (kernel := self._carrier.get_extra_info("socket")):
+            with contextlib.suppress(OSError):
+                kernel.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, KERNEL_HOLDS)
 
     def owe(self, message: str) -> None:
-        """Send this next; with too much unsent the socket is cut."""
+        """Send this next."""
         if len(self._owed) >= MOST_OWED:
-            self.end(TOO_SLOW, "too slow")
+            self._owed.clear()
+            self.fell_behind()
         self._owed.append(message)
         self.awake.set()
+
+    def fell_behind(self) -> None:
+        """What was owed became too much and is dropped: the socket is cut, unless there is a way to catch up."""
+        self.end(TOO_SLOW, "too slow")
 
     def beat(self, message: str) -> None:
         """Send the newest beat once everything else is sent."""
@@ -44,27 +64,31 @@ class Client:
         self.awake.set()
 
     def end(self, code: int, reason: str) -> None:
-        """Close the socket with this code, whatever is still unsent."""
-        self.closing = self.closing or (code, reason)
-        self.awake.set()
+        """Close the socket with this code, whatever is still unsent; a peer that does not answer is cut."""
+        if self.closing is None:
+            self.closing = (code, reason)
+            self.awake.set()
+            if self._carrier:
+                asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._carrier.abort)
 
     def due(self) -> str | None:
         """What beside the queue is to be sent now; None when there is nothing."""
         return None
 
     async def pump(self) -> None:
-        """Send until the socket is to end; cuts the connection when a message is not taken within 5 s."""
-        while self.closing is None:
-            await self.awake.wait()
-            self.awake.clear()
-            while self.closing is None and (message := self._next()):
-                try:
-                    await asyncio.wait_for(self.socket.send_text(message), SEND_WITHIN_S)
-                except TimeoutError:
-                    self.end(TOO_SLOW, "too slow")
-                except (WebSocketDisconnect, RuntimeError):
-                    return
-        await self._close(*self.closing)
+        """Send until the socket is to end; cuts the connection when its peer takes nothing for 5 s."""
+        try:
+            while self.closing is None:
+                await self.awake.wait()
+                self.awake.clear()
+                while self.closing is None and (message := self._next()):
+                    await self._send(message)
+        except TimeoutError:
+            self.end(TOO_SLOW, "too slow")
+        except (WebSocketDisconnect, RuntimeError):
+            return
+        if self.closing:
+            await self._close(*self.closing)
 
     def _next(self) -> str | None:
         if self._owed:
@@ -74,18 +98,29 @@ class Client:
         beat, self._beat = self._beat, ""
         return beat
 
+    async def _send(self, message: str) -> None:
+        """Send, as slowly as the peer reads; raises TimeoutError when it takes nothing for 5 s."""
+        unsent = self._unsent()
+        while True:
+            try:
+                async with asyncio.timeout(SEND_WITHIN_S):
+                    return await self.socket.send_text(message)
+            except TimeoutError:
+                before, unsent = unsent, self._unsent()
+                if unsent >= before or self.closing:
+                    raise
+
+    def _unsent(self) -> int:
+        return self._carrier.get_write_buffer_size() if self._carrier else 0
+
     async def _close(self, code: int, reason: str) -> None:
         if self.socket.application_state is not WebSocketState.DISCONNECTED:
             with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-                async with asyncio.timeout(CLOSE_WITHIN_S):
-                    if code != TOO_SLOW:
-                        await self.socket.send_text(wire.bye(code, reason))
+                async with asyncio.timeout(1):
+                    await self.socket.send_text(wire.bye(code, reason))
                     await self.socket.close(code, reason)
-        if code == TOO_SLOW:
-            # A peer that does not read does not answer a close either: only an abort frees its buffer.
-            abort: Callable[[], None] | None = self.socket.scope.get("outrider.abort")
-            if abort:
-                abort()
+        if code == TOO_SLOW and self._carrier:
+            self._carrier.abort()  # who does not read does not answer a close either: only this frees the buffer
         log.info("socket_ended", code=code, user=str(self.actor.user_id))
 
 
@@ -96,16 +131,47 @@ class Watcher(Client):
         self, socket: WebSocket, actor: Actor, box: Box | None, due: Callable[["Watcher"], str | None]
     ) -> None:
         super().__init__(socket, actor, May.WATCH_LIVE)
-        self.box, self.version, self._due = box, 0, due
+        self.box = self.wanted = box
+        self.version, self.behind, self._due = 0, False, due
+
+    def turn(self, box: Box | None) -> None:
+        """Look at another box from now on."""
+        self.wanted = box
+        self.awake.set()
+
+    def fell_behind(self) -> None:
+        """Catch up with a fresh snapshot."""
+        self.behind = True
 
     def due(self) -> str | None:
-        """The units that changed since the version this screen has."""
+        """What changed in view since the version this screen has."""
         return self._due(self)
 
 
 class Reader(Client):
-    """An officer's app: its inbox from the item after `after` on."""
+    """An officer's app: its inbox from the item after `after` on, a page at a time."""
 
-    def __init__(self, socket: WebSocket, actor: Actor, after: int, install_id: UUID | None) -> None:
+    def __init__(
+        self, socket: WebSocket, actor: Actor, after: int, install_id: UUID | None, more: Callable[[UUID], None]
+    ) -> None:
         super().__init__(socket, actor, May.OWN_INBOX)
         self.after, self.install_id, self.checked = after, install_id, False
+        self._more, self._page, self._again = more, "", False
+
+    def ready(self) -> bool:
+        """Whether the page before is on its way; if it is not, its going asks for the next."""
+        self._again = self._again or bool(self._page)
+        return not self._page
+
+    def give(self, items: Sequence[Item], *, again: bool) -> None:
+        """Send these, the next in order; `again` when there may be more."""
+        self._page, self.after, self._again = wire.inbox(item for _, item in items), items[-1][0], again
+        self.awake.set()
+
+    def due(self) -> str | None:
+        """The page that waits."""
+        page, self._page = self._page, ""
+        if page and self._again:
+            self._again = False
+            self._more(self.actor.id)
+        return page

@@ -114,14 +114,14 @@ class Fleet:
 
         Views of the same box and version share one text.
         """
+        if since == self.version:
+            return None
         key = (since, box)
         if key not in self._frames:
             self._frames[key] = self._delta(as_of, since, box)
         return self._frames[key]
 
     def _delta(self, as_of: datetime, since: int, box: Box | None) -> str | None:
-        if since == self.version:
-            return None
         if since == self.version - 1:
             left = [unit.key for unit in self._moved if _inside(unit.before, box) and not _inside(unit.place, box)]
             touched = self._moved

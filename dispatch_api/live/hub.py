@@ -21,7 +21,7 @@ from core.work import Work, open_work
 from dispatch_api.live import reads, wire
 from dispatch_api.live.board import Board, Thing
 from dispatch_api.live.client import Client, Reader, Watcher
-from dispatch_api.live.fleet import Box, Fleet
+from dispatch_api.live.fleet import Fleet
 from geo.positions import Latest
 from mobile_contract.fields import utc_text
 from mobile_contract.messages import HEARTBEAT_S
@@ -31,6 +31,14 @@ log = structlog.get_logger()
 TICK_S = 1.0
 RIGHTS_S = 3.0
 OVERLAP = timedelta(seconds=10)
+"""A row's time is older than its commit: so much is read again."""
+LATEST_OVERLAP = timedelta(seconds=3)
+"""The same for positions, which are many and are committed within milliseconds."""
+WHOLE_EVERY = 60
+"""Each so many rounds everything is read again, whenever it was written."""
+COALESCE_S = 0.02
+NOTICES_S = 0.5
+"""A notice to everyone is received by hundreds within seconds: its counts are told this often."""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_SIGNED_IN, NO_RIGHT = 4401, 4403
 _USED = text("UPDATE sign_in SET used_at = now() WHERE id = ANY(:ids) AND used_at < now() - interval '1 minute'")
@@ -50,13 +58,13 @@ class Hub:
         self._inboxes: set[UUID] = set()
         self._access: set[UUID] = set()
         self._due = asyncio.Event()
-        self._as_of = LONG_AGO
+        self._as_of, self._round, self._noticed = LONG_AGO, 0, 0.0
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Hub":
         """The hub with its mirror read, running."""
         async with self._reading() as work:
-            await self._read(work, LONG_AGO, whole=True)
+            await self._read(work, whole=True)
         loops = ((self._tick, TICK_S), (self._beat, HEARTBEAT_S), (self._check_rights, RIGHTS_S))
         self._loops = [asyncio.create_task(self._every(step, s), name=f"hub.{step.__name__}") for step, s in loops]
         self._loops.append(asyncio.create_task(self._tell(), name="hub.tell"))
@@ -120,7 +128,7 @@ class Hub:
 
     def show(self, watcher: Watcher) -> None:
         """Owe the view as it is now."""
-        watcher.version = self._fleet.version
+        watcher.version, watcher.box = self._fleet.version, watcher.wanted
         board = self._board
         watcher.owe(
             wire.snapshot(
@@ -129,21 +137,26 @@ class Hub:
             )
         )  # fmt: skip
 
-    def turn(self, watcher: Watcher, box: Box | None) -> None:
-        """Move a view to another box."""
-        watcher.owe(self._fleet.turned(self._as_of, watcher.version, box, watcher.box))
-        watcher.box, watcher.version = box, self._fleet.version
-
     def frame(self, watcher: Watcher) -> str | None:
         """What changed in a view since it was last brought up to date; shared by views alike."""
-        message = self._fleet.frame(self._as_of, watcher.version, watcher.box)
-        watcher.version = self._fleet.version
-        return message
+        if watcher.behind:
+            watcher.behind = False
+            self.show(watcher)
+            return wire.resync("behind")
+        since, was = watcher.version, watcher.box
+        watcher.version, watcher.box = self._fleet.version, watcher.wanted
+        if watcher.box != was:
+            return self._fleet.turned(self._as_of, since, watcher.box, was)
+        return self._fleet.frame(self._as_of, since, was)
 
     def read_inbox(self, reader: Reader) -> None:
         """Send the inbox from the reader's place on, and whatever comes."""
         self._readers.setdefault(reader.actor.id, set()).add(reader)
-        self._inboxes.add(reader.actor.id)
+        self.fetch(reader.actor.id)
+
+    def fetch(self, user_id: UUID) -> None:
+        """Look into this person's inbox."""
+        self._inboxes.add(user_id)
         self._due.set()
 
     def leave(self, client: Client) -> None:
@@ -165,27 +178,28 @@ class Hub:
     # The rounds.
 
     async def _tick(self) -> None:
+        self._round += 1
         async with self._reading() as work:
-            await self._read(work, work.now - OVERLAP, whole=False)
+            await self._read(work, whole=self._round % WHOLE_EVERY == 0)
             heads = await reads.heads(work, self._readers)
-        behind = {u for u, head in heads.items() if any(r.after < head for r in self._readers.get(u, ()))}
-        if behind:
-            self._inboxes |= behind
-            self._due.set()
+        for user_id, head in heads.items():
+            if any(reader.after < head for reader in self._readers.get(user_id, ())):
+                self.fetch(user_id)
         self._board.forget(self._as_of - 2 * OVERLAP)
 
-    async def _read(self, work: Work, since: datetime, *, whole: bool) -> None:
-        """Take over what was changed since, and bring the views up to date."""
-        begun = work.now
+    async def _read(self, work: Work, *, whole: bool) -> None:
+        """Take over what was changed since the last time this went well, and bring the views up to date."""
+        begun, board = work.now, self._board
+        since = (begun if self._as_of == LONG_AGO else self._as_of) - OVERLAP
         units, self._units = self._units, set()
-        self._fleet.stage_standings(await reads.standings(work, since, units))
-        self._fleet.stage_fixes(await reads.latest(work, since))
-        board = self._board
+        self._fleet.stage_standings(await reads.standings(work, LONG_AGO if whole else since, units))
+        self._fleet.stage_fixes(await reads.latest(work, LONG_AGO if whole else self._as_of - LATEST_OVERLAP))
         tasks = await reads.changed_tasks(work, since, whole)
         notices = await reads.changed_notices(work, since, whole)
+        waiting, self._notices = self._notices, set()
         conflicts = await reads.conflicts(work) if whole else []
         await self._take_tasks(work, {i for i, at in tasks.items() if not board.tasks.known(i, at)} | {*conflicts})
-        await self._take_notices(work, {i for i, at in notices.items() if not board.notices.known(i, at)})
+        await self._take_notices(work, {i for i, at in notices.items() if not board.notices.known(i, at)} | waiting)
         moved = self._fleet.tick()
         self._as_of = begun
         if moved:
@@ -225,23 +239,30 @@ class Hub:
         while True:
             await self._due.wait()
             self._due.clear()
-            tasks, self._tasks = self._tasks, set()
-            notices, self._notices = self._notices, set()
-            inboxes, self._inboxes = self._inboxes & self._readers.keys(), set()
-            access, self._access = self._access, set()
             try:
                 async with self._reading() as work:
-                    if inboxes:
-                        await self._send_inboxes(work, inboxes)
-                    await self._take_tasks(work, tasks)
-                    await self._take_notices(work, notices)
-                    if access:
-                        await self._check(work, [c for c in self._clients() if c.actor.user_id in access])
+                    await self._tell_now(work)
             except Exception as error:  # nothing is lost: the next tick reads it
                 log.warning("hub_round_failed", step="_tell", error=repr(error))
+            await asyncio.sleep(COALESCE_S)
+
+    async def _tell_now(self, work: Work) -> None:
+        tasks, self._tasks = self._tasks, set()
+        inboxes, self._inboxes = self._inboxes & self._readers.keys(), set()
+        access, self._access = self._access, set()
+        if inboxes:
+            await self._send_inboxes(work, inboxes)
+        await self._take_tasks(work, tasks)
+        now = asyncio.get_running_loop().time()
+        if self._notices and now - self._noticed >= NOTICES_S:
+            self._noticed = now
+            notices, self._notices = self._notices, set()
+            await self._take_notices(work, notices)
+        if access:
+            await self._check(work, [c for c in self._clients() if c.actor.user_id in access])
 
     async def _send_inboxes(self, work: Work, user_ids: Iterable[UUID]) -> None:
-        readers = [reader for user_id in user_ids for reader in self._readers.get(user_id, ())]
+        readers = [reader for user_id in user_ids for reader in self._readers.get(user_id, ()) if reader.ready()]
         heads = await reads.heads(work, {r.actor.id for r in readers if not r.checked})
         for reader in readers:
             if not reader.checked and reader.after > heads.get(reader.actor.id, 0):
@@ -250,13 +271,8 @@ class Hub:
             reader.checked = True
         found = await reads.items(work, list({reads.Want(r.actor.id, r.after) for r in readers}))
         for reader in readers:
-            items = found[reads.Want(reader.actor.id, reader.after)]
-            if items:
-                reader.owe(wire.inbox(item for _, item in items))
-                reader.after = items[-1][0]
-            if len(items) == reads.PAGE:
-                self._inboxes.add(reader.actor.id)
-                self._due.set()
+            if items := found[reads.Want(reader.actor.id, reader.after)]:
+                reader.give(items, again=len(items) == reads.PAGE)
 
     async def _check_rights(self) -> None:
         if clients := self._clients():

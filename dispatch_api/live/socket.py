@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+import structlog
 from fastapi import APIRouter, WebSocket
 from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
@@ -20,12 +21,13 @@ from dispatch_api.live.hub import NO_RIGHT, NOT_SIGNED_IN
 from dispatch_api.state import State, state_of
 from mobile_contract.messages import Ack, Hello, Ping, View, parse_to_server
 
+log = structlog.get_logger()
 router = APIRouter()
 
 HELLO_WITHIN_S = 5.0
 MAX_FRAME = 65_536
 MAX_SOCKETS = 5
-BAD_MESSAGE, NO_HELLO, TOO_MANY = 4400, 4408, 4409
+FAULT, BAD_MESSAGE, NO_HELLO, TOO_MANY = 1011, 4400, 4408, 4409
 
 
 class Ended(Exception):
@@ -62,15 +64,20 @@ async def _serve(
         actor = await _actor(socket, state, hello, cookie)
         if not actor.may(needs):
             raise Ended(NO_RIGHT, "your role has no such socket")
-        if state.hub.sockets_of(actor.id) >= MAX_SOCKETS:
-            raise Ended(TOO_MANY, "too many sockets")
         await work(socket, state, actor, hello)
     except Ended as ended:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await socket.send_text(wire.bye(ended.code, ended.reason))
-            await socket.close(ended.code, ended.reason)
+        await _refuse(socket, ended)
     except WebSocketDisconnect:
         pass
+    except Exception as error:  # the database is away, or a fault of ours: the client comes back later
+        log.warning("socket_failed", path=socket.url.path, error=repr(error))
+        await _refuse(socket, Ended(FAULT, "fault"))
+
+
+async def _refuse(socket: WebSocket, ended: Ended) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+        await socket.send_text(wire.bye(ended.code, ended.reason))
+        await socket.close(ended.code, ended.reason)
 
 
 async def _receive(socket: WebSocket) -> Hello | View | Ack | Ping:
@@ -111,9 +118,16 @@ async def _actor(socket: WebSocket, state: State, hello: Hello, cookie: str | No
         raise Ended(NOT_SIGNED_IN, "not signed in") from error
 
 
+def _admit(state: State, actor: Actor) -> None:
+    """Nothing, or Ended for a person's sixth socket. Nothing may be awaited from here until it is counted."""
+    if state.hub.sockets_of(actor.id) >= MAX_SOCKETS:
+        raise Ended(TOO_MANY, "too many sockets")
+
+
 async def _watch(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> None:
     async with open_work(state.engine, actor) as work:
         work.audit(Action.CONSULTATION, "live", None, bbox=hello.bbox)
+    _admit(state, actor)
     watcher = Watcher(socket, actor, hello.bbox, state.hub.frame)
     watcher.owe(wire.welcome())
     state.hub.watch(watcher)
@@ -121,13 +135,14 @@ async def _watch(socket: WebSocket, state: State, actor: Actor, hello: Hello) ->
     async def take(message: Hello | View | Ack | Ping) -> None:
         if not isinstance(message, View):
             raise Ended(BAD_MESSAGE, "not a message of this socket")
-        state.hub.turn(watcher, message.bbox)
+        watcher.turn(message.bbox)
 
     await _converse(watcher, state, take)
 
 
 async def _read(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> None:
-    reader = Reader(socket, actor, hello.after or 0, hello.install_id or actor.install_id)
+    _admit(state, actor)
+    reader = Reader(socket, actor, hello.after or 0, hello.install_id or actor.install_id, state.hub.fetch)
     reader.owe(wire.welcome())
     state.hub.read_inbox(reader)
 
@@ -150,8 +165,14 @@ async def _converse(client: Client, state: State, take: Callable[[Hello | View |
     try:
         await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
         if receiving.done() and not sending.done():
-            failure = receiving.exception()
-            client.end(failure.code if isinstance(failure, Ended) else 1000, str(failure or ""))
+            match receiving.exception():
+                case None:
+                    client.end(1000, "")
+                case Ended() as ended:
+                    client.end(ended.code, ended.reason)
+                case failure:
+                    log.warning("socket_failed", path=client.socket.url.path, error=repr(failure))
+                    client.end(FAULT, "fault")
             await asyncio.wait({sending}, timeout=HELLO_WITHIN_S)
     finally:
         state.hub.leave(client)

@@ -8,6 +8,7 @@ import msgspec
 
 from core.db import utcnow
 from geo.positions import Latest
+from geo.where import short
 from mobile_contract.fields import utc_text
 from mobile_contract.messages import COLUMNS, HEARTBEAT_S
 
@@ -27,12 +28,8 @@ def row(latest: Latest, status: str) -> str:
     """One unit's row of a `units` table. Only plausible fixes move a unit, so it is never suspect."""
     return text((
         latest.unit_id, round(latest.lon, DEGREE_DIGITS), round(latest.lat, DEGREE_DIGITS), utc_text(latest.fix_at),
-        _short(latest.heading_deg), _short(latest.speed_mps), _short(latest.accuracy_m), status, False,
+        short(latest.heading_deg), short(latest.speed_mps), short(latest.accuracy_m), status, False,
     ))  # fmt: skip
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
 
 
 def _message(kind: str, rest: str) -> str:
