@@ -20,8 +20,10 @@ log = structlog.get_logger()
 
 POLL_S = 0.5
 """What other processes changed is known here within this and the time of three short queries."""
-OVERLAP = timedelta(seconds=15)
-"""A row's `updated_at` is older than its commit: so much is read again."""
+OVERLAP = timedelta(minutes=5)
+"""A row's `updated_at` is older than its commit, and clocks differ: so far back is looked for late commits."""
+BEFORE_ALL, NOW_UNFINISHED = "2", "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text"
+"""Transaction ids: older than any row's, and the oldest that is still running."""
 REMEMBERED = timedelta(days=2)
 """Shifts that ended before are asked of the database, when a fix is that old."""
 KNOCK_S = 0.05
@@ -64,7 +66,7 @@ class DutyBook:
         self._always: set[UUID] = set()
         self._shifts: dict[UUID, dict[UUID, tuple[datetime, datetime | None]]] = defaultdict(dict)
         self._lock = asyncio.Lock()
-        self._read = FIRST
+        self._read, self._unfinished = FIRST, BEFORE_ALL
         self.horizon = utcnow() - REMEMBERED
 
     async def __aenter__(self) -> Self:
@@ -137,16 +139,18 @@ class DutyBook:
         began, since, named = utcnow(), self._read - OVERLAP, list(ids)
         first_time = self._read == FIRST
         async with self._pool.acquire() as connection:
-            devices = await connection.fetch(DEVICES, since, named)
-            units = await connection.fetch(UNITS, since, named)
-            shifts = await connection.fetch(SHIFTS, since, named, self.horizon, began if first_time else since)
+            unfinished = await connection.fetchval(NOW_UNFINISHED)
+            which = since, named, self._unfinished
+            devices = await connection.fetch(DEVICES, *which)
+            units = await connection.fetch(UNITS, *which)
+            shifts = await connection.fetch(SHIFTS, *which, self.horizon, began if first_time else since)
         for row in devices:
             self._learn(row)
         for row in units:
             (self._always.add if row["tracking"] == "always" else self._always.discard)(row["id"])
         for row in shifts:
             self._shifts[row["unit_id"]][row["id"]] = (row["on_at"], row["off_at"])
-        self._read = began
+        self._read, self._unfinished = began, unfinished
         self._forget(began)
 
     def _learn(self, row: Any) -> None:
