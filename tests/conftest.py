@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -79,13 +80,22 @@ def migrate(database: Database, *words: str) -> str:
     return done.stdout + done.stderr
 
 
+@contextmanager
+def cloned(template: Database) -> Iterator[Database]:
+    """A fresh migrated database, gone at the end."""
+    made = Database(f"{template.name}_{new_id().hex[-8:]}", template.host, template.port)
+    _admin(made.host, made.port, f"CREATE DATABASE {made.name} TEMPLATE {template.name}")
+    try:
+        yield made
+    finally:
+        _admin(made.host, made.port, f"DROP DATABASE {made.name} WITH (FORCE)")
+
+
 @pytest.fixture
 def database(template: Database) -> Iterator[Database]:
     """A fresh migrated database of the test's own."""
-    made = Database(f"{template.name}_{new_id().hex[-8:]}", template.host, template.port)
-    _admin(made.host, made.port, f"CREATE DATABASE {made.name} TEMPLATE {template.name}")
-    yield made
-    _admin(made.host, made.port, f"DROP DATABASE {made.name} WITH (FORCE)")
+    with cloned(template) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

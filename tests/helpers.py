@@ -24,7 +24,9 @@ from core.actor import Actor, Role, system
 from core.bus import Bus
 from core.ids import digest, new_id, new_secret
 from core.models import Credential, UserAccount
+from core.settings import Settings
 from core.work import Work, open_work
+from dispatch_api.process.serving import server_options
 from geo.models import Device, DeviceAssignment, Shift, ShiftMember, Unit, UnitMember
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -188,8 +190,15 @@ class Server:
         """Start and wait until it is ready."""
         log = (self.data_dir / "server.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "dispatch_api.asgi:app", "--port", str(self.port), "--no-access-log",
-             "--ws", "websockets-sansio", "--timeout-graceful-shutdown", "3", "--log-level", "warning"],
+            [
+                sys.executable,
+                "-m",
+                "uvicorn",
+                "dispatch_api.asgi:app",
+                "--port",
+                str(self.port),
+                *server_options(Settings()),
+            ],
             cwd=ROOT,
             env=os.environ
             | self.database.environment()
@@ -197,7 +206,7 @@ class Server:
             | self.extra,
             stdout=log,
             stderr=log,
-        )  # fmt: skip
+        )
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
