@@ -42,6 +42,7 @@ class May(StrEnum):
     OWN_SHIFT = "shifts.own"
     READ_LIVE = "positions.live"
     READ_TRACK = "positions.track"
+    OWN_TRACK = "positions.own_track"
     WATCH_LIVE = "live.watch"
     FIND_NEAREST = "units.nearest"
     READ_TASKS = "tasks.read"
@@ -50,6 +51,7 @@ class May(StrEnum):
     ACT_ON_TASKS = "tasks.act"
     READ_NOTICES = "notices.read"
     SEND_NOTICES = "notices.send"
+    CANCEL_NOTICES = "notices.cancel"
     OWN_INBOX = "inbox.own"
     RECORD_VIOLATIONS = "violations.record"
     READ_VIOLATIONS = "violations.read"
@@ -70,10 +72,10 @@ MATRIX: dict[Role, frozenset[May]] = {
         Role.DISPATCHER: {
             May.READ_UNITS, May.READ_SHIFTS, May.PLAN_SHIFTS, May.READ_LIVE, May.READ_TRACK, May.WATCH_LIVE,
             May.FIND_NEAREST, May.READ_TASKS, May.DRAFT_TASKS, May.DISPATCH_TASKS, May.READ_NOTICES,
-            May.SEND_NOTICES, May.READ_VIOLATIONS, May.READ_ANALYSIS,
+            May.SEND_NOTICES, May.CANCEL_NOTICES, May.READ_VIOLATIONS, May.READ_ANALYSIS,
         },
         Role.OFFICER: {
-            May.READ_UNITS, May.OWN_SHIFT, May.READ_LIVE, May.READ_TRACK, May.READ_TASKS, May.ACT_ON_TASKS,
+            May.READ_UNITS, May.OWN_SHIFT, May.READ_LIVE, May.OWN_TRACK, May.READ_TASKS, May.ACT_ON_TASKS,
             May.READ_NOTICES, May.OWN_INBOX, May.RECORD_VIOLATIONS, May.READ_VIOLATIONS,
         },
         Role.SUPERVISOR: {
@@ -101,9 +103,7 @@ MATRIX: dict[Role, frozenset[May]] = {
 _CENTRE_UNITS = {"units", "shifts"}
 SEES: dict[Role, frozenset[str]] = {
     Role.ADMINISTRATOR: frozenset({"units", "devices"}),
-    Role.DISPATCHER: frozenset(
-        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations", "jobs"}
-    ),
+    Role.DISPATCHER: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
     Role.OFFICER: frozenset(),
     Role.SUPERVISOR: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
     Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "violations"}),

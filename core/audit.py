@@ -87,7 +87,7 @@ async def seal(engine: AsyncEngine) -> int:
         seq, before = await _head(connection)
         links = []
         for values in rows:
-            seq, before = seq + 1, _link(before, values)
+            seq, before = seq + 1, _link(before, dict(values))
             links.append({"seq": seq, "event_id": values["id"], "day": values["at"].date(), "hash": before})
         await connection.execute(
             text("INSERT INTO audit_chain (seq, event_id, day, hash) VALUES (:seq, :event_id, :day, :hash)"),
@@ -138,7 +138,7 @@ async def verify(engine: AsyncEngine, heads: Path | None = None) -> list[str]:
             faults.append(f"link {expected} is missing")
         if values is None:
             faults.append(f"link {seq}: event {event_id} is gone")
-        elif _link(before, values) != stored:
+        elif _link(before, dict(values)) != stored:
             faults.append(f"link {seq}: event {event_id} was altered")
         before, expected, links[seq] = stored, seq + 1, stored.hex()
     async with engine.begin() as connection:

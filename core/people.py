@@ -8,8 +8,9 @@ from shapely import MultiPolygon
 from shapely.errors import GEOSException
 from shapely.geometry import shape
 from shapely.validation import explain_validity
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from core import passwords
 from core.actor import Role
@@ -58,12 +59,17 @@ async def create_user(
     roles: list[str],
     password: str | None = None,
     office_id: UUID | None = None,
-    **details: str | None,
+    badge_no: str | None = None,
+    email: str | None = None,
+    phone: str | None = None,
 ) -> tuple[UserAccount, str | None]:
     """A new person, and their one-time password when none was given; raises Invalid, or Conflict for a login in use."""
     await _check_office(work, office_id)
     given = check_password(password) if password is not None else None
-    user = UserAccount(login=login.strip().lower(), name=name, roles=check_roles(roles), office_id=office_id, **details)
+    user = UserAccount(
+        login=login.strip().lower(), name=name, roles=check_roles(roles), office_id=office_id,
+        badge_no=badge_no, email=email, phone=phone,
+    )  # fmt: skip
     work.session.add(user)
     await _flush(work, "Another person has this login.")
     made = given or passwords.one_time()
@@ -134,8 +140,8 @@ async def disable_user(work: Work, user_id: UUID) -> UserAccount:
 
 async def end_sessions(work: Work, user_id: UUID, *, but: UUID | None = None) -> None:
     """End a person's sessions, and the sockets they opened; `but` keeps one."""
-    query = delete(SignIn).where(SignIn.user_id == user_id)
-    await work.session.execute(query.where(SignIn.id != but) if but else query)
+    query = delete(SignIn).where(col(SignIn.user_id) == user_id)
+    await work.session.execute(query.where(col(SignIn.id) != but) if but else query)
     work.publish(AccessChanged, user_id)
 
 

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, delete, func, or_, select, text, update
+from sqlalchemy import TextClause, delete, func, or_, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from core import passwords, people
 from core.actor import Actor, Role
@@ -45,11 +46,10 @@ class Opened:
 async def check_tries(work: Work, login: str, address: str, limits: Limits) -> None:
     """Nothing, or TooMany: an account is shut only to the addresses that guessed, so no stranger locks it out."""
     since = work.now - WINDOW
+    of_login, from_address = col(LoginTry.login) == login, col(LoginTry.address) == address
     query = select(
-        func.count().filter(LoginTry.login == login, LoginTry.address == address),
-        func.count().filter(LoginTry.address == address),
-        func.max(LoginTry.at),
-    ).where(LoginTry.at > since, or_(LoginTry.login == login, LoginTry.address == address))
+        func.count().filter(of_login, from_address), func.count().filter(from_address), func.max(LoginTry.at)
+    ).where(LoginTry.at > since, or_(of_login, from_address))
     of_account, of_address, newest = (await work.session.execute(query)).one()
     over = max(of_account - limits.account, of_address - limits.address)
     if over < 0:
@@ -73,7 +73,7 @@ async def by_password(work: Work, login: str, password: str) -> UserAccount:
 
 async def by_install(work: Work, install_id: UUID, credential: str, pin: str) -> UserAccount:
     """The person of an installation whose credential and PIN these are; raises BadCredentials."""
-    install = await work.first(select(Install).where(Install.id == install_id, Install.revoked_at.is_(None)))
+    install = await work.first(select(Install).where(Install.id == install_id, col(Install.revoked_at).is_(None)))
     known = install is not None and install.credential_digest == digest(credential)
     right = await passwords.matches(pin, install.pin_hash if install and known else None)
     user = await work.session.get(UserAccount, install.user_id) if install else None
@@ -146,7 +146,7 @@ async def _found(work: Work, query: TextClause, which: dict[str, Any], address: 
     if row is None:
         raise NotSignedIn
     if work.now - row["used_at"] > USED_EVERY:
-        await work.session.execute(update(SignIn).where(SignIn.id == row["id"]).values(used_at=work.now))
+        await work.session.execute(update(SignIn).where(col(SignIn.id) == row["id"]).values(used_at=work.now))
     actor = Actor(
         user_id=row["user_id"],
         login=row["login"],
@@ -164,7 +164,7 @@ async def _found(work: Work, query: TextClause, which: dict[str, Any], address: 
 
 async def close_session(work: Work) -> None:
     """End the actor's own session and its sockets."""
-    await work.session.execute(delete(SignIn).where(SignIn.id == work.actor.session_id))
+    await work.session.execute(delete(SignIn).where(col(SignIn.id) == work.actor.session_id))
     work.audit(Action.SIGN_OUT, "user", work.actor.id)
     work.publish(AccessChanged, work.actor.id)
 
@@ -194,8 +194,8 @@ async def make_ticket(work: Work) -> tuple[str, datetime]:
 
 async def _take_ticket(work: Work, ticket: str) -> UUID:
     """The session a ticket was made for; it opens nothing again. Raises NotSignedIn."""
-    taken = delete(SocketTicket).where(SocketTicket.digest == digest(ticket)).returning(
-        SocketTicket.sign_in_id, SocketTicket.expires_at
+    taken = delete(SocketTicket).where(col(SocketTicket.digest) == digest(ticket)).returning(
+        col(SocketTicket.sign_in_id), col(SocketTicket.expires_at)
     )  # fmt: skip
     row = (await work.session.execute(taken)).first()
     if row is None or row.expires_at <= work.now:
@@ -233,7 +233,7 @@ async def revoke_install(work: Work, install_id: UUID, *, anybodys: bool) -> Non
         raise NotFound
     if install.revoked_at is None:
         install.revoked_at = work.now
-        await work.session.execute(delete(SignIn).where(SignIn.install_id == install_id))
+        await work.session.execute(delete(SignIn).where(col(SignIn.install_id) == install_id))
         work.publish(AccessChanged, install.user_id)
         work.audit(Action.ALTERATION, "install", install_id, revoked=True)
 

@@ -11,6 +11,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
 
 from core.errors import IdReused
 from core.models import ClientWrite
@@ -45,7 +46,7 @@ async def once(
     claim = insert(ClientWrite).values(
         id=client_id, user_id=owner, route=route, body_digest=digest, status=status, at=work.now
     )
-    fresh = await work.session.execute(claim.on_conflict_do_nothing().returning(ClientWrite.id))
+    fresh = await work.session.execute(claim.on_conflict_do_nothing().returning(col(ClientWrite.id)))
     if fresh.first() is None:
         first = await work.session.get(ClientWrite, client_id)  # row-level security hides another person's
         if first is None or (first.route, first.body_digest) != (route, digest):
@@ -54,5 +55,5 @@ async def once(
         response.status_code = first.status
         return first.answer
     answer = jsonable_encoder(await effect())
-    await work.session.execute(update(ClientWrite).where(ClientWrite.id == client_id).values(answer=answer))
+    await work.session.execute(update(ClientWrite).where(col(ClientWrite.id) == client_id).values(answer=answer))
     return answer

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import DutyChanged
@@ -60,7 +60,7 @@ async def create(work: Work, items: list[dict[str, Any]]) -> list[dict[str, Any]
 
 
 async def _check_units(work: Work, unit_ids: list[UUID]) -> None:
-    known = set(await work.all(select(Unit.id).where(Unit.id.in_(set(unit_ids)))))
+    known = set(await work.all(select(Unit.id).where(col(Unit.id).in_(set(unit_ids)))))
     if set(unit_ids) - known:
         raise Invalid.at("unit_id", "unknown", "There is no such unit.")
 
@@ -69,12 +69,12 @@ async def listed(
     work: Work, unit_id: UUID | None, limit: int, after: UUID | None
 ) -> tuple[list[dict[str, Any]], UUID | None]:
     """A page of devices with their newest assignment; and where the next page starts."""
-    query = select(Device).order_by(Device.id).limit(limit + 1)
+    query = select(Device).order_by(col(Device.id)).limit(limit + 1)
     if after:
         query = query.where(Device.id > after)
     if unit_id:
         reporting = select(DeviceAssignment.device_id).where(DeviceAssignment.unit_id == unit_id)
-        query = query.where(Device.id.in_(reporting))
+        query = query.where(col(Device.id).in_(reporting))
     rows = await work.all(query)
     newest = await _newest(work, [device.id for device in rows[:limit]])
     page = [resource(device, newest.get(device.id)) for device in rows[:limit]]
@@ -84,8 +84,8 @@ async def listed(
 async def _newest(work: Work, device_ids: list[UUID]) -> dict[UUID, DeviceAssignment]:
     query = (
         select(DeviceAssignment)
-        .where(DeviceAssignment.device_id.in_(device_ids))
-        .order_by(DeviceAssignment.valid_from.asc().nulls_first())
+        .where(col(DeviceAssignment.device_id).in_(device_ids))
+        .order_by(col(DeviceAssignment.valid_from).asc().nulls_first())
     )
     return {row.device_id: row for row in await work.all(query)}
 

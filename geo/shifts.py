@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
@@ -40,7 +40,7 @@ class ShiftView:
 async def views(work: Work, shifts: list[Shift]) -> list[ShiftView]:
     """These shifts with their members."""
     found = {shift.id: ShiftView(shift) for shift in shifts}
-    query = select(ShiftMember).where(ShiftMember.shift_id.in_(list(found))).order_by(ShiftMember.user_id)
+    query = select(ShiftMember).where(col(ShiftMember.shift_id).in_(list(found))).order_by(col(ShiftMember.user_id))
     for row in await work.all(query):
         found[row.shift_id].members.append(row.user_id)
     return list(found.values())
@@ -50,9 +50,9 @@ async def listed(
     work: Work, *, active: bool | None, unit_id: UUID | None, limit: int, after: UUID | None
 ) -> tuple[list[ShiftView], UUID | None]:
     """A page of shifts, newest first; and where the next page starts."""
-    query = select(Shift).order_by(Shift.id.desc()).limit(limit + 1)
+    query = select(Shift).order_by(col(Shift.id).desc()).limit(limit + 1)
     if active:
-        query = query.where(Shift.on_at.is_not(None), Shift.off_at.is_(None))
+        query = query.where(col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     if unit_id:
         query = query.where(Shift.unit_id == unit_id)
     if after:
@@ -66,8 +66,8 @@ async def active_of_user(work: Work, user_id: UUID) -> ShiftView | None:
     """The shift a person is on now, or None."""
     query = (
         select(Shift)
-        .join(ShiftMember, ShiftMember.shift_id == Shift.id)
-        .where(ShiftMember.user_id == user_id, Shift.on_at.is_not(None), Shift.off_at.is_(None))
+        .join(ShiftMember, col(ShiftMember.shift_id) == Shift.id)
+        .where(ShiftMember.user_id == user_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
     shift = await work.first(query)
     return (await views(work, [shift]))[0] if shift else None
@@ -77,8 +77,8 @@ async def active_members(work: Work, unit_id: UUID) -> list[UUID]:
     """Who gets what is sent to a unit: those on its active shift, else all its members."""
     on_shift = (
         select(ShiftMember.user_id)
-        .join(Shift, Shift.id == ShiftMember.shift_id)
-        .where(Shift.unit_id == unit_id, Shift.on_at.is_not(None), Shift.off_at.is_(None))
+        .join(Shift, col(Shift.id) == ShiftMember.shift_id)
+        .where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
     found = await work.all(on_shift)
     return found or await work.all(select(UnitMember.user_id).where(UnitMember.unit_id == unit_id))
@@ -100,7 +100,7 @@ async def plan(
 
 
 async def _join(work: Work, shift: Shift, members: list[UUID]) -> None:
-    known = set(await work.all(select(UserAccount.id).where(UserAccount.id.in_(members))))
+    known = set(await work.all(select(UserAccount.id).where(col(UserAccount.id).in_(members))))
     if set(members) - known:
         raise Invalid.at("members", "unknown", "One of the members is not a user.")
     present = set(await work.all(select(ShiftMember.user_id).where(ShiftMember.shift_id == shift.id)))
@@ -129,7 +129,7 @@ async def start_own(work: Work, unit_id: UUID, members: list[UUID], at: datetime
     # Two tablets of one crew may start at once: the unit's row decides who makes the shift and who joins it.
     await work.first(select(Unit).where(Unit.id == unit_id).with_for_update())
     running = await work.first(
-        select(Shift).where(Shift.unit_id == unit_id, Shift.on_at.is_not(None), Shift.off_at.is_(None))
+        select(Shift).where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
     if running:
         await _join(work, running, crew)

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
@@ -53,19 +54,22 @@ async def views(work: Work, units: list[Unit]) -> list[UnitView]:
     """These units with members, active shift and device interval: four queries, however many units."""
     found = {unit.id: UnitView(unit) for unit in units}
     ids = list(found)
-    for row in await work.all(select(UnitMember).where(UnitMember.unit_id.in_(ids)).order_by(UnitMember.user_id)):
+    members = select(UnitMember).where(col(UnitMember.unit_id).in_(ids)).order_by(col(UnitMember.user_id))
+    for row in await work.all(members):
         found[row.unit_id].members.append(row.user_id)
-    active = select(Shift).where(Shift.unit_id.in_(ids), Shift.on_at.is_not(None), Shift.off_at.is_(None))
+    active = select(Shift).where(
+        col(Shift.unit_id).in_(ids), col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None)
+    )
     by_shift = {shift.id: shift for shift in await work.all(active)}
     for shift in by_shift.values():
         found[shift.unit_id].shift = shift
-    for row in await work.all(select(ShiftMember).where(ShiftMember.shift_id.in_(list(by_shift)))):
+    for row in await work.all(select(ShiftMember).where(col(ShiftMember.shift_id).in_(list(by_shift)))):
         found[by_shift[row.shift_id].unit_id].shift_members.append(row.user_id)
     intervals = (
-        select(DeviceAssignment.unit_id, func.max(Device.interval_s))
-        .join(Device, Device.id == DeviceAssignment.device_id)
-        .where(DeviceAssignment.unit_id.in_(ids), Device.revoked_at.is_(None))
-        .group_by(DeviceAssignment.unit_id)
+        select(col(DeviceAssignment.unit_id), func.max(Device.interval_s))
+        .join(Device, col(Device.id) == DeviceAssignment.device_id)
+        .where(col(DeviceAssignment.unit_id).in_(ids), col(Device.revoked_at).is_(None))
+        .group_by(col(DeviceAssignment.unit_id))
     )
     for unit_id, interval_s in (await work.session.execute(intervals)).all():
         found[unit_id].interval_s = interval_s
@@ -101,7 +105,7 @@ async def _check(work: Work, values: dict[str, Any], members: list[UUID] | None)
     if values.get("deputy_unit_id") and await work.session.get(Unit, values["deputy_unit_id"]) is None:
         raise Invalid.at("deputy_unit_id", "unknown", "There is no such unit.")
     if members:
-        known = set(await work.all(select(UserAccount.id).where(UserAccount.id.in_(members))))
+        known = set(await work.all(select(UserAccount.id).where(col(UserAccount.id).in_(members))))
         if unknown := set(members) - known:
             raise Invalid.at("members", "unknown", f"There is no such user: {min(map(str, unknown))}")
 
@@ -153,7 +157,7 @@ async def change(
 
 async def _replace_members(work: Work, unit_id: UUID, members: list[UUID]) -> None:
     old = await work.all(select(UnitMember.user_id).where(UnitMember.unit_id == unit_id))
-    await work.session.execute(delete(UnitMember).where(UnitMember.unit_id == unit_id))
+    await work.session.execute(delete(UnitMember).where(col(UnitMember.unit_id) == unit_id))
     work.session.add_all([UnitMember(unit_id=unit_id, user_id=user_id) for user_id in dict.fromkeys(members)])
     work.publish(AccessChanged, *{*old, *members})
     await work.session.flush()

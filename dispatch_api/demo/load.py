@@ -199,7 +199,7 @@ async def _officer_does(
     async with open_work(engine, officer) as work:
         work.now = at
         await inbox.ack(work, None, await inbox.head(work))
-        command = TransitionIn(id=new_id(), verb=verb, at=at, **fields)  # type: ignore[arg-type]
+        command = TransitionIn(id=new_id(), verb=verb, at=at, **fields)
         await transitions.transition(work, task_id, command)
 
 

@@ -44,6 +44,11 @@ class Place:
         return self.lon, self.lat
 
 
+def _town(feature: Mapping[str, Any]) -> Place:
+    lon, lat = feature["geometry"]["coordinates"]
+    return Place(feature["properties"]["name"], lon, lat, feature["properties"]["population"])
+
+
 class World:
     """Lithuania as the basemap draws it."""
 
@@ -54,7 +59,7 @@ class World:
         border = next(f["geometry"] for f in features if f["properties"]["kind"] == "border")
         self._border = MultiLineString(border["coordinates"])
         self.towns = [
-            Place(f["properties"]["name"], *f["geometry"]["coordinates"], population=f["properties"]["population"])
+            _town(f)
             for f in features
             if f["properties"]["kind"] == "town"
             and f["properties"]["population"] >= LEAST_POPULATION

@@ -159,7 +159,8 @@ async def _stored(urls: dict[str, str]) -> dict[str, int]:
     row = await db.fetchrow(
         "SELECT (SELECT count(*) FROM position WHERE suspect IS NOT NULL) AS suspect,"
         " (SELECT count(*) FROM unit_latest) AS units,"
-        " (SELECT sum(accepted) FROM ingest_count) AS accepted, (SELECT sum(duplicates) FROM ingest_count) AS duplicates,"
+        " (SELECT sum(accepted) FROM ingest_count) AS accepted,"
+        " (SELECT sum(duplicates) FROM ingest_count) AS duplicates,"
         " (SELECT sum(off_duty + rejected) FROM ingest_count) AS dropped"
     )
     await db.close()

@@ -61,7 +61,8 @@ async def test_wrong_and_unknown_look_alike(engine: AsyncEngine) -> None:
 async def test_a_login_is_taken_once(engine: AsyncEngine) -> None:
     await person(engine, Role.OFFICER, login="same")
     with pytest.raises(Conflict):
-        await person(engine, Role.AUDITOR, login="SAME")
+        async with open_work(engine, system("test")) as work:
+            await people.create_user(work, login="SAME", name="Another", roles=["auditor"])
 
 
 async def test_wrong_tries_shut_the_guesser_out_not_the_owner(engine: AsyncEngine) -> None:

@@ -170,8 +170,8 @@ async def test_the_serving_role_cannot_change_history(client: Client, table: str
 async def test_the_serving_roles_are_nobody_special(database: Database) -> None:
     owner = await database.owner()
     rows = await owner.fetch(
-        "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname LIKE 'outrider_%'"
-        " AND rolname <> 'outrider_owner'"
+        "SELECT rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles"
+        " WHERE rolname LIKE 'outrider_%' AND rolname <> 'outrider_owner'"
     )
     owned = await owner.fetchval(
         "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname IN"
