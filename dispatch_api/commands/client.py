@@ -4,7 +4,7 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,17 @@ class Session:
         self._http = http
         self.token = ""
 
-    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
-        """The answer's JSON; waits and tries again when the server says it is overloaded."""
+    async def call(
+        self, method: str, path: str, body: Any = None, *, data: Callable[[], Any] | None = None, **options: Any
+    ) -> Any:
+        """The answer's JSON; waits and tries again when the server says it is overloaded.
+
+        `data` makes, for each try, a content to be streamed instead of the JSON `body`.
+        """
         while True:
-            async with self._http.request(method, f"/api/v1{path}", json=body, **options) as answer:
-                content = await answer.json(content_type=None) if answer.status != 204 else None
+            sent = {"data": data()} if data else {"json": body}
+            async with self._http.request(method, f"/api/v1{path}", **sent, **options) as answer:
+                content: Any = await answer.json(content_type=None) if answer.status != 204 else None
                 if answer.status == 503:
                     await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
                     continue

@@ -3,20 +3,11 @@
 import uvicorn
 
 from core.settings import Settings
-from dispatch_api.app import create_app
+from dispatch_api.process.serving import APPLICATION, server_options
 
 
 def run(settings: Settings) -> int:
-    """Serve until stopped; the exit code."""
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        ws="websockets-sansio",
-        access_log=False,
-        server_header=False,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-        timeout_graceful_shutdown=5,
-    )
+    """Serve until stopped, just as under `outrider up`; the exit code."""
+    place = ["--host", settings.host, "--port", str(settings.port)]
+    uvicorn.main([APPLICATION, *place, *server_options(settings)], standalone_mode=False)
     return 0

@@ -4,6 +4,7 @@ import sys
 
 from core.settings import Settings
 
+APPLICATION = "dispatch_api.asgi:app"
 FRAME_LIMIT_BYTES = 64 * 1024
 KEEP_ALIVE_S = 75
 """Longer than a proxy keeps its idle connections, and than most trackers pause between fixes."""
@@ -16,7 +17,7 @@ def outrider_command(*words: str) -> list[str]:
 
 def server_command(settings: Settings, fd: int) -> list[str]:
     """A server process on an inherited listening socket."""
-    return [sys.executable, "-m", "uvicorn", "dispatch_api.asgi:app", "--fd", str(fd), *server_options(settings)]
+    return [sys.executable, "-m", "uvicorn", APPLICATION, "--fd", str(fd), *server_options(settings)]
 
 
 def server_options(settings: Settings) -> list[str]:
