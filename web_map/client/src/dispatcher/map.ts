@@ -1,6 +1,7 @@
 /** The console's map: basemap, heat, tasks, units, the selected unit's track; it never moves by itself. */
 import L from "leaflet";
 import { ageText } from "../shared/age";
+import { t } from "../shared/i18n";
 import { addBasemap, HOME_BOUNDS } from "../shared/map/basemap";
 import { CellLayer } from "../shared/map/cells";
 import { UnitLayer, type Placed } from "../shared/map/unit_layer";
@@ -26,7 +27,12 @@ export class ConsoleMap {
     L.control.zoom({ position: "bottomright" }).addTo(this.map);
     L.control.scale({ imperial: false, position: "bottomleft" }).addTo(this.map);
     this.map.fitBounds(HOME_BOUNDS);
-    void addBasemap(this.map).catch(() => toast("basemap", true));
+    void addBasemap(this.map).catch(() => toast(t("map.no_basemap"), true));
+    element.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !ui.picking) return;
+      const middle = this.map.getCenter();
+      set({ point: [round(middle.lng), round(middle.lat)], picking: false });
+    });
     for (const layer of [this.trackLine, this.tasks, this.units]) layer.addTo(this.map);
     this.map.on("click", (event) => this.clicked(event));
     this.map.on("moveend", () => this.moved());

@@ -34,8 +34,15 @@ export function setCsrfToken(token: string): void {
   csrfToken = token;
 }
 
-/** A client-made id for a write, so that repeating it changes nothing. */
-export const newId = (): string => crypto.randomUUID();
+/** A client-made id (UUID version 4) for a write, so that repeating it changes nothing. */
+export function newId(): string {
+  // crypto.randomUUID exists only in secure contexts; getRandomValues also on plain HTTP in a closed network.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
 
 export interface Options {
   body?: unknown;

@@ -7,7 +7,7 @@ import { api, ApiError, withQuery } from "../shared/api";
 import { markDemo } from "../shared/demo";
 import { code, currentLanguage, LANGUAGES, number, onLanguage, setLanguage, startOfDay, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
-import { addBasemap, HOME_BOUNDS } from "../shared/map/basemap";
+import { addBasemap, HOME_BOUNDS, nearestTown } from "../shared/map/basemap";
 import { CellLayer, RAMP, stepFrom, stepOf } from "../shared/map/cells";
 import { may, me, resume, signOut } from "../shared/session";
 import { currentTheme, onTheme, toggleTheme } from "../shared/theme";
@@ -51,6 +51,8 @@ async function load(): Promise<void> {
     [state.heat, state.hot, state.picked] = [heat, hot, 0];
     cells.set(heat.cells, heat.cell_m, heat.max_n);
     cells.pick(null);
+    const names = await Promise.all(hot.items.map((item) => nearestTown(item.lon, item.lat).catch(() => "")));
+    state.towns = new Map(hot.items.map((item, i) => [item.rank, names[i] ?? ""]));
   } catch (error) {
     if (mine === asked) state.fault = error instanceof ApiError ? error.message || t("error.unreachable") : String(error);
   }
@@ -117,7 +119,7 @@ function table({ heat, hot }: { heat: Heat; hot: HotCells }): TemplateResult {
     <thead><tr><th>#</th><th>${t("supervisor.place")}</th><th class="n">${t("supervisor.n")}</th><th>${t("supervisor.part")}</th></tr></thead>
     <tbody>${hot.items.map((item) => html`<tr class=${state.picked === item.rank ? "on" : ""}>
       <td>${item.rank}</td>
-      <td><button class="link" aria-pressed=${state.picked === item.rank} @click=${() => pick(item.rank)}>${item.lat.toFixed(4)}, ${item.lon.toFixed(4)}</button></td>
+      <td><button class="link" aria-pressed=${state.picked === item.rank} @click=${() => pick(item.rank)}>${item.lat.toFixed(4)}, ${item.lon.toFixed(4)}</button> <span class="muted">${state.towns.get(item.rank) ?? ""}</span></td>
       <td class="n">${number(item.n)}</td>
       <td><svg class="share" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${(100 * item.n) / (hot.items[0]?.n || 1)} height="10" fill=${RAMP[stepOf(item.n, heat.max_n)] ?? ""}></rect>`}</svg>
         ${number(100 * item.share, 1)} %</td></tr>`)}

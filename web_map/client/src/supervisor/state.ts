@@ -28,6 +28,7 @@ export const state = {
   categories: [] as { category: string; n: number }[],
   heat: null as Heat | null,
   hot: null as HotCells | null,
+  towns: new Map<number, string>(),
   picked: 0,
   loading: false,
   fault: "",

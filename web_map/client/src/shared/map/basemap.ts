@@ -19,7 +19,24 @@ interface Feature { id?: string; properties: { kind: string } & Partial<Town>; g
 interface Data { bbox: [number, number, number, number]; features: Feature[] }
 
 let loading: Promise<Data> | undefined;
-const load = (): Promise<Data> => (loading ??= fetch(URL).then((response) => response.json() as Promise<Data>));
+
+/** The basemap's data, fetched once; a failed try is not kept. */
+function load(): Promise<Data> {
+  loading ??= fetch(URL).then((response) => {
+    if (!response.ok) throw new Error(`${URL}: ${response.status}`);
+    return response.json() as Promise<Data>;
+  });
+  loading.catch(() => { loading = undefined; });
+  return loading;
+}
+
+/** The town nearest to a place, by the basemap's names. */
+export async function nearestTown(lon: number, lat: number): Promise<string> {
+  const narrow = Math.cos((lat * Math.PI) / 180);
+  const away = (town: Town): number => ((town.lon - lon) * narrow) ** 2 + (town.lat - lat) ** 2;
+  const known = towns(await load());
+  return known.reduce((best, town) => (away(town) < away(best) ? town : best)).name;
+}
 
 const LEAST_POPULATION: readonly [number, number][] = [[6, 3e5], [7, 1e5], [8, 3e4], [9, 1e4], [10, 4e3], [11, 1_500]];
 const leastPopulation = (zoom: number): number => LEAST_POPULATION.find(([below]) => zoom < below)?.[1] ?? 0;

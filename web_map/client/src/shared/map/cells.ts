@@ -25,7 +25,10 @@ export class CellLayer extends L.Layer {
   private picked: Cell | null = null;
 
   override onAdd(map: L.Map): this {
-    this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", map.getPanes().overlayPane);
+    const pane = map.getPane("cells") ?? map.createPane("cells");
+    pane.style.zIndex = "350"; // above the land, below units and tasks
+    pane.style.pointerEvents = "none";
+    this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", pane);
     this.canvas.setAttribute("aria-hidden", "true");
     map.on("moveend zoomend resize", this.draw, this);
     this.draw();
