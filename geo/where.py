@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from core.actor import May
 from core.audit import Action
 from core.errors import Invalid, NotFound
 from core.work import Work
@@ -131,7 +132,7 @@ async def consult_track(
     A fix belongs to the unit its device reported for then: a device that went to another unit left its fixes behind.
     """
     first, end = period(since, until, work.now)
-    if unit_id not in work.actor.unit_ids and not work.actor.sees_all("positions"):
+    if unit_id not in work.actor.unit_ids and not work.actor.may(May.READ_TRACK):
         raise NotFound
     unit = await units.get(work, unit_id)
     async with work.elevated():  # officers see no devices, but the fixes are found by device

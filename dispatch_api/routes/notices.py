@@ -17,6 +17,7 @@ from tasks import notices
 router = APIRouter(tags=["notices"])
 Reading = Annotated[Work, working(May.READ_NOTICES)]
 Sending = Annotated[Work, working(May.SEND_NOTICES)]
+Cancelling = Annotated[Work, working(May.CANCEL_NOTICES)]
 Own = Annotated[Work, working(May.OWN_INBOX)]
 
 
@@ -40,7 +41,7 @@ async def one(notice_id: UUID, work: Reading) -> Any:
 
 
 @router.post("/notices/{notice_id}/cancel", response_model=NoticeSummary)
-async def cancel(notice_id: UUID, response: Response, work: Sending, body: ReceiptIn | None = None) -> Any:
+async def cancel(notice_id: UUID, response: Response, work: Cancelling, body: ReceiptIn | None = None) -> Any:
     """Cancel a notice; those who got it are told."""
     body = body or ReceiptIn()
     return await once(

@@ -120,7 +120,7 @@ async def nearest(
 )
 async def track(
     unit_id: UUID,
-    actor: Annotated[Actor, Depends(allow(May.READ_TRACK))],
+    actor: Annotated[Actor, Depends(allow(May.READ_TRACK, May.OWN_TRACK))],
     state: GetState,
     since: Since = None,
     until: Until = None,

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
+from sqlmodel import col, select
 
 from core.actor import system
 from core.ids import new_id
@@ -75,14 +76,14 @@ async def test_latest_shows_units_on_duty_only_and_officers_their_own(client: Cl
     assert ids(await shown(client, dispatcher, "?bbox=24,54,25.5,55")) == of(mine)
     assert ids(await shown(client, officer)) == of(mine)
     assert await shown(client, await client.sign_in(home.officer)) == []
-    one = next(f for f in everything if f["properties"]["unit_id"] == str(mine.unit.id))
-    assert one["geometry"] == {"type": "Point", "coordinates": [25.0, 54.5]}
-    age_s = one["properties"].pop("age_s")
+    feature = next(f for f in everything if f["properties"]["unit_id"] == str(mine.unit.id))
+    assert feature["geometry"] == {"type": "Point", "coordinates": [25.0, 54.5]}
+    age_s = feature["properties"].pop("age_s")
     assert 90 <= age_s < 120
-    fix_at = one["properties"].pop("fix_at")
+    fix_at = feature["properties"].pop("fix_at")
     assert fix_at.endswith("Z")
-    assert one["properties"].pop("received_at") == fix_at
-    assert one["properties"] == {
+    assert feature["properties"].pop("received_at") == fix_at
+    assert feature["properties"] == {
         "unit_id": str(mine.unit.id), "call_sign": mine.unit.call_sign, "kind": "patrol", "status": "available",
         "accuracy_m": 4.2, "speed_mps": 13.9, "heading_deg": None, "suspect": False,
     }  # fmt: skip
@@ -215,7 +216,9 @@ async def test_a_track_holds_the_units_fixes_in_order_of_time(client: Client, da
     assert [f["geometry"]["coordinates"] for f in whole["features"]] == ALL
     assert [f["properties"]["suspect"] for f in whole["features"]] == [False, True, True, False]
     async with open_work(client.engine, system("test")) as work:
-        rows = await work.all(select(AuditEvent).where(AuditEvent.object_kind == "track").order_by(AuditEvent.id))
+        rows = await work.all(
+            select(AuditEvent).where(col(AuditEvent.object_kind) == "track").order_by(col(AuditEvent.id))
+        )
     assert [row.object_id for row in rows] == [str(one.unit.id)] * 2
     assert rows[0].fields["from"].startswith("2026-05-01")
     assert (rows[0].action, rows[0].fields["format"]) == ("consultation", "geojson")
@@ -255,9 +258,10 @@ async def test_tracks_are_for_dispatchers_and_the_units_own_officers(client: Cli
     unknown = await track(client, own, new_id())
     assert (foreign.status_code, unknown.status_code) == (404, 404)
     assert foreign.content == unknown.content
-    # A second role that reads units does not open other units' tracks.
-    _, headers = await client.new("officer", "administrator")
-    assert (await track(client, headers, one.unit.id)).status_code == 404
+    # A second role that reads units, or live positions, does not open other units' tracks.
+    for role in ("administrator", "supervisor"):
+        _, headers = await client.new("officer", role)
+        assert (await track(client, headers, one.unit.id)).status_code == 404
 
 
 PERIODS = [
