@@ -66,9 +66,14 @@ def _within(box: cells.Box) -> list[ColumnElement[bool]]:
     west, south, east, north = box
     first_x, last_x, first_y, last_y = cells.span(box)
     x, y = col(Violation.cell_x), col(Violation.cell_y)
-    inner = and_(x > first_x, x < last_x, y > first_y, y < last_y)
-    exact = and_(_LON.between(west, east), _LAT.between(south, north))
-    return [x.between(first_x, last_x), y.between(first_y, last_y), or_(inner, exact)]
+    return [
+        x.between(first_x, last_x),
+        y.between(first_y, last_y),
+        or_(x > first_x, _LON.between(west, east)),
+        or_(x < last_x, _LON.between(west, east)),
+        or_(y > first_y, _LAT.between(south, north)),
+        or_(y < last_y, _LAT.between(south, north)),
+    ]
 
 
 def in_area(lon: float, lat: float, area: cells.Box | None) -> bool:
