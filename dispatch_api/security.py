@@ -1,17 +1,24 @@
 """What stands around every request: security headers, an access log without secrets, limits of size and depth."""
 
+import asyncio
+import contextlib
 import json
 import re
 import time
 from typing import Any
 
 import structlog
+from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.errors import Malformed, TooLarge
+from core.errors import Malformed, MediaType, OutriderError, TooLarge
 from core.ids import new_id
+from core.settings import Settings
+from dispatch_api.access import through_proxy
 from dispatch_api.errors import problem, server_fault
+from dispatch_api.hosts import is_own, own_names
 
 log = structlog.get_logger()
 
@@ -32,8 +39,10 @@ HSTS = "max-age=31536000"
 MIB = 1024 * 1024
 DEFAULT_LIMIT = MIB
 LIMITS = {"/api/v1/violations/import": 512 * MIB, "/api/v1/hotspot-runs": 8 * MIB}
+LINGER_S = 5
 MAX_DEPTH = 64
-TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A text, or the rest of a body that ends within one: no byte is looked at twice, however the quotes stand."""
 BRACKETS = re.compile(rb"[\[\]{}]")
 
 
@@ -59,14 +68,7 @@ class SecurityHeaders:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers["X-Request-Id"] = scope["request_id"]
-                if scope["path"].startswith("/api/"):
-                    headers.setdefault("Cache-Control", "no-store")
-                if self._tls:
-                    headers["Strict-Transport-Security"] = HSTS
+                self._add_headers(scope, MutableHeaders(scope=message))
             await send(message)
 
         try:
@@ -88,15 +90,29 @@ class SecurityHeaders:
                 request_id=scope["request_id"],
             )
 
+    def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        headers["X-Request-Id"] = scope["request_id"]
+        if scope["path"].startswith("/api/"):
+            headers.setdefault("Cache-Control", "no-store")
+        if self._tls:
+            headers["Strict-Transport-Security"] = HSTS
+
 
 class BodyLimit:
-    """Refuses bodies that are too large, and JSON that is nested too deep or holds NaN, before anyone parses them."""
+    """What comes in: for a name of this server, of bearable size; JSON not nested too deep and without NaN."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: FastAPI) -> None:
+        self._app: ASGIApp = app
+        self._settings: Settings = app.state.settings
+        self._names = own_names(self._settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] in {"http", "websocket"} and not self._is_for_us(HTTPConnection(scope)):
+            await self._refuse(Malformed(FOREIGN_HOST), scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
@@ -104,6 +120,7 @@ class BodyLimit:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
+            await _linger(receive)
             await self._refuse(TooLarge(f"At most {limit} bytes."), scope, receive, send)
             return
         if limit > DEFAULT_LIMIT:
@@ -113,14 +130,37 @@ class BodyLimit:
             body = await _whole(receive, limit)
             if b"json" in headers.get(b"content-type", b"").lower():
                 check_json(body)
-        except (TooLarge, Malformed) as error:
+            elif body and scope["path"].startswith("/api/"):
+                raise MediaType
+        except OutriderError as error:
+            if isinstance(error, TooLarge):
+                await _linger(receive)
             await self._refuse(error, scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
+    def _is_for_us(self, connection: HTTPConnection) -> bool:
+        """Whether the Host is a name of this server. A proxy we trust has looked already, by its own names."""
+        host = connection.headers.get("host", "")
+        return is_own(host, self._names) or through_proxy(connection, self._settings)
+
     @staticmethod
-    async def _refuse(error: TooLarge | Malformed, scope: Scope, receive: Receive, send: Send) -> None:
-        await problem(error)(scope, receive, send)
+    async def _refuse(error: OutriderError, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await problem(error)(scope, receive, send)
+
+
+FOREIGN_HOST = "This server does not go by that name: add its address to OUTRIDER_ALLOWED_ORIGINS."
+
+
+async def _linger(receive: Receive) -> None:
+    """Read on for a moment: a client that is still sending would not see the answer before a cut connection."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (await receive()).get("more_body"):
+                pass
 
 
 async def _whole(receive: Receive, limit: int) -> bytes:

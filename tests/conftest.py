@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from tests.helpers import ROOT, Client, Database, Server
 
 SCRATCH_HOST = os.environ.get("OUTRIDER_TEST_PG_HOST")
 SCRATCH_PORT = int(os.environ.get("OUTRIDER_TEST_PG_PORT", "5432"))
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() and shutil.disk_usage("/dev/shm").free > 4 * 2**30 else None
+"""A folder in memory, where there is room: a database cloned and dropped for each test waits for no disk."""
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +36,7 @@ def cluster() -> Iterator[tuple[str, int]]:
         return
     from dispatch_api.process.cluster import Cluster
 
-    with tempfile.TemporaryDirectory(prefix="outrider-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="outrider-test-", dir=MEMORY) as folder:
         Path(folder).chmod(0o755)
         private = Cluster(data_dir=Path(folder) / "postgres", socket_dir=Path(folder) / "s")
         private.start()

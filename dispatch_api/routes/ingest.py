@@ -87,9 +87,8 @@ async def send_positions(request: Request) -> Response:
     return await _lane(device_lane.positions, request)
 
 
-@router.api_route(
-    "/ingest/osmand", methods=["GET", "POST"], response_class=Response, responses=_problems(400, 413, 503)
-)
+@router.get("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS)
+@router.post("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS, operation_id="post_osmand")
 async def send_osmand(request: Request) -> Response:
     """Store a fix of OsmAnd or Traccar Client: query, form or Traccar's JSON; `id` is the device key."""
     return await _lane(device_lane.osmand_route, request)

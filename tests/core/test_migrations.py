@@ -1,0 +1,80 @@
+"""The schema comes and goes by migrations alone; days of positions come on demand and go by when they were received."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from core.ids import new_id
+from tests.conftest import cloned, migrate
+from tests.helpers import Database
+
+OURS = """
+SELECT c.relkind::text || ' ' || c.relname AS name FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND c.relname <> 'alembic_version'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+UNION ALL SELECT 'index ' || indexdef FROM pg_indexes
+WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'spatial_ref_sys')
+UNION ALL SELECT 'function ' || p.proname FROM pg_proc p
+WHERE p.pronamespace = 'public'::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+UNION ALL SELECT 'policy ' || tablename || ' ' || policyname || ' ' || coalesce(qual, '') FROM pg_policies
+UNION ALL SELECT 'grant ' || grantee || ' ' || table_name || ' ' || privilege_type
+FROM information_schema.role_table_grants WHERE grantee IN ('outrider_app', 'outrider_ingest')
+ORDER BY 1
+"""
+
+
+@pytest.fixture(scope="module")
+def database(template: Database) -> Iterator[Database]:
+    """One database for the tests here."""
+    with cloned(template) as made:
+        yield made
+
+
+async def fetched(database: Database, query: str, *values: Any) -> list[asyncpg.Record]:
+    owner = await database.owner()
+    try:
+        return list(await owner.fetch(query, *values))
+    finally:
+        await owner.close()
+
+
+async def test_down_to_nothing_and_up_again(database: Database) -> None:
+    """The template came from an empty database to head; so head is compared with what a second way up gives."""
+    head = await fetched(database, OURS)
+    assert len(head) > 100
+    migrate(database, "check")
+    migrate(database, "downgrade", "base")
+    assert await fetched(database, OURS) == []
+    migrate(database, "upgrade", "head")
+    assert await fetched(database, OURS) == head
+
+
+async def as_role(database: Database, role: str) -> asyncpg.Connection:
+    return await asyncpg.connect(host=database.host, port=database.port, user=role, database=database.name)
+
+
+async def test_days_come_on_demand_and_go_by_when_they_were_received(database: Database) -> None:
+    now = datetime.now(UTC)
+    fixed, long_ago = now - timedelta(days=150), now - timedelta(days=120)
+    ingest, app = await as_role(database, "outrider_ingest"), await as_role(database, "outrider_app")
+    store = (
+        "INSERT INTO position (device_id, fix_at, received_at, unit_id, point)"
+        " VALUES ($1, $2, $3, $4, ST_SetSRID(ST_MakePoint(25, 54), 4326))"
+    )
+    with pytest.raises(asyncpg.CheckViolationError):  # no day, no row: nothing lands in a catch-all
+        await ingest.execute(store, new_id(), fixed, now, new_id())
+    for day in (fixed, fixed - timedelta(days=1), fixed):  # asking twice is no fault
+        await ingest.execute("SELECT ensure_position_day($1)", day.date())
+    await ingest.execute(store, new_id(), fixed, now, new_id())  # an old buffer that came today
+    await ingest.execute(store, new_id(), fixed - timedelta(days=1), long_ago, new_id())
+    dropped = await app.fetch("SELECT * FROM drop_position_days($1)", now - timedelta(days=90))
+    assert [(row["dropped"], row["n"]) for row in dropped] == [(f"position_{fixed - timedelta(days=1):%Y%m%d}", 1)]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await app.execute("SELECT ensure_position_day($1)", fixed.date())
+    for connection in (ingest, app):
+        await connection.close()
+    assert [row["fix_at"] for row in await fetched(database, "SELECT fix_at FROM position")] == [fixed]
