@@ -38,7 +38,7 @@ class Work:
         if ids:
             self.wakes.append(kind(frozenset(ids)))
 
-    def audit(self, action: "audit.Action", kind: str, object_id: UUID | str | None, **fields: Any) -> None:
+    def audit(self, action: "audit.Action", kind: str, object_id: UUID | str | None, /, **fields: Any) -> None:
         """Write, in this transaction, who did what to which object (see core/audit.py)."""
         self.session.add(audit.row(self.actor, self.now, action, kind, object_id, fields))
 
