@@ -45,12 +45,14 @@ _NEAREST = text(
     f" FROM unit_latest l JOIN unit u ON u.id = l.unit_id WHERE {ON_DUTY} ORDER BY distance_m, u.call_sign"
 )
 _DEVICES = text("SELECT DISTINCT device_id FROM device_assignment WHERE unit_id = :unit_id")
+# Device by device, because only then the primary key gives a page in order without reading the whole period.
 _TRACK = text(
-    "SELECT device_id, fix_at, received_at, ST_Y(point) AS lat, ST_X(point) AS lon, accuracy_m, altitude_m,"
+    "SELECT f.* FROM unnest(CAST(:devices AS uuid[])) AS d(id) CROSS JOIN LATERAL ("
+    " SELECT device_id, fix_at, received_at, ST_Y(point) AS lat, ST_X(point) AS lon, accuracy_m, altitude_m,"
     " speed_mps, heading_deg, suspect IS NOT NULL AS suspect FROM position"
-    " WHERE device_id = ANY(:devices) AND unit_id = :unit_id AND fix_at >= :since AND fix_at < :until"
+    " WHERE device_id = d.id AND unit_id = :unit_id AND fix_at >= :since AND fix_at < :until"
     " AND (fix_at > :since OR device_id > :after) AND point IS NOT NULL AND (:include_suspect OR suspect IS NULL)"
-    " ORDER BY fix_at, device_id LIMIT :limit"
+    " ORDER BY fix_at LIMIT :limit) f ORDER BY f.fix_at, f.device_id LIMIT :limit"
 )
 
 Box = tuple[float, float, float, float]
