@@ -1,10 +1,11 @@
-"""Heat as map tiles: counts blurred over a few pixels, a fixed colour scale per zoom, an indexed PNG.
+"""Heat as map tiles: counts blurred over a few pixels, one colour scale per zoom and filter, an indexed PNG.
 
 The counts of 16 pixels around a tile take part, and the blur reaches no farther, so neighbours meet without a seam.
 """
 
 import asyncio
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -21,6 +22,9 @@ BIN_PX = 2
 SIGMA_PX = 5.0
 CELL_SHIFT = 2
 """Counts are taken by cells of 2^2 = 4 pixels, or the finest there are."""
+LEAST_TOP = 8
+KEPT_S = 60.0
+MAX_SCALES = 256
 _REACH = MARGIN_PX // BIN_PX
 _SIDE = (SIDE_PX + 2 * MARGIN_PX) // BIN_PX
 
@@ -39,9 +43,31 @@ _RAMP = np.stack([np.interp(np.arange(256), np.linspace(0, 255, 6), _STOPS[:, i]
 _KERNEL = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) * BIN_PX / SIGMA_PX) ** 2)
 
 
-def scale_top(zoom: int) -> float:
-    """How many violations within a blur's width get the brightest colour; a quarter per zoom step, at least 8."""
-    return max(8.0, 3.0 * 4.0 ** (12 - zoom))
+class Scales:
+    """How dense the densest place of a filter is, by zoom: the brightest colour of all tiles, kept for a minute.
+
+    It is the same for every tile of a zoom, so colours do not jump while the map is moved.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[float, int]] = {}
+        self._asking = asyncio.Lock()
+
+    async def top(self, work: Work, wanted: Filter, shift: int) -> int:
+        """The top of the scale, in violations within a blur's width: a power of two, at least LEAST_TOP."""
+        seen_by = None if work.actor.sees_all("violations") else work.actor.user_id
+        key = (work.session.get_bind(), seen_by, wanted.since, wanted.until, wanted.categories, shift)
+        async with self._asking:
+            until, top = self._known.get(key, (0.0, 0))
+            if until < time.monotonic():
+                # A cell of 16 pixels is about as large as what the blur gathers at its middle.
+                everywhere = Filter(None, wanted.since, wanted.until, wanted.categories)
+                most = await heat.densest(work, everywhere, shift + 2)
+                top = max(LEAST_TOP, 1 << (most - 1).bit_length() if most else 0)
+                if len(self._known) >= MAX_SCALES:
+                    self._known.clear()
+                self._known[key] = (time.monotonic() + KEPT_S, top)
+        return top
 
 
 def edges(z: int, x: int, y: int) -> cells.Box:
@@ -60,18 +86,19 @@ def _inside(one: cells.Box, other: cells.Box | None) -> cells.Box | None:
     return box if box[0] <= box[2] and box[1] <= box[3] else None
 
 
-async def draw(work: Work, wanted: Filter, z: int, x: int, y: int) -> bytes:
+async def draw(work: Work, wanted: Filter, scales: Scales, z: int, x: int, y: int) -> bytes:
     """The PNG of a tile for the filter. Pictures without numbers are not audited one by one."""
     shift = max(0, cells.CELL_ZOOM - z - (8 - CELL_SHIFT))
     box = _inside(edges(z, x, y), wanted.box)
     if box is None:
-        return paint([], shift, z, x, y)
+        return paint([], shift, LEAST_TOP, z, x, y)
     found = await heat.grouped(work, Filter(box, wanted.since, wanted.until, wanted.categories), shift)
-    return await asyncio.to_thread(paint, found.cells, shift, z, x, y)
+    top = await scales.top(work, wanted, shift) if found.cells else LEAST_TOP
+    return await asyncio.to_thread(paint, found.cells, shift, top, z, x, y)
 
 
-def paint(counts: list[tuple[int, int, int]], shift: int, z: int, x: int, y: int) -> bytes:
-    """The PNG of a tile from counts by cell."""
+def paint(counts: list[tuple[int, int, int]], shift: int, top: int, z: int, x: int, y: int) -> bytes:
+    """The PNG of a tile from counts by cell, on a scale that ends at `top`."""
     grid = np.zeros((_SIDE, _SIDE))
     if counts:
         cell = np.array(counts, dtype=float)
@@ -80,7 +107,7 @@ def paint(counts: list[tuple[int, int, int]], shift: int, z: int, x: int, y: int
         row = ((cell[:, 1] + 0.5) * scale - y * SIDE_PX + MARGIN_PX) // BIN_PX
         near = (column >= 0) & (column < _SIDE) & (row >= 0) & (row < _SIDE)
         np.add.at(grid, (row[near].astype(int), column[near].astype(int)), cell[near, 2])
-    level = np.log1p(_blurred(grid)) / np.log1p(scale_top(z))
+    level = np.log1p(_blurred(grid)) / np.log1p(top)
     index = np.clip(level * 255, 0, 255).astype("u1")
     return png(np.repeat(np.repeat(index, BIN_PX, 0), BIN_PX, 1))
 

@@ -24,6 +24,8 @@ Reading = Annotated[Work, working(May.READ_VIOLATIONS)]
 Counting = Annotated[Work, working(May.READ_VIOLATIONS, May.READ_ANALYSIS)]
 Analysing = Annotated[Work, working(May.READ_ANALYSIS)]
 Importer = Annotated[Actor, Depends(allow(May.IMPORT_VIOLATIONS))]
+SCALES = heat_tile.Scales()
+"""Of this process; holds nothing but counts, kept for a minute."""
 Zoom = Annotated[int | None, Query(ge=0, le=22)]
 
 
@@ -239,5 +241,5 @@ async def heat_picture(
     """The heat as a map tile of 256 pixels; 404 outside the world."""
     if max(x, y) >= 2**z:
         raise NotFound
-    picture = await heat_tile.draw(work, wanted, z, x, y)
+    picture = await heat_tile.draw(work, wanted, SCALES, z, x, y)
     return Response(picture, media_type="image/png", headers={"Cache-Control": "private, max-age=60"})

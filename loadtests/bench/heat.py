@@ -85,6 +85,8 @@ Way = Callable[[cells.Box, int, str | None], Awaitable[int]]
 
 
 def _ways(engine: AsyncEngine, owner: asyncpg.Connection) -> dict[str, Way]:
+    scales = heat_tile.Scales()
+
     async def ours(box: cells.Box, zoom: int, category: str | None) -> int:
         async with open_work(engine, system("bench")) as work:
             return (await heat.heat(work, Filter(box, categories=(category,) if category else ()), zoom)).total
@@ -96,7 +98,9 @@ def _ways(engine: AsyncEngine, owner: asyncpg.Connection) -> dict[str, Way]:
     async def tile(box: cells.Box, zoom: int, category: str | None) -> int:
         x, y = (number >> (cells.CELL_ZOOM - zoom) for number in (cells.column(25.28), cells.row(54.69)))
         async with open_work(engine, system("bench")) as work:
-            return len(await heat_tile.draw(work, Filter(categories=(category,) if category else ()), zoom, x, y))
+            return len(
+                await heat_tile.draw(work, Filter(categories=(category,) if category else ()), scales, zoom, x, y)
+            )
 
     return {"ours": ours, "snap_to_grid": snap, "tile": tile}
 

@@ -139,23 +139,45 @@ def test_neighbouring_tiles_meet_without_a_seam() -> None:
     counts = [
         (edge + dx, (y << 10 >> shift) + row, n) for dx in (-3, 0, 2) for row, n in ((20, 40), (30, 9), (31, 500))
     ]
-    left, right = pixels(heat_tile.paint(counts, shift, z, x, y)), pixels(heat_tile.paint(counts, shift, z, x + 1, y))
+    left, right = (
+        pixels(heat_tile.paint(counts, shift, 512, z, x, y)),
+        pixels(heat_tile.paint(counts, shift, 512, z, x + 1, y)),
+    )
     assert left.shape == right.shape == (256, 256)
     assert left.max() > 100
     across = np.abs(left[:, -1].astype(int) - right[:, 0].astype(int))
     within = np.abs(left[:, -3].astype(int) - left[:, -5].astype(int)).max()
     assert across.max() <= within + 8
-    moved = pixels(heat_tile.paint([(c + 64, r, n) for c, r, n in counts], shift, z, x + 1, y))
+    moved = pixels(heat_tile.paint([(c + 64, r, n) for c, r, n in counts], shift, 512, z, x + 1, y))
     assert (moved == left).all()  # the scale is fixed: the same counts look the same in any tile
 
 
 async def test_a_tile_is_drawn_from_the_filter_alone(engine: AsyncEngine) -> None:
     await load(engine, rows_of([(25.28, 54.69)] * 1 + scattered(50), category="fuel"))
-    x, y = cells.column(25.28) >> 10, cells.row(54.69) >> 10
+    x, y, scales = cells.column(25.28) >> 10, cells.row(54.69) >> 10, heat_tile.Scales()
     async with open_work(engine, system("test")) as work:
-        drawn = pixels(await heat_tile.draw(work, Filter(categories=("fuel",)), 10, x, y))
-        empty = pixels(await heat_tile.draw(work, Filter(categories=("drugs",)), 10, x, y))
-        elsewhere = pixels(await heat_tile.draw(work, Filter(box=(0.0, 0.0, 1.0, 1.0)), 10, x, y))
+        drawn = pixels(await heat_tile.draw(work, Filter(categories=("fuel",)), scales, 10, x, y))
+        empty = pixels(await heat_tile.draw(work, Filter(categories=("drugs",)), scales, 10, x, y))
+        elsewhere = pixels(await heat_tile.draw(work, Filter(box=(0.0, 0.0, 1.0, 1.0)), scales, 10, x, y))
     assert drawn.max() > 0
     assert empty.max() == 0
     assert elsewhere.max() == 0
+
+
+async def test_the_scale_follows_the_filter_and_not_the_tile(engine: AsyncEngine) -> None:
+    await load(engine, rows_of([(25.28, 54.69)] * 1_000), rows_of([(24.2, 55.4)] * 3, category="fuel"))
+    scales = heat_tile.Scales()
+    async with open_work(engine, system("test")) as work:
+        assert await scales.top(work, Filter(), 4) == 1_024
+        assert await scales.top(work, Filter(box=VILNIUS), 4) == 1_024
+        assert await scales.top(work, Filter(categories=("fuel",)), 4) == heat_tile.LEAST_TOP
+        assert await scales.top(work, Filter(categories=("drugs",)), 4) == heat_tile.LEAST_TOP
+        everything, z = Filter(), 10
+        dense = pixels(await heat_tile.draw(work, everything, scales, z, *tile_of(25.28, 54.69)))
+        sparse = pixels(await heat_tile.draw(work, everything, scales, z, *tile_of(24.2, 55.4)))
+    assert dense.max() > 240
+    assert 0 < sparse.max() < 80
+
+
+def tile_of(lon: float, lat: float) -> tuple[int, int]:
+    return cells.column(lon) >> 10, cells.row(lat) >> 10
