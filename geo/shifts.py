@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from core.actor import May
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -195,5 +196,5 @@ async def _locked(work: Work, shift_id: UUID) -> Shift:
 
 
 def _own_or_centre(work: Work, shift: Shift) -> None:
-    if shift.unit_id not in work.actor.unit_ids and not work.actor.sees_all("shifts"):
+    if shift.unit_id not in work.actor.unit_ids and not work.actor.may(May.PLAN_SHIFTS):
         raise NotAllowed

@@ -214,7 +214,7 @@ async def import_file(
 @router.get("/heat", response_model=HeatOut)
 async def heat_cells(work: Analysing, wanted: Wanted, response: Response, zoom: Zoom = None) -> Any:
     """Counts by cell, about 8 pixels wide at `zoom`, at most 20,000 of them."""
-    response.headers["Cache-Control"] = "private, max-age=30"
+    response.headers["Cache-Control"] = "private, no-cache"  # an import shows at once
     found = await heat.consulted(work, wanted, zoom)
     return {"cell_m": found.cell_m, "cells": found.placed(), "total": found.total, "max_n": found.max_n,
             "left_out": found.left_out}  # fmt: skip

@@ -80,6 +80,12 @@ export async function openTask(id: string): Promise<void> {
   }
 }
 
+/** Read the open task's history again, because the socket told of a step. */
+export async function refreshEvents(id: string): Promise<void> {
+  const events = await api.get<{ items: TaskEvent[] }>(`/tasks/${id}/events`);
+  if (ui.taskId === id) set({ events: events.items });
+}
+
 /** The ten nearest units for a task that still needs one. */
 export async function findNearest(task: Task): Promise<void> {
   const at = task.point?.coordinates;
@@ -102,8 +108,8 @@ export async function transition(task: Task, verb: string, fields: Record<string
   const answer = await api.post<{ result: string; task: Task }>(`/tasks/${task.id}/transitions`, body);
   addTask(store, answer.task);
   if (ui.taskId === task.id) {
-    const events = await api.get<{ items: TaskEvent[] }>(`/tasks/${task.id}/events`);
-    set({ events: events.items, asking: null });
+    set({ asking: null });
+    await refreshEvents(task.id);
   }
   redraw();
 }

@@ -10,7 +10,7 @@ import { loginForm } from "../shared/login";
 import { may, me, resume, signOut } from "../shared/session";
 import { onTheme } from "../shared/theme";
 import type { CodeLists, LonLat, Unit } from "../shared/types";
-import { releaseHeld, undoHeld } from "./actions";
+import { refreshEvents, releaseHeld, undoHeld } from "./actions";
 import { composePanel, noticeForm, setCodes } from "./compose_panel";
 import { heatPanel } from "./heat_panel";
 import { listenToKeys } from "./keys";
@@ -118,6 +118,7 @@ async function start(): Promise<void> {
     message: (message) => {
       apply(store, message);
       if ((message.kind === "units" || message.kind === "snapshot") && [...store.marks.keys()].some((id) => !store.units.has(id))) void refreshUnits();
+      if (message.kind === "task" && message.task.id === ui.taskId) void refreshEvents(message.task.id).catch(() => undefined);
       redraw();
     },
     state: (state) => { store.link = state === "connecting" && store.asOf ? "lost" : state; redraw(); },

@@ -23,7 +23,7 @@ export function noticePanel(): TemplateResult {
     ${receipts.length ? html`<div class="reach">${STAGES.map((stage) => bar(stage, receipts))}</div>
     <table class="receipts"><thead><tr><th>${t("notice.who")}</th>${STAGES.map((stage) => html`<th>${t(`step.${stage}`)}</th>`)}</tr></thead>
       <tbody>${receipts.map((receipt) => html`<tr><td>${callSign(receipt.unit_id) || "–"}</td>${STAGES.map((stage) => html`<td>${receipt[stage] ? clock(receipt[stage]) : "–"}</td>`)}</tr>`)}</tbody></table>` : nothing}
-    ${may("notices.send") && notice.state === "sent" ? html`<div class="verbs"><button class="button danger" @click=${() => cancelNotice(notice)}>${t("verb.cancel")}</button></div>` : nothing}</div>`;
+    ${may("notices.cancel") && notice.state === "sent" ? html`<div class="verbs"><button class="button danger" @click=${() => cancelNotice(notice)}>${t("verb.cancel")}</button></div>` : nothing}</div>`;
 }
 
 function bar(stage: (typeof STAGES)[number], receipts: Receipt[]): TemplateResult {

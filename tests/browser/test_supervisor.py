@@ -1,0 +1,92 @@
+"""The supervisor's page: counts that add up, an import with its outcome, the standalone report."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.actor import Role
+from core.db import make_engine
+from tests.browser.conftest import Watch, run
+from tests.helpers import PASSWORD, Server, person
+
+DESK = {"width": 1600, "height": 1000}
+HEADER = "id,occurred_at,category,lat,lon,accuracy_m\n"
+
+
+@pytest.fixture
+def supervisor(watch: Watch, shared_server: Server) -> Callable[..., Page]:
+    async def made() -> str:
+        engine = make_engine(shared_server.database.app_url)
+        login = (await person(engine, Role.SUPERVISOR)).login
+        await engine.dispose()
+        return login
+
+    def open_page(**options: Any) -> Page:
+        page = watch.open(f"{shared_server.url}/supervisor", viewport=DESK, **options)
+        page.locator("[name=login]").fill(run(made()))
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.locator(".totals")).to_be_visible()
+        return page
+
+    return open_page
+
+
+def number(page: Page, selector: str) -> int:
+    return int(re.sub(r"\D", "", page.locator(selector).first.inner_text()))
+
+
+def load(page: Page, n: int, source: str) -> None:
+    """Import n violations around Kybartai, one line of them not readable."""
+    lines = [f"{i},2026-03-0{1 + i % 9}T10:00:00+02:00,tobacco,54.6{i % 10},22.7{i % 7},10\n" for i in range(n)]
+    content = (HEADER + "".join(lines) + "x,never,tobacco,54.6,22.7,10\n").encode()
+    page.locator("[name=file]").set_input_files([{"name": "v.csv", "mimeType": "text/csv", "buffer": content}])
+    page.locator("[name=source]").fill(source)
+    page.get_by_role("button", name="Import").click()
+
+
+def test_an_import_is_counted_and_adds_up(supervisor: Callable[..., Page]) -> None:
+    page = supervisor()
+    before = number(page, ".totals b")
+    load(page, 90, "first")
+    expect(page.get_by_text("90 added, 0 already there, 1 refused")).to_be_visible()
+    expect(page.locator(".faults li")).to_contain_text("Line 92")
+    expect(page.locator(".totals b").first).to_have_text(f"{before + 90:,}")
+    rows = page.locator(".cells tbody tr").all()
+    counts = [int(re.sub(r"\D", "", row.locator("td.n").inner_text())) for row in rows]
+    assert sum(counts[:-1]) == counts[-1] == before + 90
+    load(page, 90, "first")
+    expect(page.get_by_text("0 added, 90 already there, 1 refused")).to_be_visible()
+    page.locator(".cells .link").first.click()
+    expect(page.locator(".cells tr.on")).to_have_count(1)
+
+
+def test_the_report_draws_without_a_network(supervisor: Callable[..., Page]) -> None:
+    page = supervisor()
+    load(page, 20, "report")
+    expect(page.get_by_text("20 added")).to_be_visible()
+    page.get_by_role("button", name="Preview").click()
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".leaflet-container, .folium-map").first).to_be_visible(timeout=30_000)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_accessible(supervisor: Callable[..., Page], accessible: Callable[[Page], None], theme: str) -> None:
+    accessible(supervisor(color_scheme=theme))
+
+
+def test_another_role_is_told(watch: Watch, shared_server: Server) -> None:
+    async def made() -> str:
+        engine = make_engine(shared_server.database.app_url)
+        login = (await person(engine, Role.OFFICER)).login
+        await engine.dispose()
+        return login
+
+    page = watch.open(f"{shared_server.url}/supervisor", viewport=DESK)
+    page.locator("[name=login]").fill(run(made()))
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your role has no console here.")).to_be_visible()
