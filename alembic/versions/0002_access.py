@@ -37,11 +37,12 @@ END $$;
 -- Retention counts from receipt: a day goes once everything in it was received before `before`.
 CREATE FUNCTION drop_position_days(before timestamptz) RETURNS TABLE (dropped text, n bigint) LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE part regclass; newest timestamptz;
+DECLARE part regclass; wanted boolean;
 BEGIN
   FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'position'::regclass ORDER BY 1 LOOP
-    EXECUTE format('SELECT max(received_at), count(*) FROM %s', part) INTO newest, n;
-    IF newest IS NULL OR newest < before THEN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE received_at >= $1)', part) INTO wanted USING before;
+    IF NOT wanted THEN
+      EXECUTE format('SELECT count(*) FROM %s', part) INTO n;
       dropped := part::text;
       EXECUTE format('DROP TABLE %s', part);
       RETURN NEXT;
