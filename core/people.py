@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from geoalchemy2.shape import from_shape
-from shapely import MultiPolygon
+from shapely import MultiPolygon, force_2d
 from shapely.errors import GEOSException
 from shapely.geometry import shape
 from shapely.validation import explain_validity
@@ -16,7 +16,7 @@ from core import passwords
 from core.actor import Role
 from core.audit import Action
 from core.bus import AccessChanged
-from core.errors import Conflict, Invalid, NotFound, VersionConflict
+from core.errors import Conflict, Invalid, NotAllowed, NotFound, VersionConflict
 from core.models import Credential, Office, SignIn, UserAccount
 from core.work import Work
 
@@ -101,6 +101,13 @@ async def get_user(work: Work, user_id: UUID, *, lock: bool = False) -> UserAcco
     return user
 
 
+async def read_user(work: Work, user_id: UUID) -> UserAccount:
+    """The person, to be shown; the look is written down. Raises NotFound."""
+    user = await get_user(work, user_id)
+    work.audit(Action.CONSULTATION, "user", user_id)
+    return user
+
+
 async def list_users(work: Work, limit: int, after: str | None) -> tuple[list[UserAccount], str | None]:
     """A page of people by login; and where the next page starts."""
     query = select(UserAccount).order_by(UserAccount.login).limit(limit + 1)
@@ -110,12 +117,17 @@ async def list_users(work: Work, limit: int, after: str | None) -> tuple[list[Us
 
 
 async def change_user(work: Work, user_id: UUID, values: dict[str, Any], version: int | None) -> UserAccount:
-    """The person with new values; a change of roles ends their sessions. Raises NotFound, VersionConflict, Invalid."""
+    """The person with new values; a change of roles ends their sessions.
+
+    Raises NotFound, VersionConflict, Invalid, and NotAllowed for one's own roles.
+    """
     user = await get_user(work, user_id, lock=True)
     if version is not None and version != user.version:
         raise VersionConflict(current_version=user.version)
     await _check_office(work, values.get("office_id"))
     before = list(user.roles)
+    if user.id == work.actor.user_id and set(values.get("roles", before)) != set(before):
+        raise NotAllowed("Nobody changes their own roles.")
     for name in CHANGEABLE:
         if name in values:
             setattr(user, name, check_roles(values[name]) if name == "roles" else values[name])
@@ -150,8 +162,8 @@ def boundary_of(geometry: dict[str, Any] | None) -> Any:
     if geometry is None:
         return None
     try:
-        area = shape(geometry)
-    except (GEOSException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        area = force_2d(shape(geometry))
+    except (GEOSException, ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise Invalid.at("boundary", "geometry", "This is not a GeoJSON polygon.") from error
     if area.geom_type == "Polygon":
         area = MultiPolygon([area])

@@ -2,21 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, delete, func, or_, text, update
+from sqlalchemy import TextClause, delete, func, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from core import passwords, people
 from core.actor import Actor, Role
 from core.audit import Action
-from core.bus import AccessChanged
+from core.bus import AccessChanged, Bus
 from core.errors import BadCredentials, Conflict, Invalid, NotFound, NotSignedIn, TooMany
 from core.ids import digest, new_secret
 from core.models import Credential, Install, LoginTry, SignIn, SocketTicket, UserAccount
-from core.work import Work
+from core.work import Work, open_work
 
 SESSION = timedelta(hours=12)
 IDLE = timedelta(hours=1)
@@ -43,43 +45,94 @@ class Opened:
     user: UserAccount
 
 
-async def check_tries(work: Work, login: str, address: str, limits: Limits) -> None:
+@dataclass(frozen=True)
+class Claim:
+    """What somebody signs in with: login and password, or an installation's id and credential with its PIN."""
+
+    secret: str
+    login: str | None = None
+    install_id: UUID | None = None
+    credential: str = ""
+
+    @property
+    def name(self) -> str:
+        """What wrong tries are counted for."""
+        return self.login.strip().lower() if self.login is not None else str(self.install_id)
+
+
+def _source(address: str) -> str:
+    """What guesses come from: the address, for IPv6 its /64, since whoever has one address there has them all."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(IPv6Network((found, 64), strict=False)) if isinstance(found, IPv6Address) else address
+
+
+def _counted(name: str) -> str:
+    """The name as it is counted: not readable, because people type passwords where the login belongs."""
+    return digest(name).hex()
+
+
+async def check_tries(work: Work, name: str, address: str, limits: Limits) -> None:
     """Nothing, or TooMany: an account is shut only to the addresses that guessed, so no stranger locks it out."""
-    since = work.now - WINDOW
-    of_login, from_address = col(LoginTry.login) == login, col(LoginTry.address) == address
-    query = select(
-        func.count().filter(of_login, from_address), func.count().filter(from_address), func.max(LoginTry.at)
-    ).where(LoginTry.at > since, or_(of_login, from_address))
-    of_account, of_address, newest = (await work.session.execute(query)).one()
-    over = max(of_account - limits.account, of_address - limits.address)
-    if over < 0:
-        return
-    wait = min(WINDOW, timedelta(seconds=15 * 2 ** min(over, 6)))
-    left = newest + wait - work.now
-    if left > timedelta(0):
-        raise TooMany("Too many wrong tries: wait before the next.", max(1, round(left.total_seconds())))
+    from_address = col(LoginTry.address) == _source(address)
+    of_both = (col(LoginTry.login) == _counted(name)) & from_address
+    newest = func.max(LoginTry.at)
+    query = select(func.count().filter(of_both), newest.filter(of_both), func.count(), newest)
+    row = (await work.session.execute(query.where(from_address, LoginTry.at > work.now - WINDOW))).one()
+    for wrong, last, limit in ((row[0], row[1], limits.account), (row[2], row[3], limits.address)):
+        if wrong < limit:
+            continue
+        left = last + min(WINDOW, timedelta(seconds=15 * 2 ** min(wrong - limit, 6))) - work.now
+        if left > timedelta(0):
+            raise TooMany("Too many wrong tries: wait before the next.", max(1, round(left.total_seconds())))
 
 
-async def by_password(work: Work, login: str, password: str) -> UserAccount:
-    """The person with this login and password; raises BadCredentials, in the same time whichever is wrong."""
-    user = await work.first(select(UserAccount).where(UserAccount.login == login.strip().lower()))
-    credential = await work.session.get(Credential, user.id) if user else None
-    right = await passwords.matches(password, credential.password_hash if credential else None)
-    if user is None or not right or user.disabled_at:
-        raise BadCredentials
-    found: UserAccount = user
-    return found
+async def note_wrong(work: Work, name: str, address: str, user: UserAccount | None = None) -> None:
+    """Count a wrong try, and write it down; tries that no longer count are forgotten."""
+    await work.session.execute(delete(LoginTry).where(col(LoginTry.at) < work.now - WINDOW))
+    work.session.add(LoginTry(login=_counted(name), address=_source(address), at=work.now))
+    work.audit(Action.DENIAL, "sign_in", user.id if user else None, login=user.login if user else None)
 
 
-async def by_install(work: Work, install_id: UUID, credential: str, pin: str) -> UserAccount:
-    """The person of an installation whose credential and PIN these are; raises BadCredentials."""
-    install = await work.first(select(Install).where(Install.id == install_id, col(Install.revoked_at).is_(None)))
-    known = install is not None and install.credential_digest == digest(credential)
-    right = await passwords.matches(pin, install.pin_hash if install and known else None)
-    user = await work.session.get(UserAccount, install.user_id) if install else None
-    if not right or user is None or user.disabled_at:
-        raise BadCredentials
-    return user
+async def _claimed(work: Work, claim: Claim) -> tuple[UserAccount | None, str | None]:
+    """The person a claim names, and the hash its secret must have: None when it cannot be right."""
+    if claim.login is not None:
+        user = await work.first(select(UserAccount).where(UserAccount.login == claim.name))
+        credential = await work.session.get(Credential, user.id) if user else None
+        stored = credential.password_hash if credential else None
+    else:
+        query = select(Install).where(Install.id == claim.install_id, col(Install.revoked_at).is_(None))
+        install = await work.first(query)
+        user = await work.session.get(UserAccount, install.user_id) if install else None
+        known = install is not None and install.credential_digest == digest(claim.credential)
+        stored = install.pin_hash if install and known else None
+    return user, stored if user and user.disabled_at is None else None
+
+
+async def enter(engine: AsyncEngine, address: str, claim: Claim, limits: Limits, *, request_id: str = "") -> Opened:
+    """A session for who claims rightly; raises BadCredentials, in the same time whatever is wrong, TooMany, Overloaded.
+
+    No connection is held during the hashing, or a few log-ins would stop everybody's requests. The tries are looked
+    at again afterwards, one log-in of an address at a time, so that guesses sent all at once are counted as well.
+    """
+    actor = Actor(None, "system:sign-in", address=address, request_id=request_id)
+    async with open_work(engine, actor) as work:
+        await check_tries(work, claim.name, address, limits)
+        _, stored = await _claimed(work, claim)
+    right = await passwords.matches(claim.secret, stored)
+    async with open_work(engine, actor) as work:
+        await work.session.execute(_ONE_AT_A_TIME, {"source": _source(address)})
+        await check_tries(work, claim.name, address, limits)
+        user, still = await _claimed(work, claim)
+        if right and user and still == stored:
+            return await open_session(work, user, claim.install_id)
+        await note_wrong(work, claim.name, address, user)
+    raise BadCredentials
+
+
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('outrider.sign_in'), hashtext(:source))")
 
 
 async def open_session(work: Work, user: UserAccount, install_id: UUID | None = None) -> Opened:
@@ -96,12 +149,6 @@ async def open_session(work: Work, user: UserAccount, install_id: UUID | None = 
     work.audit(Action.SIGN_IN, "user", user.id, session_id=session.id, install_id=install_id)
     await work.session.flush()
     return Opened(token, csrf_token, session.expires_at, user)
-
-
-async def note_wrong(work: Work, login: str, address: str) -> None:
-    """Count a wrong try, and write it down."""
-    work.session.add(LoginTry(login=login, address=address, at=work.now))
-    work.audit(Action.DENIAL, "sign_in", None, login=login)
 
 
 _SESSION = """
@@ -169,18 +216,26 @@ async def close_session(work: Work) -> None:
     work.publish(AccessChanged, work.actor.id)
 
 
-async def change_password(work: Work, old: str, new: str) -> None:
-    """The actor's new password; every other session of theirs ends. Raises Invalid, BadCredentials."""
+async def change_password(engine: AsyncEngine, bus: Bus, actor: Actor, old: str, new: str, limits: Limits) -> None:
+    """The actor's new password; every other session of theirs ends. Raises Invalid, BadCredentials, TooMany.
+
+    A wrong old password counts like a wrong log-in. No connection is held during the hashing (see `enter`).
+    """
     people.check_password(new)
-    async with work.elevated():
-        credential = await work.session.get(Credential, work.actor.id)
-        if credential is None or not await passwords.matches(old, credential.password_hash):
-            raise BadCredentials
-        credential.password_hash = await passwords.hashed(new)
-        credential.must_change, credential.changed_at = False, work.now
-        work.session.add(credential)
-    await people.end_sessions(work, work.actor.id, but=work.actor.session_id)
-    work.audit(Action.ALTERATION, "user", work.actor.id, password=True)
+    async with open_work(engine, actor) as work, work.elevated():
+        await check_tries(work, actor.login, actor.address, limits)
+        user, stored = await _claimed(work, Claim(old, login=actor.login))
+    if not await passwords.matches(old, stored):
+        async with open_work(engine, actor) as work:
+            await note_wrong(work, actor.login, actor.address, user)
+        raise BadCredentials
+    hashed = await passwords.hashed(new)
+    async with open_work(engine, actor, bus) as work:
+        async with work.elevated():
+            credential = await work.session.get_one(Credential, actor.id)
+            credential.password_hash, credential.must_change, credential.changed_at = hashed, False, work.now
+        await people.end_sessions(work, actor.id, but=actor.session_id)
+        work.audit(Action.ALTERATION, "user", actor.id, password=True)
 
 
 async def make_ticket(work: Work) -> tuple[str, datetime]:

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from core import sign_in
 from core.actor import Actor, system
+from core.audit import Action
 from core.errors import Csrf, NotSignedIn
 from core.settings import Settings
 from core.sign_in import Found
@@ -47,10 +48,15 @@ def _networks(listed: str) -> tuple[object, ...]:
 def client_address(connection: HTTPConnection, settings: Settings) -> str:
     """The client's address: the peer's, or what a trusted proxy says it forwarded for."""
     peer = connection.client.host if connection.client else ""
-    if not settings.trusted_proxies or not _trusted(peer, settings):
+    if not through_proxy(connection, settings):
         return peer
     forwarded = [part.strip() for part in connection.headers.get("x-forwarded-for", "").split(",") if part.strip()]
     return next((address for address in reversed(forwarded) if not _trusted(address, settings)), peer)
+
+
+def through_proxy(connection: HTTPConnection, settings: Settings) -> bool:
+    """Whether the request came through one of OUTRIDER_TRUSTED_PROXIES."""
+    return bool(settings.trusted_proxies and connection.client and _trusted(connection.client.host, settings))
 
 
 def _trusted(address: str, settings: Settings) -> bool:
@@ -70,6 +76,12 @@ def origin_allowed(connection: HTTPConnection, settings: Settings) -> bool:
         return True
     own = urlsplit(origin)
     return own.scheme in {"http", "https"} and own.netloc == connection.headers.get("host", "")
+
+
+def refuse_foreign(connection: HTTPConnection, settings: Settings) -> None:
+    """Nothing, or Csrf: a browser says that the request comes from another site."""
+    if "origin" in connection.headers and not origin_allowed(connection, settings):
+        raise Csrf
 
 
 def bearer(connection: HTTPConnection) -> str | None:
@@ -104,13 +116,22 @@ async def session_of(connection: HTTPConnection) -> Found:
     address = client_address(connection, state.settings)
     found = await session_for_token(state, token, address=address, request_id=connection.scope.get("request_id", ""))
     if by_cookie and connection.scope.get("method", "GET") not in SAFE:
-        given = connection.headers.get("x-csrf-token", "").encode("utf-8", "replace")
-        if not compare_digest(given, found.csrf_token.encode()):
-            raise Csrf
-        if "origin" in connection.headers and not origin_allowed(connection, state.settings):
-            raise Csrf
+        await _check_own_page(connection, state, found)
     connection.scope["outrider.actor"] = found.actor
     return found
+
+
+async def _check_own_page(connection: HTTPConnection, state: State, found: Found) -> None:
+    """Nothing, or Csrf, written down: the request comes by cookie and not from a page of this server."""
+    given = connection.headers.get("x-csrf-token", "").encode("utf-8", "replace")
+    try:
+        if not compare_digest(given, found.csrf_token.encode()):
+            raise Csrf
+        refuse_foreign(connection, state.settings)
+    except Csrf:
+        async with open_work(state.engine, found.actor) as work:
+            work.audit(Action.DENIAL, "csrf", None, method=connection.scope["method"], path=connection.url.path)
+        raise
 
 
 async def actor_of(connection: HTTPConnection) -> Actor:

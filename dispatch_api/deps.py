@@ -13,6 +13,7 @@ from core.errors import Malformed, NotAllowed
 from core.work import Work, open_work
 from dispatch_api import access
 from dispatch_api.state import State, state_of
+from mobile_contract.fields import OptionalLine
 
 MAX_PAGE = 500
 
@@ -88,6 +89,6 @@ def _bbox(bbox: Annotated[str | None, Query(max_length=200)] = None) -> Bbox | N
 
 OptionalBbox = Annotated[Bbox | None, Depends(_bbox)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-After = Annotated[str | None, Query(max_length=200)]
+After = Annotated[OptionalLine | None, Query()]
 GetState = Annotated[State, Depends(get_state)]
 GetActor = Annotated[Actor, Depends(get_actor)]

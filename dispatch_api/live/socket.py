@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from core import inbox, sign_in
 from core.actor import Actor, May, system
-from core.audit import Action
+from core.audit import Action, row
 from core.errors import NotSignedIn, OutriderError
 from core.work import open_work
 from dispatch_api import access
@@ -27,6 +27,8 @@ router = APIRouter()
 HELLO_WITHIN_S = 5.0
 MAX_FRAME = 65_536
 MAX_SOCKETS = 5
+OPENING = asyncio.Semaphore(4)
+"""Sockets that ask the database at once: after a restart everybody comes back, and requests want it too."""
 FAULT, BAD_MESSAGE, NO_HELLO, TOO_MANY = 1011, 4400, 4408, 4409
 
 
@@ -51,7 +53,7 @@ async def inbox_live(socket: WebSocket) -> None:
 
 
 async def _serve(
-    socket: WebSocket, needs: May, work: Callable[[WebSocket, State, Actor, Hello], Awaitable[None]]
+    socket: WebSocket, needs: May, serve: Callable[[WebSocket, State, Actor, Hello], Awaitable[None]]
 ) -> None:
     state = state_of(socket)
     cookie = socket.cookies.get(access.cookie_name(state.settings))
@@ -61,10 +63,9 @@ async def _serve(
     await socket.accept()
     try:
         hello = await _hello(socket)
-        actor = await _actor(socket, state, hello, cookie)
-        if not actor.may(needs):
-            raise Ended(NO_RIGHT, "your role has no such socket")
-        await work(socket, state, actor, hello)
+        async with OPENING:
+            actor = await _actor(socket, state, hello, cookie, needs)
+        await serve(socket, state, actor, hello)
     except Ended as ended:
         await _refuse(socket, ended)
     except WebSocketDisconnect:
@@ -104,16 +105,22 @@ async def _hello(socket: WebSocket) -> Hello:
     return first
 
 
-async def _actor(socket: WebSocket, state: State, hello: Hello, cookie: str | None) -> Actor:
+async def _actor(socket: WebSocket, state: State, hello: Hello, cookie: str | None, needs: May) -> Actor:
+    """Who is there, with the right to this socket and its opening written to the audit; raises Ended."""
     address = access.client_address(socket, state.settings)
     try:
         async with open_work(state.engine, system("sign-in")) as work:
             if hello.ticket:
-                return (await sign_in.find_by_ticket(work, hello.ticket, address=address)).actor
-            token = hello.token or cookie
-            if not token:
+                actor = (await sign_in.find_by_ticket(work, hello.ticket, address=address)).actor
+            elif token := hello.token or cookie:
+                actor = (await sign_in.find(work, token, address=address)).actor
+            else:
                 raise NotSignedIn
-            return (await sign_in.find(work, token, address=address)).actor
+            if not actor.may(needs):
+                raise Ended(NO_RIGHT, "your role has no such socket")
+            if needs is May.WATCH_LIVE:
+                work.session.add(row(actor, work.now, Action.CONSULTATION, "live", None, {"bbox": hello.bbox}))
+            return actor
     except NotSignedIn as error:
         raise Ended(NOT_SIGNED_IN, "not signed in") from error
 
@@ -125,8 +132,6 @@ def _admit(state: State, actor: Actor) -> None:
 
 
 async def _watch(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> None:
-    async with open_work(state.engine, actor) as work:
-        work.audit(Action.CONSULTATION, "live", None, bbox=hello.bbox)
     _admit(state, actor)
     watcher = Watcher(socket, actor, hello.bbox, state.hub.frame)
     watcher.owe(wire.welcome())

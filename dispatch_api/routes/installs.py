@@ -11,7 +11,7 @@ from core.actor import May
 from core.work import Work
 from dispatch_api.deps import working
 from dispatch_api.idempotent import once
-from mobile_contract.fields import Edge, Line, Out
+from mobile_contract.fields import Body, Edge, Line, Out
 
 router = APIRouter(tags=["session"])
 Own = Annotated[Work, working(May.OWN_INBOX)]
@@ -22,7 +22,7 @@ class PushTarget(Edge):
     """Where a content-free wake-up may be sent."""
 
     channel: Literal["fcm", "webpush"]
-    target: Annotated[str, Field(min_length=1, max_length=4_000)]
+    target: Annotated[Body, Field(min_length=1, max_length=4_000)]
     target_kind: Line
 
 

@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from core.errors import Overloaded
 from dispatch_api.deps import GetState
 from dispatch_api.state import State
-from web_map.pages import page
+from web_map.pages import BundleMissing, page
 
 AT_ROOT = True
 VERSION = "0.1.0"
@@ -13,7 +14,10 @@ router = APIRouter(include_in_schema=False)
 
 
 def _page(name: str, state: State) -> HTMLResponse:
-    html = page(name, demo=state.settings.demo, version=VERSION)
+    try:
+        html = page(name, demo=state.settings.demo, version=VERSION)
+    except BundleMissing as error:
+        raise Overloaded(str(error), 60) from error
     return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
 

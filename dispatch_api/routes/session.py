@@ -7,13 +7,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field, model_validator
 
 from core import sign_in
-from core.actor import Actor
-from core.errors import BadCredentials
-from core.sign_in import Found, Limits, Opened
-from core.work import Work, open_work
+from core.settings import Settings
+from core.sign_in import Claim, Found, Limits
+from core.work import Work
 from dispatch_api import access
-from dispatch_api.deps import GetState, working
-from dispatch_api.state import State
+from dispatch_api.deps import GetActor, GetState, working
 from mobile_contract.fields import Edge, Line, MomentOut, OptionalLine, Out
 
 router = APIRouter(tags=["session"])
@@ -79,31 +77,20 @@ class TicketOut(Out):
     expires_at: MomentOut
 
 
-async def _open(state: State, body: SessionIn, address: str) -> Opened:
-    limits = Limits(state.settings.login_tries_account, state.settings.login_tries_address)
-    who = body.login.strip().lower() if body.login else str(body.install_id)
-    actor = Actor(user_id=None, login="system:sign-in", address=address)
-    async with open_work(state.engine, actor, state.bus) as work:
-        await sign_in.check_tries(work, who, address, limits)
-        if body.login is not None:
-            user = await sign_in.by_password(work, body.login, body.password or "")
-            return await sign_in.open_session(work, user)
-        assert body.install_id is not None  # the model allows one way or the other
-        user = await sign_in.by_install(work, body.install_id, body.credential or "", body.pin or "")
-        return await sign_in.open_session(work, user, body.install_id)
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.login_tries_account, settings.login_tries_address)
 
 
 @router.post("/session", status_code=201, response_model=SessionOut)
 async def open_session(body: SessionIn, request: Request, response: Response, state: GetState) -> Any:
     """Sign in; the session is answered as a token and set as a cookie."""
+    access.refuse_foreign(request, state.settings)
+    secret = body.password if body.login is not None else body.pin
+    claim = Claim(secret or "", body.login, body.install_id, body.credential or "")
     address = access.client_address(request, state.settings)
-    try:
-        opened = await _open(state, body, address)
-    except BadCredentials:
-        who = body.login.strip().lower() if body.login else str(body.install_id)
-        async with open_work(state.engine, Actor(None, "system:sign-in", address=address)) as work:
-            await sign_in.note_wrong(work, who, address)
-        raise
+    opened = await sign_in.enter(
+        state.engine, address, claim, _limits(state.settings), request_id=request.scope.get("request_id", "")
+    )
     access.set_cookie(response, state.settings, opened.token)
     return {"token": opened.token, "expires_at": opened.expires_at, "user": opened.user}
 
@@ -129,9 +116,9 @@ async def close_session(work: SignedIn, state: GetState) -> Response:
 
 
 @router.post("/session/password", status_code=204)
-async def change_password(body: PasswordIn, work: SignedIn) -> None:
+async def change_password(body: PasswordIn, actor: GetActor, state: GetState) -> None:
     """Change the own password; other sessions end."""
-    await sign_in.change_password(work, body.old, body.new)
+    await sign_in.change_password(state.engine, state.bus, actor, body.old, body.new, _limits(state.settings))
 
 
 @router.post("/session/socket-ticket", response_model=TicketOut)

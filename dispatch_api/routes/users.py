@@ -12,13 +12,13 @@ from core.work import Work
 from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page
-from mobile_contract.fields import Edge, Line, MomentOut, Out, Version
+from mobile_contract.fields import Edge, Line, MomentOut, OptionalLine, Out, Version
 
 router = APIRouter(tags=["people"])
 Writing = Annotated[Work, working(May.WRITE_PEOPLE)]
 Reading = Annotated[Work, working(May.READ_PEOPLE)]
 Login = Annotated[str, Field(min_length=2, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$")]
-Password = Annotated[str, Field(min_length=people.MIN_PASSWORD, max_length=200)]
+Password = Annotated[OptionalLine, Field(min_length=people.MIN_PASSWORD)]
 Email = Annotated[str, Field(max_length=200, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 Phone = Annotated[str, Field(max_length=40, pattern=r"^\+?[0-9 ()-]+$")]
 Roles = Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
@@ -94,7 +94,7 @@ async def listed(work: Reading, limit: Limit = 100, after: After = None) -> Any:
 @router.get("/users/{user_id}", response_model=UserOut)
 async def one(user_id: UUID, work: Reading) -> Any:
     """One person."""
-    return await people.get_user(work, user_id)
+    return await people.read_user(work, user_id)
 
 
 @router.patch("/users/{user_id}", response_model=UserOut)

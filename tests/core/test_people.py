@@ -1,5 +1,7 @@
 """People, passwords, roles."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -7,12 +9,15 @@ from sqlmodel import select
 
 from core import passwords, people
 from core.actor import MATRIX, SEES, Actor, May, Role, system
-from core.errors import BadCredentials, Conflict, Invalid, TooMany
+from core.db import make_engine
+from core.errors import BadCredentials, Conflict, Invalid, Overloaded, TooMany
 from core.ids import new_id
 from core.models import LoginTry
-from core.sign_in import Limits, by_password, check_tries, note_wrong
+from core.sign_in import Claim, Limits, check_tries, enter, note_wrong
 from core.work import open_work
-from tests.helpers import PASSWORD, person
+from tests.helpers import PASSWORD, Database, person
+
+LIMITS = Limits(account=10, address=50)
 
 
 def test_every_role_has_its_rights_and_its_sight() -> None:
@@ -42,8 +47,9 @@ async def test_one_time_passwords_open_and_are_not_stored(engine: AsyncEngine) -
     async with open_work(engine, system("test")) as work:
         user, one_time = await people.create_user(work, login="Jonas", name="Jonas", roles=["officer"])
     assert one_time is not None
+    opened = await enter(engine, "10.0.0.9", Claim(one_time, login="JONAS"), LIMITS)
+    assert opened.user.id == user.id
     async with open_work(engine, system("test")) as work:
-        assert (await by_password(work, "JONAS", one_time)).id == user.id
         stored = (await work.session.execute(text("SELECT password_hash FROM credential"))).scalar_one()
     assert stored.startswith("$argon2id$")
     assert one_time not in stored
@@ -53,8 +59,7 @@ async def test_wrong_and_unknown_look_alike(engine: AsyncEngine) -> None:
     user = await person(engine, Role.OFFICER)
     for login in (user.login, "nobody-of-this-name"):
         with pytest.raises(BadCredentials) as caught:
-            async with open_work(engine, system("test")) as work:
-                await by_password(work, login, "wrong password")
+            await enter(engine, "10.0.0.9", Claim("wrong password", login=login), LIMITS)
         assert str(caught.value) == BadCredentials.__doc__
 
 
@@ -98,6 +103,80 @@ async def test_old_tries_are_forgiven(engine: AsyncEngine) -> None:
         await check_tries(work, "victim", "10.0.0.9", Limits(account=3, address=3))
 
 
+async def test_guesses_sent_all_at_once_are_counted(engine: AsyncEngine) -> None:
+    user = await person(engine, Role.OFFICER)
+    guess = Claim("wrong password", login=user.login)
+    results = await asyncio.gather(
+        *(enter(engine, "10.0.0.9", guess, Limits(account=3, address=50)) for _ in range(12)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["BadCredentials"] * 3 + ["TooMany"] * 9
+
+
+async def test_the_wait_grows_with_every_wrong_try(engine: AsyncEngine) -> None:
+    waits = []
+    for _ in range(4):
+        async with open_work(engine, system("test")) as work:
+            await note_wrong(work, "victim", "10.0.0.9")
+        async with open_work(engine, system("test")) as work:
+            with pytest.raises(TooMany) as refused:
+                await check_tries(work, "victim", "10.0.0.9", Limits(account=1, address=50))
+        waits.append(refused.value.extra["retry_after_s"])
+    assert [round(w / 15) for w in waits] == [1, 2, 4, 8]
+
+
+async def test_a_network_of_ipv6_addresses_is_one_guesser(engine: AsyncEngine) -> None:
+    async with open_work(engine, system("test")) as work:
+        for n in range(3):
+            await note_wrong(work, "victim", f"2001:db8::{n}")
+    async with open_work(engine, system("test")) as work:
+        with pytest.raises(TooMany):
+            await check_tries(work, "victim", "2001:db8::ffff", Limits(account=3, address=50))
+        await check_tries(work, "victim", "2001:db8:0:1::1", Limits(account=3, address=50))
+
+
+async def test_tries_do_not_keep_what_was_typed(engine: AsyncEngine) -> None:
+    with pytest.raises(BadCredentials):
+        await enter(engine, "10.0.0.9", Claim("x", login="my-password-by-mistake"), LIMITS)
+    async with open_work(engine, system("test")) as work:
+        kept = (await work.session.execute(text("SELECT t::text, e::text FROM login_try t, audit_event e"))).all()
+    assert kept
+    assert "mistake" not in str(kept)
+
+
+async def test_log_ins_hold_no_connection_while_hashing(database: Database) -> None:
+    engine = make_engine(database.app_url, pool_size=2)
+    user = await person(engine, Role.OFFICER)
+    guesses = [
+        asyncio.create_task(enter(engine, f"10.0.0.{n}", Claim("wrong password", login=user.login), LIMITS))
+        for n in range(20)
+    ]
+    while not all(guess.done() for guess in guesses):
+        async with open_work(engine, system("test")) as work:  # refused after 2 s in the pool's queue
+            await work.session.execute(text("SELECT 1"))
+        await asyncio.sleep(0.05)
+    assert {type(guess.exception()) for guess in guesses} == {BadCredentials}
+    await engine.dispose()
+
+
+async def test_unknown_people_take_as_long_as_known_ones() -> None:
+    stored = await passwords.hashed(PASSWORD)
+    parameters = stored.rsplit("$", 2)[0]
+    assert passwords.NOBODYS.startswith(f"{parameters}$")
+    assert not await passwords.matches("", None)
+
+
+async def test_too_many_log_ins_at_once_are_refused() -> None:
+    waiting = [asyncio.create_task(passwords.hashed("x")) for _ in range(3)]
+    passwords._waiting += passwords.MAX_WAITING - 3
+    try:
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await passwords.hashed("one more")
+    finally:
+        await asyncio.gather(*waiting)
+        passwords._waiting -= passwords.MAX_WAITING - 3
+
+
 async def test_at_most_two_hashes_at_once() -> None:
     assert passwords._threads._max_workers == passwords.AT_ONCE == 2  # 64 MiB each
 
@@ -109,6 +188,10 @@ async def test_at_most_two_hashes_at_once() -> None:
         {"type": "Polygon", "coordinates": [[[0, 0], [200, 0], [200, 50], [0, 0]]]},
         {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 1], [1, 0], [0, 0]]]},
         {"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [0, 1], ["a", 0]]]},
+        {"type": "Polygon", "coordinates": [[[10**400, 0], [1, 1], [0, 1], [10**400, 0]]]},
+        {"type": "Polygon", "coordinates": [[[float("inf"), 0], [1, 1], [0, 1], [float("inf"), 0]]]},
+        {"type": ["Polygon"], "coordinates": []},
+        {"type": "Polygon", "coordinates": [[]]},
         {"type": "Polygon"},
         {"type": "Polygon", "coordinates": [[[i / 1e4, (i % 2) / 1e3] for i in range(1_100)] + [[0, 1], [0, 0]]]},
         {},
