@@ -24,11 +24,11 @@ test: ## the same and Chromium, then every check
 	@exec .venv/bin/python tools/checks.py
 
 bench: ## measurements side by side, never part of `make test`
-	@$(PYTHON) tools/setup.py test
+	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.bench
 
 faults: ## kill -9 of server and database under load, and the checker
-	@$(PYTHON) tools/setup.py test
+	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.faults
 
 clean: ## remove what set-up made here; the database in var/ stays

@@ -1,6 +1,6 @@
 """Set-up of a checkout, by the system's Python alone: packages of the system, of Python, and of the web pages.
 
-`python3 tools/setup.py run|setup|test` does what is missing and nothing else; each step is named with its time.
+`python3 tools/setup.py run|setup|test|bench` does what is missing and nothing else; each step is named with its time.
 A failure is one sentence of what is wrong and one of what to do; all output of programs is in var/log/setup.log.
 """
 
@@ -34,8 +34,8 @@ class CannotSetUp(Exception):
 def main(words: list[str]) -> int:
     """Run the steps of one goal; the exit code."""
     goal = words[0] if words else "run"
-    if goal not in {"run", "setup", "test"}:
-        sys.stderr.write("usage: python3 tools/setup.py run|setup|test\n")
+    if goal not in {"run", "setup", "test", "bench"}:
+        sys.stderr.write("usage: python3 tools/setup.py run|setup|test|bench\n")
         return 2
     began = time.monotonic()
     steps = steps_for(goal)
@@ -58,12 +58,11 @@ def main(words: list[str]) -> int:
 
 def steps_for(goal: str) -> list[tuple[str, Callable[[], str]]]:
     """The steps of a goal, in order."""
-    which = "test" if goal == "test" else "run"
     return [
         ("This machine", lambda: check_machine(goal)),
-        ("System packages", lambda: system_packages(which)),
+        ("System packages", lambda: system_packages(goal)),
         ("Python environment", make_venv),
-        ("Python packages", lambda: python_packages(which)),
+        ("Python packages", lambda: python_packages("test" if goal in {"test", "bench"} else "run")),
         ("Web pages and basemap", web_pages),
     ]
 
@@ -111,9 +110,9 @@ def check_port(host: str, port: int) -> None:
 # System packages
 
 
-def system_packages(which: str) -> str:
+def system_packages(goal: str) -> str:
     """Install what is missing through apt; nothing is asked of apt when nothing is missing."""
-    wanted = missing_packages(which)
+    wanted = missing_packages(goal)
     if not wanted:
         return "all there"
     if not shutil.which("apt-get"):
@@ -126,7 +125,7 @@ def system_packages(which: str) -> str:
     except CannotSetUp:  # the list may name versions that are gone
         apt(as_root, "update")
         apt(as_root, "install", *wanted)
-    left = missing_packages(which)
+    left = missing_packages(goal)
     if left:
         raise CannotSetUp(
             f"apt-get installed its packages, but still missing is what should come from: {' '.join(left)}"
@@ -134,15 +133,17 @@ def system_packages(which: str) -> str:
     return f"installed {' '.join(wanted)}"
 
 
-def missing_packages(which: str) -> list[str]:
+def missing_packages(goal: str) -> list[str]:
     """Debian's names of what is not there, judged by what is needed rather than by the package list."""
     wanted = []
     if not venv_works():
         wanted.append("python3-venv")
-    if (which == "test" or not os.environ.get("OUTRIDER_DATABASE_URL")) and not postgis_there():
+    if (goal in {"test", "bench"} or not os.environ.get("OUTRIDER_DATABASE_URL")) and not postgis_there():
         wanted += postgis_packages()
-    if which == "test":
+    if goal == "test":
         wanted += browser_packages()
+    if goal == "bench" and not shutil.which("wrk"):
+        wanted.append("wrk")
     return wanted
 
 

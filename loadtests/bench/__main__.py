@@ -1,0 +1,168 @@
+"""All measurements in one run: `python -m loadtests.bench [--only ingest fanout heat] [--short] [--write]`.
+
+Everything shares one machine, so figures are ratios of what ran in turn in the same minutes wherever one thing can be
+set beside another. Each figure that has a floor is printed with it; the exit code is 1 when one is missed. `--write`
+puts the tables into docs/benchmarks.md, between the marks kept there for them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from loadtests.bench.scratch import ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+ARGUMENTS = {
+    "ingest": (["--rounds", "3", "--seconds", "5"], ["--rounds", "1", "--seconds", "2"]),
+    "fanout": (["--rounds", "2", "--seconds", "30"], ["--rounds", "1", "--seconds", "10"]),
+    "heat": (["--rows", "1000000", "--rounds", "5"], ["--rows", "100000", "--rounds", "2"]),
+}
+"""What each measurement is run with, in full and with --short."""
+
+
+class Line(NamedTuple):
+    """One figure: what it is, where it stands in a measurement's output, and what it must be."""
+
+    name: str
+    path: str
+    unit: str = ""
+    floor: float | None = None
+    ceiling: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Whether the figure is what it must be."""
+        return (self.floor is None or value >= self.floor) and (self.ceiling is None or value <= self.ceiling)
+
+    def wanted(self) -> str:
+        """The bound in words; empty where there is none."""
+        if self.floor is not None:
+            return f"≥ {self.floor:g}"
+        return "" if self.ceiling is None else f"≤ {self.ceiling:g}"
+
+
+LINES: dict[str, list[Line]] = {
+    "ingest": [
+        Line("single fixes, of a POST that does nothing", "single_to_noop", "x", floor=0.35),
+        Line("single fixes, of FastAPI with an INSERT and commit each", "single_to_usual", "x", floor=5),
+        Line("batches of 100, of one connection's binary COPY", "batch_to_copy", "x", floor=0.5),
+        Line("single fixes stored", "single_per_s", "/s"),
+        Line("fixes in batches stored", "batch_per_s", "/s"),
+        Line("rows by binary COPY", "copy_per_s", "/s"),
+        Line("a single fix's answer, median", "single_p50_ms", "ms"),
+        Line("a single fix's answer, p99", "single_p99_ms", "ms"),
+        Line("server CPU for a single fix", "server_cpu_us_per_fix.single", "µs"),
+        Line("server CPU for a fix in a batch", "server_cpu_us_per_fix.batch", "µs"),
+        Line("server CPU for a POST that does nothing", "server_cpu_us_per_fix.noop", "µs"),
+        Line("server CPU for a fix the usual way", "server_cpu_us_per_fix.usual", "µs"),
+    ],
+    "fanout": [
+        Line("fix sent to frame read, p99", "fix_to_frame_ms.p99", "ms", ceiling=2_000),
+        Line("fix sent to frame read, median", "fix_to_frame_ms.p50", "ms"),
+        Line("task clicked to officer's socket, p99", "click_to_officer_ms.p99", "ms", ceiling=150),
+        Line("task clicked to officer's socket, median", "click_to_officer_ms.p50", "ms"),
+        Line("first to last dispatcher with one version, p99", "tick_spread_ms.p99", "ms"),
+        Line("fix to frame, p99 beside stalled sockets to alone", "stalled_to_alone.fix_to_frame_ms", "x", ceiling=1.2),
+        Line("task to officer, p99 beside stalled sockets to alone", "stalled_to_alone.click_to_officer_ms", "x"),
+        Line("stalled sockets cut", "stalled_cut"),
+        Line("other sockets lost", "lost_sockets", ceiling=0),
+        Line("server memory, largest", "server_rss_mib", "MiB", ceiling=400),
+        Line("server CPU, of one core", "server_cpu", "x"),
+    ],
+    "heat": [
+        Line("country, times faster than ST_SnapToGrid", "times_faster_than_snap_to_grid.country", "x"),
+        Line("country, one category", "times_faster_than_snap_to_grid.country_filtered", "x"),
+        Line("city", "times_faster_than_snap_to_grid.city", "x"),
+        Line("city, one category", "times_faster_than_snap_to_grid.city_filtered", "x"),
+        Line("country, heat cells", "best_ms#country.ours", "ms"),
+        Line("country, one PNG tile", "best_ms#country.tile", "ms"),
+        Line("city, heat cells", "best_ms#city.ours", "ms"),
+        Line("city, one PNG tile", "best_ms#city.tile", "ms"),
+    ],
+}  # fmt: skip
+"""What is printed of each measurement; a `#` in a path parts a key that has dots of its own."""
+
+
+def _value(figures: Any, path: str) -> float:
+    head, _, whole = path.partition("#")
+    for key in [head, whole] if whole else path.split("."):
+        figures = figures[key]
+    return float(figures)
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}".replace(",", " ") if value >= 1_000 else f"{value:.3g}"
+
+
+def _run(name: str, words: list[str]) -> dict[str, Any]:
+    """One measurement in a process of its own, so that none inherits another's memory."""
+    command = [sys.executable, "-m", f"loadtests.bench.{name}", "--json", *words]
+    out = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    figures: dict[str, Any] = json.loads(out)
+    return figures
+
+
+def _table(name: str, figures: dict[str, Any]) -> tuple[list[str], int]:
+    """Rows of Markdown, and how many figures are not what they must be."""
+    rows, missed = ["| | measured | must be |", "|---|---:|---|"], 0
+    for line in LINES[name]:
+        value = _value(figures, line.path)
+        missed += not line.holds(value)
+        verdict = line.wanted() + ("" if line.holds(value) else " **missed**")
+        rows.append(f"| {line.name} | {_shown(value)} {line.unit} | {verdict} |")
+    return rows, missed
+
+
+def _machine() -> str:
+    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({cpu.group(1) if cpu else platform.machine()}), "
+        f"{memory:.0f} GiB, Python {platform.python_version()}"
+    )
+
+
+def _write(name: str, rows: list[str]) -> None:
+    """Put a table between its marks in docs/benchmarks.md."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    fresh = "\n".join([begin, f"{_machine()}; `python -m loadtests.bench.{name} {' '.join(ARGUMENTS[name][0])}`.", "",
+                       *rows, end])  # fmt: skip
+    page, found = re.subn(f"{begin}.*?{end}", lambda _: fresh, PAGE.read_text(), flags=re.DOTALL)
+    if not found:
+        raise SystemExit(f"{PAGE.relative_to(ROOT)} has no place for `{name}`.")
+    PAGE.write_text(page)
+
+
+def main(say: Callable[[str], None] = print) -> int:
+    """Run and print the measurements; 1 when a figure is not what it must be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(LINES), default=list(LINES))
+    parser.add_argument("--short", action="store_true", help="a quick look: fewer rows, rounds and seconds")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    arguments = parser.parse_args()
+    missed = 0
+    for number, name in enumerate(arguments.only, 1):
+        say(f"[{number}/{len(arguments.only)}] {name} …")
+        since = time.monotonic()
+        figures = _run(name, ARGUMENTS[name][arguments.short])
+        rows, fewer = _table(name, figures)
+        missed += fewer
+        say("\n".join(rows) + f"\n{time.monotonic() - since:.0f} s\n")
+        if arguments.write and not arguments.short:
+            _write(name, rows)
+    if missed:
+        say(f"{missed} figures are not what they must be.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
