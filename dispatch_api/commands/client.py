@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from core.errors import OutriderError
 from core.settings import Settings
+from dispatch_api.demo.files import accounts_file
 
 
 class Refused(OutriderError):
@@ -23,11 +23,6 @@ def server_url(settings: Settings, given: str | None = None) -> str:
     """The address named, else the one of the settings."""
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
     return (given or f"{'https' if settings.tls else 'http'}://{host}:{settings.port}").rstrip("/")
-
-
-def accounts_file(settings: Settings) -> Path:
-    """Where the demonstration's accounts are kept, readable by their owner only."""
-    return settings.data_dir / "demo-accounts.json"
 
 
 def credentials(settings: Settings, role: str, login: str | None, password: str | None) -> tuple[str, str]:

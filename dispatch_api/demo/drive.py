@@ -27,7 +27,7 @@ from core.work import open_work
 from dispatch_api.commands.client import server_url
 from dispatch_api.commands.database import app_engine
 from dispatch_api.commands.trackers import Fleet, Tracker
-from dispatch_api.demo.load import devices_file
+from dispatch_api.demo.files import devices_file
 from dispatch_api.demo.vehicle import Vehicle
 from dispatch_api.demo.world import World
 from geo.models import UnitLatest

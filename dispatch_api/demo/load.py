@@ -1,7 +1,5 @@
 """Loads the demonstration into an empty database, through the same services that serve people."""
 
-import json
-import os
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,9 +18,9 @@ from core.ids import new_id
 from core.models import Office, UserAccount
 from core.settings import Settings
 from core.work import Work, open_work
-from dispatch_api.commands.client import accounts_file
 from dispatch_api.commands.database import app_engine
 from dispatch_api.demo import story
+from dispatch_api.demo.files import accounts_file, devices_file, write_private
 from dispatch_api.demo.world import World
 from geo import devices, shifts, units, violation_import
 from mobile_contract.resources import GeoPoint, NoticeIn, NoticeTo, TaskIn, TransitionIn
@@ -39,19 +37,6 @@ class Crew:
     plan: story.CrewPlan
     unit_id: UUID
     officer: Actor
-
-
-def devices_file(settings: Settings) -> Path:
-    """Where the trackers' keys are kept for `outrider demo drive`, readable by their owner only."""
-    return settings.data_dir / "demo-devices.json"
-
-
-def write_private(file: Path, content: Any) -> None:
-    """Write JSON that only the owner of this process may read."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as out:
-        json.dump(content, out, indent=1)
 
 
 async def run(settings: Settings) -> int:

@@ -227,10 +227,14 @@ class Cluster:
         """What the database `outrider` answers its owner; empty when it cannot, for instance before migration."""
         return self._run_psql(question, "outrider").stdout.strip()
 
+    def empty(self) -> None:
+        """Throw the database `outrider` away and make it anew, without tables."""
+        self._psql(f"DROP DATABASE IF EXISTS outrider WITH (FORCE);\n{_ROLES}")
+
     def _psql(self, script: str) -> None:
         done = self._run_psql(script, "postgres")
         if done.returncode:
-            raise CannotStart(f"The database's roles could not be made: {_last_line(done.stderr)}")
+            raise CannotStart(f"The database and its roles could not be made: {_last_line(done.stderr)}")
 
     def _run_psql(self, script: str, database: str) -> "subprocess.CompletedProcess[str]":
         command = [self.binaries.program("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.socket_dir,

@@ -22,6 +22,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from core.settings import Settings
+from dispatch_api.demo.files import accounts_file, loading_mark
 from dispatch_api.process import ports, tls
 from dispatch_api.process.children import Child, keep_small, open_log, spawn, tail
 from dispatch_api.process.cluster import Cluster
@@ -65,7 +66,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.env: dict[str, str] = {}
         self.logs = Path(settings.data_dir).resolve() / "log"
-        self.accounts = Path(settings.data_dir) / "demo-accounts.json"
+        self.accounts, self.loading = accounts_file(settings), loading_mark(settings)
 
     def run(self) -> None:
         """Start, watch, stop; raises CannotStart or Interrupted."""
@@ -130,6 +131,9 @@ class Supervisor:
     def _start_cluster(self) -> None:
         assert self.cluster is not None
         self.cluster.start(self.stopping.is_set)
+        if self.loading.exists():  # the last start was ended while it filled the database: begin again
+            self.cluster.empty()
+            self.loading.unlink()
 
     def _migrate(self) -> None:
         """Bring the schema up. A look first: starting the migration tool takes seconds, even for nothing."""
@@ -138,8 +142,12 @@ class Supervisor:
 
     def _load_demo(self) -> None:
         """Load the demonstration; the command itself leaves a database with people alone, only slower."""
-        if self.cluster is None or self.cluster.ask("SELECT EXISTS (SELECT FROM user_account)") != "t":
+        if self.cluster is None:
             self._once("demo", "load")
+        elif self.cluster.ask("SELECT EXISTS (SELECT FROM user_account)") != "t":
+            self.loading.touch()
+            self._once("demo", "load")
+            self.loading.unlink()
 
     def _once(self, *words: str) -> None:
         """Run a command of ours to its end; CannotStart with its last words when it fails."""

@@ -94,7 +94,7 @@ class Place:
             process = subprocess.Popen(
                 self.command(), cwd=ROOT, env=self.environment(**more), stdout=out, stderr=out, text=True
             )
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while READY not in output.read_text():
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < until, output.read_text()
@@ -166,6 +166,28 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_start_works(place: Pl
         assert up.process.wait(20) == 0
     finally:
         up.process.kill()
+
+
+def test_a_demonstration_cut_short_is_loaded_anew() -> None:
+    with tempfile.TemporaryDirectory(prefix="outrider-test-") as folder:
+        Path(folder).chmod(0o755)
+        demo = Place(Path(folder), free_port())
+        first = subprocess.Popen(
+            demo.command(), cwd=ROOT, env=demo.environment(OUTRIDER_DEMO="1"), stdout=subprocess.DEVNULL
+        )
+        wait_for(lambda: (demo.data / "demo-devices.json").exists(), 60)  # some of it is committed
+        first.kill()
+        first.wait()
+        assert not (demo.data / "demo-accounts.json").exists()
+        up = demo.start(OUTRIDER_DEMO="1")
+        try:
+            said = up.output.read_text()
+            assert "demo-dispatcher" in said
+            assert "holds people of its own" not in said
+            assert not (demo.data / "demo-loading").exists()
+        finally:
+            up.process.terminate()
+            assert up.process.wait(20) == 0
 
 
 def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path) -> None:
