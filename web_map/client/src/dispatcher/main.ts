@@ -1,7 +1,6 @@
 /** The dispatcher's console: sign in, open the live socket, draw. */
 import { html, nothing, render } from "lit";
 import "../shared/theme.css";
-import "./console.css";
 import { all, api, ApiError } from "../shared/api";
 import { markDemo } from "../shared/demo";
 import { onLanguage, t } from "../shared/i18n";
@@ -23,6 +22,7 @@ import { apply } from "./store";
 import { taskPanel } from "./task_panel";
 import { banners, help, linkBanner, topbar } from "./topbar";
 import { unitsPanel } from "./units_panel";
+import "./console.css"; // last, so that it comes after the map's own style
 
 const root = document.getElementById("app") as HTMLElement;
 let view: ConsoleMap | undefined;

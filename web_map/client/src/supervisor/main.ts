@@ -2,7 +2,6 @@
 import L from "leaflet";
 import { html, nothing, render, svg, type TemplateResult } from "lit";
 import "../shared/theme.css";
-import "./supervisor.css";
 import { api, ApiError, withQuery } from "../shared/api";
 import { markDemo } from "../shared/demo";
 import { code, currentLanguage, LANGUAGES, number, onLanguage, setLanguage, startOfDay, t } from "../shared/i18n";
@@ -14,6 +13,7 @@ import { currentTheme, onTheme, toggleTheme } from "../shared/theme";
 import type { Heat, HotCells } from "../shared/types";
 import { state } from "./state";
 import { importFile } from "./upload";
+import "./supervisor.css"; // last, so that it comes after the map's own style
 
 const root = document.getElementById("app") as HTMLElement;
 const TOP = 20;

@@ -1,6 +1,7 @@
 /** The offline basemap: land, borders and towns from one file, drawn by Leaflet on canvas, labels thinned by zoom. */
 import L from "leaflet";
 import "leaflet/dist/leaflet.css";
+import "./map.css";
 import { currentTheme, onTheme, type Theme } from "../theme";
 
 const URL = "/static/basemap.json";
@@ -123,6 +124,7 @@ export async function addBasemap(map: L.Map): Promise<void> {
   for (const [name, z] of [["base", "150"], ["labels", "250"]] as const) map.createPane(name).style.zIndex = z;
   const labels = map.getPane("labels");
   if (labels) labels.style.pointerEvents = "none";
+  map.attributionControl?.setPrefix(false).addAttribution(ATTRIBUTION); // no link leads out of the page
   const data = await load();
   const options = { pane: "base", renderer: L.canvas({ pane: "base", padding: 0.3 }), interactive: false };
   const of = (kind: string): GeoJSON.Feature[] => data.features.filter((f) => f.properties.kind === kind) as unknown as GeoJSON.Feature[];
@@ -138,7 +140,6 @@ export async function addBasemap(map: L.Map): Promise<void> {
   };
   paint();
   map.on("unload", onTheme(paint));
-  map.attributionControl?.setPrefix(false).addAttribution(ATTRIBUTION);
   const [west, south, east, north] = data.bbox; // the cut at the box's edge stays out of sight
   map.setMaxBounds([[south + 0.2, west + 0.2], [north - 0.2, east - 0.2]]);
 }
