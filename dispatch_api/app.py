@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from core.bus import Bus
 from core.db import make_engine
@@ -41,7 +40,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await engine.dispose()
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings) -> DeviceLane:
     """The whole server for `settings`: an ASGI application."""
     logs.configure(settings.log_level)
     app = FastAPI(

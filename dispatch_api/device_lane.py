@@ -4,6 +4,7 @@ The framework costs several times what storing a fix does, so these few routes a
 them in its OpenAPI document (routes/ingest.py) and runs this same code.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -20,11 +21,13 @@ from dispatch_api.security import HEADERS, HSTS
 from dispatch_api.state import State
 from geo.duty import KnownDevice
 from geo.fix import Fix, Rejected
+from geo.positions import Stored
 from geo.protocols import fixes as batch
 from geo.protocols import osmand
 
 log = structlog.get_logger()
 
+POSITIONS = "/api/v1/positions"
 MAX_BODY = 1 << 20
 MAX_FORM = 1 << 16
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
@@ -71,21 +74,51 @@ class DeviceLane:
         if handler is None:
             await self._app(scope, receive, send)
             return
-        status, headers, body = await _answered(handler, self._api.state.outrider, scope, receive)
+        reply = await _answered(handler, self._api.state.outrider, scope, receive)
+        await send({"type": "http.response.start", "status": reply.status, "headers": self._headers(reply)})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def _headers(self, reply: Reply) -> Headers:
         # A tracker shows no page: what only browsers heed goes with refusals, where a person may be looking.
-        always = ACCEPTED if status == ACCEPTED_STATUS else [NO_STORE, *self._refusal]
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": status, "headers": [length, *headers, *always]})
-        await send({"type": "http.response.body", "body": body})
+        always = ACCEPTED if reply.status == ACCEPTED_STATUS else [NO_STORE, *self._refusal]
+        return [(b"content-length", b"%d" % len(reply.body)), *reply.headers, *always]
+
+    def store_soon(self, headers: Headers, body: bytes, answer: Callable[[int, Headers, bytes], None]) -> bool:
+        """Take a plain delivery of positions without a task (process/http.py); False when it is not plain."""
+        state: State = self._api.state.outrider
+        try:
+            device = state.duty.device(digest(_key(headers)))
+            if device is None:
+                return False
+            usable, rejected = batch.decode(body, utcnow())
+        except OutriderError:
+            return False
+        waiting = state.writer.store_soon(device, usable, rejected=len(rejected))
+        if waiting is None:
+            return False
+
+        def committed(done: asyncio.Future[Stored]) -> None:
+            failure = done.exception()
+            reply = _refusal(failure, POSITIONS) if failure else _told(done.result(), rejected)
+            answer(reply.status, self._headers(reply), reply.body)
+
+        waiting.add_done_callback(committed)
+        return True
 
 
 async def _answered(handler: Handler, state: State, scope: Scope, receive: Receive) -> Reply:
     try:
         return await handler(state, scope, receive)
-    except OutriderError as error:
-        response = errors.problem(error)
     except Exception as error:
-        log.error("unexpected", path=scope["path"], exc_info=error)
+        return _refusal(error, scope["path"])
+
+
+def _refusal(failure: BaseException, path: str) -> Reply:
+    """The answer to what failed; a fault of ours is logged."""
+    if isinstance(failure, OutriderError):
+        response = errors.problem(failure)
+    else:
+        log.error("unexpected", path=path, exc_info=failure)
         response = errors.server_fault()
     kept = [(name, value) for name, value in response.raw_headers if name not in {b"content-length", b"cache-control"}]
     if response.status_code == errors.STATUS[TooLarge]:
@@ -95,20 +128,28 @@ async def _answered(handler: Handler, state: State, scope: Scope, receive: Recei
 
 async def positions(state: State, scope: Scope, receive: Receive) -> Reply:
     """Our own JSON batches, authenticated by `Authorization: Bearer <device key>`."""
+    device = await _device(state, _key(scope["headers"]))
+    body = await _body(scope, receive, MAX_BODY)
+    usable, rejected = batch.decode(body, utcnow())
+    return _told(await state.writer.store(device, usable, rejected=len(rejected)), rejected)
+
+
+def _key(headers: Headers) -> str:
+    """The device key of a JSON delivery; raises BadDeviceKey without one, MediaType for what is no JSON."""
     key = kind = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"authorization":
             key = value
         elif name == b"content-type":
             kind = value
     if key is None or key[:7].lower() != b"bearer ":
         raise BadDeviceKey
-    device = await _device(state, key[7:].strip().decode("latin-1"))
     if kind is not None and not kind.startswith(JSON):
         raise MediaType("Fixes are sent as application/json.")
-    body = await _body(scope, receive, MAX_BODY)
-    usable, rejected = batch.decode(body, utcnow())
-    stored = await state.writer.store(device, usable, rejected=len(rejected))
+    return key[7:].strip().decode("latin-1")
+
+
+def _told(stored: Stored, rejected: list[Rejected]) -> Reply:
     answer = Answer(stored.accepted, stored.duplicates, stored.off_duty, stored.suspect, rejected)
     return Reply(200, JSON_HEADERS, _encode(answer))
 
@@ -142,7 +183,7 @@ async def osmand_route(state: State, scope: Scope, receive: Receive) -> Reply:
 
 
 HANDLERS: dict[tuple[str, str], Handler] = {
-    ("/api/v1/positions", "POST"): positions,
+    (POSITIONS, "POST"): positions,
     ("/ingest/osmand", "GET"): osmand_route,
     ("/ingest/osmand", "POST"): osmand_route,
 }

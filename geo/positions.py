@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -64,11 +64,16 @@ class Latest(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Delivery(msgspec.Struct):
-    """One caller's rows on their way to the database; `done` gives the places of duplicates among them."""
+    """One caller's rows on their way to the database, the newest plausible of them, and what became of the others."""
 
+    device_id: UUID
     rows: list[Row]
     newest: Row | None
-    done: asyncio.Future[tuple[int, ...]]
+    off_duty: int
+    suspect: int
+    rejected: int
+    received_at: datetime
+    done: asyncio.Future[Stored]
 
 
 class Line:
@@ -149,26 +154,38 @@ class Writer:
         waits or the database is away; after an Overloaded in the middle of a commit the same delivery may be sent
         again: what was stored then counts as duplicates.
         """
-        if not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS:
+        if self._is_full(fixes):
             raise Overloaded
         received_at = utcnow()
         units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes, received_at)
-        rows, newest, suspect = self._judge(device, fixes, units, received_at)
-        off_duty = len(fixes) - len(rows)
-        again: tuple[int, ...] = ()
-        if rows:
-            done: asyncio.Future[tuple[int, ...]] = self._loop.create_future()
-            self._queue.append(_Delivery(rows, newest, done))
-            self._queued_rows += len(rows)
-            self._waiting_rows += len(rows)
-            for line in self._lines:
-                if self._waiting_rows >= line.from_rows:
-                    line.wanted.set()
-            again = await done
-        suspect -= sum(1 for place in again if rows[place][-1] is not None) if again else 0
-        stored = Stored(len(rows) - len(again), len(again), off_duty, suspect)
-        self._counts.add(device.id, received_at, stored.accepted, len(again), off_duty, suspect, rejected)
-        return stored
+        return await self._queued(device, fixes, units, received_at, rejected)
+
+    def store_soon(self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0) -> asyncio.Future[Stored] | None:
+        """The same without waiting, when all that judging needs is in memory and there is room; else None."""
+        if self._is_full(fixes) or not self._is_ready(device, fixes):
+            return None
+        return self._queued(device, fixes, None, utcnow(), rejected)
+
+    def _is_full(self, fixes: list[Fix]) -> bool:
+        return not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS
+
+    def _queued(
+        self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, at: datetime, rejected: int
+    ) -> asyncio.Future[Stored]:
+        """What will have become of fixes received `at`, once those on duty are committed."""
+        rows, newest, suspect = self._judge(device, fixes, units, at)
+        done: asyncio.Future[Stored] = self._loop.create_future()
+        delivery = _Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, done)
+        if not rows:
+            self._settle(delivery, ())
+            return done
+        self._queue.append(delivery)
+        self._queued_rows += len(rows)
+        self._waiting_rows += len(rows)
+        for line in self._lines:
+            if self._waiting_rows >= line.from_rows:
+                line.wanted.set()
+        return done
 
     def _is_ready(self, device: KnownDevice, fixes: list[Fix]) -> bool:
         """Whether all that judging needs is in memory: the device's last fixes, and the day's partition."""
@@ -282,9 +299,34 @@ class Writer:
     async def _write(self, line: Line, taken: list[_Delivery]) -> None:
         rows = [row for delivery in taken for row in delivery.rows] if len(taken) > 1 else taken[0].rows
         duplicates, devices, moments = await line.store(rows)
-        _answer(taken, duplicates)
+        self._answer(taken, duplicates)
         if devices:
             self._tell(taken, zip(devices, moments, strict=True))
+
+    def _answer(self, taken: list[_Delivery], duplicates: list[int] | None) -> None:
+        """Answer the callers of committed deliveries; `duplicates` are places among all their rows, None for none."""
+        if duplicates is None:
+            for delivery in taken:
+                self._settle(delivery, ())
+            return
+        known, seen, start = set(duplicates), set(), 0
+        for delivery in taken:
+            again = []
+            for place, row in enumerate(delivery.rows):
+                if start + place in known or row[:2] in seen:
+                    again.append(row)
+                seen.add(row[:2])
+            start += len(delivery.rows)
+            self._settle(delivery, again)
+
+    def _settle(self, delivery: _Delivery, again: Sequence[Row]) -> None:
+        """Count a delivery and answer its caller; `again` are those of its rows that were there before."""
+        suspect = delivery.suspect - sum(1 for row in again if row[-1] is not None)
+        accepted = len(delivery.rows) - len(again)
+        sums = accepted, len(again), delivery.off_duty, suspect, delivery.rejected
+        self._counts.add(delivery.device_id, delivery.received_at, *sums)
+        if not delivery.done.done():
+            delivery.done.set_result(Stored(*sums[:4]))
 
     def _tell(self, taken: list[_Delivery], moved: Iterable[tuple[UUID, datetime]]) -> None:
         rows = {(d.newest[0], d.newest[1]): d.newest for d in taken if d.newest is not None}
@@ -320,25 +362,6 @@ class Writer:
 
 def _fix_of(row: Any) -> Fix:
     return Fix(fix_at=row["fix_at"], lon=row["lon"], lat=row["lat"], accuracy_m=row["accuracy_m"])
-
-
-def _answer(taken: list[_Delivery], duplicates: list[int] | None) -> None:
-    """Answer the callers of committed deliveries; `duplicates` are places among all their rows, None for none."""
-    if duplicates is None:
-        for delivery in taken:
-            if not delivery.done.done():
-                delivery.done.set_result(())
-        return
-    known, seen, start = set(duplicates), set(), 0
-    for delivery in taken:
-        again = []
-        for place, row in enumerate(delivery.rows):
-            if start + place in known or row[:2] in seen:
-                again.append(place)
-            seen.add(row[:2])
-        start += len(delivery.rows)
-        if not delivery.done.done():
-            delivery.done.set_result(tuple(again))
 
 
 def _is_away(failure: Exception) -> bool:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.db import asyncpg_dsn, utcnow
 from core.settings import Settings
 from dispatch_api.app import create_app
+from dispatch_api.device_lane import DeviceLane
 
 OK = b'{"ok":true}'
 INSERT = (
@@ -56,8 +57,8 @@ async def _noop(receive: Receive, send: Send) -> None:
 class Bench:
     """Answers /noop at once, /each by the usual way, and everything else by Outrider."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: DeviceLane) -> None:
+        self._app, self.store_soon = app, app.store_soon
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/noop":

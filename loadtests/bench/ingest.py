@@ -31,6 +31,8 @@ import psutil
 
 from core.db import asyncpg_dsn
 from core.ids import digest, new_id, new_secret
+from core.settings import Settings
+from dispatch_api.process.serving import server_options
 from loadtests.bench import scratch
 
 DEVICES = 1_500
@@ -71,10 +73,8 @@ async def _register(urls: dict[str, str], keys_file: Path) -> list[UUID]:
 
 @contextlib.contextmanager
 def _server(urls: dict[str, str], folder: Path) -> Iterator[psutil.Process]:
-    command = [
-        sys.executable, "-m", "uvicorn", "loadtests.bench.apps:ingest", "--factory", "--port", str(PORT),
-        "--no-access-log", "--ws", "websockets-sansio", "--log-level", "warning",
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "uvicorn", "loadtests.bench.apps:ingest", "--factory", "--port", str(PORT)]
+    command += server_options(Settings(port=PORT, data_dir=folder))
     environment = os.environ | urls | {"OUTRIDER_DATA_DIR": str(folder)}
     process = subprocess.Popen(command, cwd=scratch.ROOT, env=environment)
     try:

@@ -1,0 +1,134 @@
+"""How HTTP is spoken: uvicorn's protocol, with each answer in one packet and a straight way for positions.
+
+A position costs the framework's request cycle (a task, an event, three coroutines) more than storing it does. A plain
+delivery of positions therefore goes from the parser to the device lane and back by calls; whatever is not plain goes
+the usual way, where every rule stands. The lane is found by its method `store_soon`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+STRAIGHT = b"/api/v1/positions"
+STRAIGHT_BODY = 1 << 16
+"""Longer bodies go the usual way, which can hold the sender back."""
+Headers = list[tuple[bytes, bytes]]
+Answer = Callable[[int, Headers, bytes], None]
+
+
+class Lane(Protocol):
+    """What takes plain deliveries."""
+
+    def store_soon(self, headers: Headers, body: bytes, answer: Answer) -> bool:
+        """Whether it was taken: then `answer` is called once with status, headers and body."""
+
+
+class _Together:
+    """A transport that sends at the end of the loop's turn what was written during it, in one system call."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Keep the data for the end of this turn."""
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        if self._held:
+            held, self._held = self._held, []
+            self._transport.write(b"".join(held))
+
+    def close(self) -> None:
+        """Send what was kept, and close once it has left."""
+        self.flush()
+        self._transport.close()
+
+
+class _Straight:
+    """A request on the straight way, with what uvicorn asks of the request under way: whether it may start the next."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+
+    def __init__(self, unheard: asyncio.Event) -> None:
+        self.body = bytearray()
+        self.disconnected = self.response_complete = False
+        self.keep_alive = self.more_body = True
+        self.message_event = unheard
+
+
+class OnePacketProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Speak through a transport that sends together what belongs together."""
+        self._plain, self._unheard = transport, asyncio.Event()
+        self._lane: Lane | None = self.app if hasattr(self.app, "store_soon") else None
+        super().connection_made(cast(asyncio.Transport, _Together(transport, self.loop)))
+
+    def handle_websocket_upgrade(self) -> None:
+        """Sockets write whole frames: they get the plain transport."""
+        cast(_Together, self.transport).flush()
+        self.transport = self._plain
+        super().handle_websocket_upgrade()
+
+    def on_headers_complete(self) -> None:
+        """Choose the way."""
+        parser = self.parser
+        if (
+            self.url == STRAIGHT
+            and self._lane
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        ):
+            self.cycle = cast(Any, _Straight(self._unheard))
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body."""
+        super().on_body(body)
+        request: Any = self.cycle
+        if type(request) is _Straight and len(request.body) > STRAIGHT_BODY:
+            self._go_the_usual_way()
+
+    def on_message_complete(self) -> None:
+        """Hand a whole request over."""
+        request: Any = self.cycle
+        if type(request) is _Straight and not request.response_complete:
+
+            def answer(status: int, headers: Headers, body: bytes) -> None:
+                self._answer(request, status, headers, body)
+
+            if self._lane and self._lane.store_soon(self.headers, bytes(request.body), answer):
+                return
+            self._go_the_usual_way()
+        super().on_message_complete()
+
+    def _go_the_usual_way(self) -> None:
+        """Begin the request again as any other, with what came of its body."""
+        body = bytes(self.cycle.body)
+        self.cycle.response_complete = True
+        super().on_headers_complete()
+        super().on_body(body)
+
+    def _answer(self, request: _Straight, status: int, headers: Headers, body: bytes) -> None:
+        request.response_complete = True
+        if not request.disconnected:
+            lines = [name + b": " + value + b"\r\n" for name, value in (*self.server_state.default_headers, *headers)]
+            self._plain.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+            if not request.keep_alive:
+                self._plain.close()
+        self.on_response_complete()

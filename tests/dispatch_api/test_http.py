@@ -1,0 +1,165 @@
+"""Bytes on a connection: the straight way of positions and the usual one answer alike, in order, whatever comes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from tests.conftest import cloned
+from tests.geo.fleet import Fleet, now
+from tests.helpers import Database, Server
+
+HEADERS = "Host: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def database(template: Database) -> Iterator[Database]:
+    """One database for all tests here."""
+    with cloned(template) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for all tests here."""
+    running = Server(database, tmp_path_factory.mktemp("server")).start()
+    yield running
+    running.stop()
+
+
+class Line:
+    """One device on duty, its connection, and what it sent so far."""
+
+    def __init__(self, fleet: Fleet, device_id: UUID, key: str, server: Server) -> None:
+        self.fleet, self.device_id, self.key, self.server = fleet, device_id, key, server
+        self.sent = 0
+
+    async def open(self) -> None:
+        """Connect, or connect again."""
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+
+    def body(self, n: int = 1, **more: Any) -> bytes:
+        """A batch of fixes that were not sent yet."""
+        fixes = []
+        for _ in range(n):
+            self.sent += 1
+            fixes.append({"fix_at": (now() - timedelta(seconds=self.sent)).isoformat(), "lat": 54.7, "lon": 25.3})
+        return json.dumps({"fixes": fixes} | more).encode()
+
+    def post(self, body: bytes, more: str = "", key: str | None = None, version: str = "1.1") -> bytes:
+        """A request with its body."""
+        head = f"POST /api/v1/positions HTTP/{version}\r\n{HEADERS}Authorization: Bearer {key or self.key}\r\n{more}"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def send(self, data: bytes) -> None:
+        """Put bytes on the line."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], Any]:
+        """The next answer: status, headers, body."""
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        body = await asyncio.wait_for(self.reader.readexactly(int(headers["content-length"])), 10)
+        return int(head[0].split()[1]), headers, json.loads(body)
+
+    async def ask(self, data: bytes) -> tuple[int, dict[str, str], Any]:
+        """Send and take the answer."""
+        await self.send(data)
+        return await self.answer()
+
+    async def stored(self) -> int:
+        """How many fixes are in the database."""
+        return len(await self.fleet.track(self.device_id))
+
+
+@pytest_asyncio.fixture
+async def line(server: Server) -> AsyncIterator[Line]:
+    db = await server.database.owner()
+    fleet = Fleet(db)
+    _, device_id, key = await fleet.crew()
+    made = Line(fleet, device_id, key, server)
+    await made.open()
+    assert (await made.ask(made.post(made.body())))[0] == 200  # from now on the device is known: the straight way
+    yield made
+    made.writer.close()
+    await db.close()
+
+
+async def test_a_sender_that_asks_first_is_told_to_go_on(line: Line) -> None:
+    request = line.post(line.body(), "Expect: 100-continue\r\n")
+    await line.send(request[:-1])
+    assert await asyncio.wait_for(line.reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert (await line.ask(request[-1:]))[2]["accepted"] == 1
+
+
+async def test_both_ways_answer_alike(line: Line) -> None:
+    straight = await line.ask(line.post(line.body()))
+    body = line.body()
+    head = f"POST /api/v1/positions HTTP/1.1\r\n{HEADERS}Authorization: Bearer {line.key}\r\n"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:])) + b"0\r\n\r\n"
+    chunked = await line.ask(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks)
+    query = await line.ask(line.post(line.body()).replace(b"positions HTTP", b"positions?a=1 HTTP", 1))
+    assert straight[0] == chunked[0] == query[0] == 200
+    assert straight[1].keys() == chunked[1].keys() == query[1].keys()
+    assert straight[2] == chunked[2] == query[2]
+
+
+async def test_answers_come_in_the_order_of_requests_sent_together(line: Line) -> None:
+    health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    requests = [line.post(line.body(2)), health, line.post(line.body(3)), line.post(line.body(1)), health]
+    await line.send(b"".join(requests))
+    answers = [(await line.answer())[2] for _ in requests]
+    assert [answer.get("accepted", "health") for answer in answers] == [2, "health", 3, 1, "health"]
+    assert await line.stored() == 7
+
+
+async def test_byte_by_byte(line: Line) -> None:
+    for byte in line.post(line.body()):
+        await line.send(bytes([byte]))
+    assert (await line.answer())[2]["accepted"] == 1
+
+
+async def test_a_long_body_changes_the_way_and_is_stored_once(line: Line) -> None:
+    body = line.body(900, filler="x" * 100_000)
+    assert (await line.ask(line.post(body)))[2]["accepted"] == 900
+    assert (await line.ask(line.post(body)))[2]["duplicates"] == 900
+    assert await line.stored() == 901
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "status", "code"),
+    [
+        (b'{"fixes": [', None, 400, "malformed"),
+        (b'{"fixes": 3}', None, 422, "invalid"),
+        (b'{"fixes": []}', "od_nobody", 401, "bad_device_key"),
+        (b'{"fixes": [' + b"0," * 1_000 + b"0]}", None, 413, "too_large"),
+    ],
+)
+async def test_refusals_are_the_usual_ones(line: Line, body: bytes, key: str | None, status: int, code: str) -> None:
+    refused = await line.ask(line.post(body, key=key))
+    assert (refused[0], refused[2]["code"]) == (status, code)
+    assert refused[1]["content-type"] == "application/problem+json"
+    assert await line.stored() == 1
+
+
+async def test_the_last_request_of_a_connection_is_answered_before_it_closes(line: Line) -> None:
+    for request in (line.post(line.body(), "Connection: close\r\n"), line.post(line.body(), version="1.0")):
+        assert (await line.ask(request))[0] == 200
+        assert await line.reader.read() == b""
+        await line.open()
+
+
+async def test_who_leaves_before_the_answer_has_delivered(line: Line) -> None:
+    await line.send(line.post(line.body()))
+    line.writer.transport.abort()
+    async with asyncio.timeout(5):
+        while await line.stored() < 2:
+            await asyncio.sleep(0.02)
+    await line.open()
+    assert (await line.ask(line.post(line.body())))[0] == 200
