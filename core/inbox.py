@@ -34,7 +34,7 @@ _PUSH = text(
     "WITH l AS (SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR UPDATE),"
     " s AS (UPDATE recipient r SET seq = r.seq + 1 FROM l WHERE r.user_id = l.user_id RETURNING r.user_id, r.seq)"
     " INSERT INTO inbox (user_id, seq, event_id, kind, object_id, body, at)"
-    " SELECT user_id, seq, :event_id, :kind, :object_id, :body, :at FROM s"
+    " SELECT user_id, seq, :event_id, :kind, :object_id, :body, :at FROM s RETURNING user_id"
 ).bindparams(bindparam("body", type_=JSONB))
 
 
@@ -55,8 +55,10 @@ async def push(
         return
     item = {"event_id": event_id, "kind": kind, "object_id": object_id, "body": body, "at": work.now}
     async with work.elevated():
-        await work.session.execute(_MAKE, {"ids": ids})
-        await work.session.execute(_PUSH, {"ids": ids} | item)
+        had = set((await work.session.execute(_PUSH, {"ids": ids} | item)).scalars())
+        if new := [user_id for user_id in ids if user_id not in had]:  # their first item ever
+            await work.session.execute(_MAKE, {"ids": new})
+            await work.session.execute(_PUSH, {"ids": new} | item)
     work.publish(InboxGrew, *ids)
 
 

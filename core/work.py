@@ -32,6 +32,7 @@ class Work:
     actor: Actor
     now: datetime
     wakes: list[Wake] = field(default_factory=list)
+    _is_elevated: bool = False
 
     def publish(self, kind: type[Wake], *ids: UUID) -> None:
         """Send this wake-up once the transaction is committed; never if it is not."""
@@ -46,13 +47,19 @@ class Work:
     async def elevated(self) -> AsyncIterator[None]:
         """Within the block the database shows and takes every row: for what the rules owe to others, not to the actor.
 
-        Delivering to another person's inbox is such a thing; showing rows to the actor never is.
+        Delivering to another person's inbox is such a thing; showing rows to the actor never is. A block within a
+        block changes nothing.
         """
+        if self._is_elevated:
+            yield
+            return
         await self.session.flush()
         await self.session.execute(_SEES, {"sees": "*"})
-        yield
+        self._is_elevated = True
+        yield  # an exception ends the transaction, and the setting with it
         await self.session.flush()
         await self.session.execute(_SEES, {"sees": ",".join(sorted(self.actor.sees))})
+        self._is_elevated = False
 
     async def first(self, statement: Any) -> Any:
         """The first row's first column or entity of a SELECT, or None."""

@@ -60,11 +60,12 @@ def check_codes(values: dict[str, object]) -> None:
         known(field, value if isinstance(value, str) else None, allowed)
 
 
-async def check_unit(work: Work, unit_id: UUID | None) -> Unit | None:
+async def check_unit(work: Work, unit_id: UUID | None, *, lock: bool = False) -> Unit | None:
     """The unit a task names, or None without one; raises Invalid for an unknown one."""
     if unit_id is None:
         return None
-    unit: Unit | None = await work.first(select(Unit).where(Unit.id == unit_id))
+    query = select(Unit).where(Unit.id == unit_id)
+    unit: Unit | None = await work.first(query.with_for_update() if lock else query)
     if unit is None:
         raise Invalid.at("unit_id", "unknown", "There is no such unit.")
     return unit

@@ -131,8 +131,11 @@ class News:
     former_unit_id: UUID | None = None
 
 
-async def tell(work: Work, *news: News) -> None:
-    """Send each task to the crews concerned, and wake the screens. Crews: the lead's, supports', the former lead's."""
+async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
+    """Send each task to the crews concerned, and wake the screens; the tasks as resources.
+
+    Crews: the lead's, the supports', the former lead's.
+    """
     await work.session.flush()
     supports = await supports_of(work, [item.task.id for item in news])
     parcels: list[tuple[set[UUID], News, dict[str, Any]]] = []
@@ -142,11 +145,12 @@ async def tell(work: Work, *news: News) -> None:
             crews = {item.task.unit_id, item.former_unit_id, *supporting} - {None}
             users = [await shifts.active_members(work, unit_id) for unit_id in crews if unit_id]
             parcels.append((set().union(*users), item, resource(item.task, supporting)))
-    if len(parcels) > 1:
-        await inbox.hold(work, set().union(*(users for users, _, _ in parcels)))
-    for crew, item, body in parcels:
-        await inbox.push(work, crew, item.event.id, "task", item.task.id, body)
-        work.publish(TasksChanged, item.task.id)
+        if len(parcels) > 1:
+            await inbox.hold(work, set().union(*(users for users, _, _ in parcels)))
+        for crew, item, body in parcels:
+            await inbox.push(work, crew, item.event.id, "task", item.task.id, body)
+            work.publish(TasksChanged, item.task.id)
+    return [body for _, _, body in parcels]
 
 
 def release_supports(work: Work, supports: Iterable[TaskSupport], to: str) -> None:

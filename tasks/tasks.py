@@ -66,15 +66,14 @@ async def create(work: Work, body: TaskIn) -> dict[str, Any]:
     task = Task(id=body.id or new_id(), **values, created_by=work.actor.user_id, created_at=now, updated_at=now)
     await _store(work, task)
     work.audit(Action.COLLECTION, "task", task.id, number=task.number, issue=body.issue)
-    event = record(work, task, "create", Was(None, "draft"))
+    record(work, task, "create", Was(None, "draft"))
     work.publish(TasksChanged, task.id)
     if body.issue:
         await work.session.flush()
         command = TransitionIn(verb="issue", override_reason=body.override_reason, divert=body.divert)
         news = await assign(work, task, command)
-        event = news[0].event
-        work.audit(Action.ALTERATION, "task", task.id, verb="issue", to="issued", unit_id=event.unit_id)
-        await tell(work, *news)
+        work.audit(Action.ALTERATION, "task", task.id, verb="issue", to="issued", unit_id=task.unit_id)
+        return (await tell(work, *news))[0]
     return await one(work, task)
 
 
@@ -105,8 +104,7 @@ async def self_initiated(work: Work, body: SelfTaskIn) -> dict[str, Any]:
     )  # fmt: skip
     event = record(work, task, "self_initiate", Was(None, "on_scene", unit_id=unit_id), command)
     await follow(work, [unit_id], at)
-    await tell(work, News(task, event))
-    return await one(work, task)
+    return (await tell(work, News(task, event)))[0]
 
 
 async def _found(work: Work, task_id: UUID) -> Task:

@@ -15,7 +15,6 @@ from core.audit import Action
 from core.bus import TasksChanged
 from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, VersionConflict
 from core.work import Work
-from geo.models import Unit
 from mobile_contract.fields import utc_text
 from mobile_contract.resources import TransitionIn
 from tasks import guards, states
@@ -130,8 +129,7 @@ async def _told(work: Work, result: str, *news: News) -> Outcome:
     for item in news:
         event = item.event
         work.audit(Action.ALTERATION, "task", item.task.id, verb=event.verb, to=event.to_status, unit_id=event.unit_id)
-    await tell(work, *news)
-    return {"result": result, "task": await one(work, news[0].task)}
+    return {"result": result, "task": (await tell(work, *news))[0]}
 
 
 async def stale(work: Work, task: Task) -> dict[str, Any]:
@@ -179,12 +177,12 @@ async def _by_centre(work: Work, task: Task, command: TransitionIn) -> Outcome:
 
 async def assign(work: Work, task: Task, command: TransitionIn) -> list[News]:
     """Issue the task to the command's unit (or the one it proposes), pausing that unit's task if `divert`."""
-    unit = await guards.check_unit(work, command.unit_id or task.unit_id)
+    unit_id = command.unit_id or task.unit_id
+    leaving = await _current(work, task, unit_id) if command.divert and unit_id else []
+    # The unit's row makes two issues to one unit wait for each other, so that both see the other's window.
+    unit = await guards.check_unit(work, unit_id, lock=True)
     if unit is None:
         raise Invalid.at("unit_id", "missing", "Name the unit that takes the task.")
-    leaving = await _current(work, task, unit) if command.divert else []
-    # The unit's row makes two issues to one unit wait for each other, so that both see the other's window.
-    await work.first(select(Unit).where(Unit.id == unit.id).with_for_update())
     await guards.check_issue(work, task, unit, command.override_reason)
     news = [_pause(work, other) for other in leaving]
     before, former = task.status, task.unit_id
@@ -198,15 +196,16 @@ async def assign(work: Work, task: Task, command: TransitionIn) -> list[News]:
     overridden = "window_override" if command.override_reason else None
     was = Was(before, "issued", "applied", unit.id, overridden, command.override_reason)
     event = record(work, task, command.verb, was, command)
-    await _leave_support(work, task, unit.id)
+    if before != "draft":
+        await _leave_support(work, task, unit.id)
     await follow(work, [unit.id, former], work.now)
     return [News(task, event, former if former != unit.id and before != "draft" else None), *news]
 
 
-async def _current(work: Work, task: Task, unit: Unit) -> list[Task]:
+async def _current(work: Work, task: Task, unit_id: UUID) -> list[Task]:
     query = (
         select(Task)
-        .where(Task.unit_id == unit.id, col(Task.status).in_(states.AT_WORK), Task.id != task.id)
+        .where(Task.unit_id == unit_id, col(Task.status).in_(states.AT_WORK), Task.id != task.id)
         .order_by(col(Task.id))
         .with_for_update()
     )
