@@ -102,9 +102,9 @@ def _server(urls: dict[str, str], folder: Path) -> Iterator[psutil.Process]:
 
 
 @contextlib.contextmanager
-def _beside(module: str, plan: Path) -> Iterator[subprocess.Popen[str]]:
+def _beside(module: str, plan: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     """One of the load's processes, once it says that it is ready."""
-    command = [sys.executable, "-m", f"loadtests.bench.{module}", str(plan)]
+    command = [sys.executable, "-m", f"loadtests.bench.{module}", str(plan), *more]
     process = subprocess.Popen(command, cwd=scratch.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     assert process.stdout
@@ -126,10 +126,11 @@ def _ask(process: subprocess.Popen[str], order: str) -> Any:
     return json.loads(process.stdout.readline())
 
 
-def _phase(clients: subprocess.Popen[str], server: psutil.Process, seconds: float) -> dict[str, Any]:
-    """Measure for so long: what the clients saw, and what the server took."""
+def _phase(screens: list[subprocess.Popen[str]], server: psutil.Process, seconds: float) -> dict[str, Any]:
+    """Measure for so long: what the screens saw, and what the server took."""
     time.sleep(WARM_S)
-    _ask(clients, "begin")
+    for each in screens:
+        _ask(each, "begin")
     before, began, rss = server.cpu_times(), time.monotonic(), 0
     while time.monotonic() - began < seconds:
         time.sleep(0.5)
@@ -137,7 +138,8 @@ def _phase(clients: subprocess.Popen[str], server: psutil.Process, seconds: floa
     now = server.cpu_times()
     cpu_s = now.user + now.system - before.user - before.system
     taken = {"server_rss_mib": round(rss / 2**20), "server_cpu": round(cpu_s / (time.monotonic() - began), 3)}
-    return dict(_ask(clients, "end")) | taken
+    dispatchers, officers = (_ask(each, "end") for each in screens)
+    return dispatchers | officers | taken | {"lost": dispatchers["lost"] + officers["lost"]}
 
 
 def measure(rounds: int = 2, seconds: float = 30) -> dict[str, Any]:
@@ -149,12 +151,13 @@ def measure(rounds: int = 2, seconds: float = 30) -> dict[str, Any]:
         with (
             _server(urls, Path(name)) as server,
             _beside("fanout_load", plan),
-            _beside("fanout_clients", plan) as clients,
+            _beside("fanout_clients", plan, "dispatchers") as dispatchers,
+            _beside("fanout_clients", plan, "officers") as officers,
         ):
             for turn in range(rounds):
                 for which in ("alone", "stalled") if turn % 2 == 0 else ("stalled", "alone"):
-                    _ask(clients, f"stall {STALLED if which == 'stalled' else 0}")
-                    phases[which].append(_phase(clients, server, seconds))
+                    _ask(dispatchers, f"stall {STALLED if which == 'stalled' else 0}")
+                    phases[which].append(_phase([dispatchers, officers], server, seconds))
     return _figures(phases)
 
 

@@ -1,5 +1,6 @@
-"""The screens of `fanout`: dispatchers and officers on real websockets, and sockets that stop reading.
+"""The screens of `fanout`: dispatchers or officers on real websockets, and sockets that stop reading.
 
+`PLAN dispatchers|officers`: each in a process of its own, so that what officers wait for is not the dispatchers' reading.
 Orders come by line on the standard input: `begin` and `end` a measurement, `stall N` keeps N sockets open that do
 not read. Half of the dispatchers look at the whole country, each of the others at a district of their own.
 """
@@ -38,8 +39,8 @@ _frame = msgspec.json.Decoder(Frame)
 class Screens:
     """Everybody's sockets, and what they saw since `begin`."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self._plan = plan
+    def __init__(self, plan: dict[str, Any], who: str) -> None:
+        self._plan, self._who = plan, who
         self._url = f"ws://127.0.0.1:{plan['port']}/api/v1"
         self._stalled: list[asyncio.Task[None]] = []
         self._ready = 0
@@ -55,8 +56,10 @@ class Screens:
 
     async def open(self) -> None:
         """Open all sockets and wait until each has its snapshot."""
-        people = [(self._watch, token) for token in self._plan["dispatchers"]]
-        people += [(self._officer, crew["token"]) for crew in self._plan["crews"]]
+        if self._who == "dispatchers":
+            people = [(self._watch, token) for token in self._plan["dispatchers"]]
+        else:
+            people = [(self._officer, crew["token"]) for crew in self._plan["crews"]]
         self._tasks = []
         for n, (role, token) in enumerate(people):
             self._tasks.append(asyncio.create_task(role(n, token)))
@@ -141,11 +144,12 @@ class Screens:
 
     def end(self) -> dict[str, Any]:
         """What was seen since `begin`, in milliseconds."""
+        if self._who == "officers":
+            return {"click_to_officer_ms": _spread(self.clicks), "lost": self.lost}
         spread = [max(at) - min(at) for at in self.versions.values() if len(at) > 1]
         return {
-            "fix_to_frame_ms": _spread(self.fixes), "click_to_officer_ms": _spread(self.clicks),
-            "tick_spread_ms": _spread(spread), "lost": self.lost, "cut": len(self.cuts),
-            "cut_after_s": round(max(self.cuts, default=0), 1),
+            "fix_to_frame_ms": _spread(self.fixes), "tick_spread_ms": _spread(spread), "lost": self.lost,
+            "cut": len(self.cuts), "cut_after_s": round(max(self.cuts, default=0), 1),
         }  # fmt: skip
 
 
@@ -157,8 +161,8 @@ def _spread(values_s: list[float]) -> dict[str, float]:
     return {name: round(value, 1) for name, value in at.items()} | {"n": len(ordered)}
 
 
-async def _run(plan: dict[str, Any]) -> None:
-    screens = Screens(plan)
+async def _run(plan: dict[str, Any], who: str) -> None:
+    screens = Screens(plan, who)
     await screens.open()
     print("ready", flush=True)
     while order := await asyncio.to_thread(sys.stdin.readline):
@@ -173,4 +177,4 @@ async def _run(plan: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(json.loads(Path(sys.argv[1]).read_text())))
+    asyncio.run(_run(json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]))

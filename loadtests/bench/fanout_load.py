@@ -1,4 +1,4 @@
-"""The units and dispatchers of `fanout`: each unit sends a fix every 10 s, and 4 tasks a second go to officers."""
+"""The units and dispatchers of `fanout`: each unit sends a fix every 10 s, and 2 tasks a second go to officers."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-CLICKS_PER_S = 4
+CLICKS_PER_S = 2
 
 
 async def _report(http: aiohttp.ClientSession, key: str, interval_s: float) -> None:
