@@ -1,6 +1,6 @@
 """The screens of `fanout`: dispatchers or officers on real websockets, and sockets that stop reading.
 
-`PLAN dispatchers|officers`: each in a process of its own, so that what officers wait for is not the dispatchers' reading.
+`PLAN dispatchers|officers`: each in a process of its own, so that officers do not wait for what dispatchers read.
 Orders come by line on the standard input: `begin` and `end` a measurement, `stall N` keeps N sockets open that do
 not read. Half of the dispatchers look at the whole country, each of the others at a district of their own.
 """
