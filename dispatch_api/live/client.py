@@ -5,6 +5,7 @@ import contextlib
 import socket as sockets
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 MOST_OWED = 256
 SEND_WITHIN_S = 5.0
 CLOSE_WITHIN_S = 5.0
+A_TURN = 10
+"""Screens that send in one turn of the loop."""
 KERNEL_HOLDS = 128 * 1024
 """Unsent bytes of one socket in the kernel. More would only hide that nobody reads, and grow old there."""
 TOO_SLOW = 1013
@@ -52,22 +55,26 @@ class Client:
             self._owed.clear()
             self.fell_behind()
         self._owed.append(message)
-        self.awake.set()
+        self.stir()
 
     def fell_behind(self) -> None:
         """What was owed became too much and is dropped: the socket is cut, unless there is a way to catch up."""
         self.end(TOO_SLOW, "too slow")
 
+    def stir(self) -> None:
+        """Let the pump look at what there is to send."""
+        self.awake.set()
+
     def beat(self, message: str) -> None:
         """Send the newest beat once everything else is sent."""
         self._beat = message
-        self.awake.set()
+        self.stir()
 
     def end(self, code: int, reason: str) -> None:
         """Close the socket with this code, whatever is still unsent; a peer that does not answer is cut."""
         if self.closing is None:
             self.closing = (code, reason)
-            self.awake.set()
+            self.stir()
             if self._carrier:
                 asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._carrier.abort)
 
@@ -124,20 +131,44 @@ class Client:
         log.info("socket_ended", code=code, user=str(self.actor.user_id))
 
 
+class Turns:
+    """Lets a few screens send in each turn of the loop: hundreds at once would keep everybody else waiting."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Watcher, None] = {}
+
+    def take(self, watcher: "Watcher") -> None:
+        """Stir this screen when its turn comes, once however often it asks."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+        self._waiting[watcher] = None
+
+    def _next(self) -> None:
+        for watcher in list(islice(self._waiting, A_TURN)):
+            del self._waiting[watcher]
+            watcher.awake.set()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
 class Watcher(Client):
     """A screen of the centre: a view onto the fleet, brought up to date from the version it has."""
 
     def __init__(
-        self, socket: WebSocket, actor: Actor, box: Box | None, due: Callable[["Watcher"], str | None]
+        self, socket: WebSocket, actor: Actor, box: Box | None, due: Callable[["Watcher"], str | None], turns: Turns
     ) -> None:
         super().__init__(socket, actor, May.WATCH_LIVE)
         self.box = self.wanted = box
-        self.version, self.behind, self._due = 0, False, due
+        self.version, self.behind, self._due, self._turns = 0, False, due, turns
+
+    def stir(self) -> None:
+        """Send when it is this screen's turn."""
+        self._turns.take(self)
 
     def turn(self, box: Box | None) -> None:
         """Look at another box from now on."""
         self.wanted = box
-        self.awake.set()
+        self.stir()
 
     def fell_behind(self) -> None:
         """Catch up with a fresh snapshot."""
@@ -166,7 +197,7 @@ class Reader(Client):
     def give(self, items: Sequence[Item], *, again: bool) -> None:
         """Send these, the next in order; `again` when there may be more."""
         self._page, self.after, self._again = wire.inbox(item for _, item in items), items[-1][0], again
-        self.awake.set()
+        self.stir()
 
     def due(self) -> str | None:
         """The page that waits."""

@@ -20,7 +20,7 @@ from core.bus import Bus, Wake
 from core.work import Work, open_work
 from dispatch_api.live import reads, wire
 from dispatch_api.live.board import Board, Thing
-from dispatch_api.live.client import Client, Reader, Watcher
+from dispatch_api.live.client import Client, Reader, Turns, Watcher
 from dispatch_api.live.fleet import Fleet
 from geo.positions import Latest
 from mobile_contract.fields import utc_text
@@ -50,6 +50,7 @@ class Hub:
     def __init__(self, engine: AsyncEngine, bus: Bus) -> None:
         self._engine, self._bus = engine, bus
         self._fleet, self._board = Fleet(), Board()
+        self.turns = Turns()
         self._watchers: set[Watcher] = set()
         self._readers: dict[UUID, set[Reader]] = {}
         self._units: set[UUID] = set()
@@ -204,7 +205,7 @@ class Hub:
         self._as_of = begun
         if moved:
             for watcher in self._watchers:
-                watcher.awake.set()
+                watcher.stir()
 
     async def _take_tasks(self, work: Work, ids: set[UUID]) -> None:
         if not ids:

@@ -133,7 +133,7 @@ def _admit(state: State, actor: Actor) -> None:
 
 async def _watch(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> None:
     _admit(state, actor)
-    watcher = Watcher(socket, actor, hello.bbox, state.hub.frame)
+    watcher = Watcher(socket, actor, hello.bbox, state.hub.frame, state.hub.turns)
     watcher.owe(wire.welcome())
     state.hub.watch(watcher)
 
