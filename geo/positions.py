@@ -28,8 +28,8 @@ QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
-SECOND_LINE_ROWS = 500
-"""So many waiting while a commit runs make a second connection help: below, it would only split the commits."""
+SECOND_LINE_ROWS = 12
+"""So many waiting while a commit runs make a second connection help: fewer would only split the commits."""
 COMMIT_TIMEOUT_S = 30
 COUNTS_EVERY_S = 5
 FUTURE = timedelta(minutes=2)
