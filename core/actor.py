@@ -58,6 +58,9 @@ class May(StrEnum):
     IMPORT_VIOLATIONS = "violations.import"
     READ_ANALYSIS = "analysis.read"
     READ_CODE_LISTS = "code_lists.read"
+    READ_RETENTION = "retention.read"
+    READ_HOLDS = "holds.read"
+    PLACE_HOLDS = "holds.place"
 
 
 _EVERYBODY = {May.READ_OFFICES, May.READ_CODE_LISTS}
@@ -67,7 +70,7 @@ MATRIX: dict[Role, frozenset[May]] = {
     for role, grants in {
         Role.ADMINISTRATOR: {
             May.READ_PEOPLE, May.WRITE_PEOPLE, May.WRITE_OFFICES, May.READ_UNITS, May.WRITE_UNITS,
-            May.READ_DEVICES, May.WRITE_DEVICES,
+            May.READ_DEVICES, May.WRITE_DEVICES, May.READ_RETENTION,
         },
         Role.DISPATCHER: {
             May.READ_UNITS, May.READ_SHIFTS, May.PLAN_SHIFTS, May.READ_LIVE, May.READ_TRACK, May.WATCH_LIVE,
@@ -91,11 +94,16 @@ MATRIX: dict[Role, frozenset[May]] = {
             May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,
             May.READ_VIOLATIONS, May.READ_ANALYSIS,
         },
-        Role.INVESTIGATOR: {May.READ_UNITS, May.READ_NOTICES, May.READ_VIOLATIONS},
-        Role.INTERNAL_AFFAIRS: {May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_ANALYSIS},
+        Role.INVESTIGATOR: {
+            May.READ_UNITS, May.READ_NOTICES, May.READ_VIOLATIONS, May.READ_HOLDS, May.PLACE_HOLDS,
+        },
+        Role.INTERNAL_AFFAIRS: {
+            May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_ANALYSIS, May.READ_RETENTION,
+            May.READ_HOLDS, May.PLACE_HOLDS,
+        },
         Role.AUDITOR: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_TASKS, May.READ_NOTICES,
-            May.READ_VIOLATIONS, May.READ_ANALYSIS,
+            May.READ_VIOLATIONS, May.READ_ANALYSIS, May.READ_RETENTION, May.READ_HOLDS,
         },
     }.items()
 }  # fmt: skip
@@ -109,8 +117,8 @@ SEES: dict[Role, frozenset[str]] = {
     Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INVESTIGATOR: frozenset({"units", "notices", "violations"}),
-    Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations"}),
-    Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit"}),
+    Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations", "holds"}),
+    Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit", "holds"}),
 }
 """Kinds of rows a role reads wholly."""
 

@@ -69,7 +69,11 @@ def _link(before: bytes, values: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(before + json.dumps(plain, sort_keys=True, default=str).encode()).digest()
 
 
-_COLUMNS = "id, at, actor_id, actor_login, roles, action, object_kind, object_id, fields, request_id, address"
+_NAMES = (
+    "id", "at", "actor_id", "actor_login", "roles", "action", "object_kind", "object_id", "fields", "request_id",
+    "address",
+)  # fmt: skip
+_COLUMNS = ", ".join(_NAMES)
 _TAKE = text(
     f"SELECT {_COLUMNS} FROM audit_event JOIN (SELECT event_id FROM audit_pending ORDER BY event_id LIMIT :n"  # noqa: S608
     " FOR UPDATE) p ON p.event_id = id ORDER BY id"
@@ -130,14 +134,19 @@ async def export_head(engine: AsyncEngine, folder: Path) -> Path | None:
 
 
 async def verify(engine: AsyncEngine, heads: Path | None = None) -> list[str]:
-    """What is wrong with the audit: altered, missing or unsealed rows, and heads that differ; empty if nothing."""
+    """What is wrong with the audit: altered, missing or unsealed rows, and heads that differ; empty if nothing.
+
+    Rows that retention erased are missing rightly: an event of the chain itself tells from before which day.
+    """
     faults: list[str] = []
     before, expected, links = _GENESIS, 1, {}
-    async for seq, event_id, stored, values in _chained(engine):
+    erased_before = await _erased_before(engine)
+    async for seq, event_id, day, stored, values in _chained(engine):
         if seq != expected:
             faults.append(f"link {expected} is missing")
         if values is None:
-            faults.append(f"link {seq}: event {event_id} is gone")
+            if day >= erased_before:
+                faults.append(f"link {seq}: event {event_id} is gone")
         elif _link(before, dict(values)) != stored:
             faults.append(f"link {seq}: event {event_id} was altered")
         before, expected, links[seq] = stored, seq + 1, stored.hex()
@@ -158,14 +167,31 @@ async def verify(engine: AsyncEngine, heads: Path | None = None) -> list[str]:
     return faults
 
 
-async def _chained(engine: AsyncEngine) -> AsyncIterator[tuple[int, UUID, bytes, Mapping[str, Any] | None]]:
+# Materialized, because only these rows are known to hold a moment under that name.
+_ERASED_BEFORE = text(
+    "WITH e AS MATERIALIZED (SELECT at, fields ->> 'before' AS before FROM audit_event"
+    " WHERE action = 'erasure' AND object_kind = 'audit_event' AND actor_id IS NULL)"
+    " SELECT max(CAST(before AS timestamptz)) FROM e WHERE CAST(before AS timestamptz) AT TIME ZONE 'UTC'"
+    " <= date_trunc('year', at AT TIME ZONE 'UTC') - interval '1 year'"
+)
+
+
+async def _erased_before(engine: AsyncEngine) -> date:
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT set_config('app.sees', '*', true)"))
+        found: datetime | None = (await connection.execute(_ERASED_BEFORE)).scalar_one()
+    return found.astimezone(UTC).date() if found else date.min
+
+
+async def _chained(engine: AsyncEngine) -> AsyncIterator[tuple[int, UUID, date, bytes, Mapping[str, Any] | None]]:
     statement = text(
-        f"SELECT c.seq, c.event_id, c.hash, e.* FROM audit_chain c LEFT JOIN"  # noqa: S608
+        f"SELECT c.seq, c.event_id, c.day, c.hash, e.* FROM audit_chain c LEFT JOIN"  # noqa: S608
         f" (SELECT {_COLUMNS} FROM audit_event) e ON e.id = c.event_id ORDER BY c.seq"
     )
     async with engine.connect() as connection, connection.begin():
         await connection.execute(text("SELECT set_config('app.sees', '*', true)"))
         rows = await connection.stream(statement)
         async for found in rows.mappings():
-            values = {k: v for k, v in found.items() if k not in {"seq", "event_id", "hash"}}
-            yield found["seq"], found["event_id"], bytes(found["hash"]), values if values["id"] else None
+            values = {name: found[name] for name in _NAMES}
+            event = values if values["id"] else None
+            yield found["seq"], found["event_id"], found["day"], bytes(found["hash"]), event

@@ -224,3 +224,32 @@ class Job(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
     heartbeat_at: datetime | None = Field(default=None, sa_type=TZ)
     finished_at: datetime | None = Field(default=None, sa_type=TZ)
+
+
+class LegalHold(SQLModel, table=True):
+    """What retention leaves alone until it is released or its end has come: one object, or a place in a time."""
+
+    __tablename__ = "legal_hold"
+    __table_args__ = (
+        CheckConstraint("kind IN ('unit', 'person', 'task', 'violation', 'area')", name="kind"),
+        CheckConstraint(
+            "(kind = 'area') = (area IS NOT NULL AND since IS NOT NULL AND until IS NOT NULL)", name="area"
+        ),
+        CheckConstraint("(kind = 'area') = (object_id IS NULL)", name="object"),
+        CheckConstraint("until > since", name="order"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    kind: str
+    object_id: UUID | None = None
+    since: datetime | None = Field(default=None, sa_type=TZ)
+    until: datetime | None = Field(default=None, sa_type=TZ)
+    area: Any = Field(default=None, sa_column=Column(Geometry("POLYGON", srid=4326, spatial_index=False)))
+    reason: str
+    reference: str | None = None
+    placed_by: UUID = Field(foreign_key="user_account.id")
+    placed_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    ends_at: datetime | None = Field(default=None, sa_type=TZ)
+    released_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    released_at: datetime | None = Field(default=None, sa_type=TZ)
+    release_reason: str | None = None

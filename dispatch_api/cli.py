@@ -44,6 +44,12 @@ def _verify_audit(settings: Settings, _: argparse.Namespace) -> int:
     return asyncio.run(verify_audit.run(settings))
 
 
+def _retention(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import retention
+
+    return asyncio.run(retention.run(settings, dry_run=args.dry_run))
+
+
 def _doctor(settings: Settings, _: argparse.Namespace) -> int:
     from dispatch_api.process import doctor
 
@@ -112,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--source", default="import", help="name of the source; ids are unique within it")
     _server_options(load, "supervisor")
     add("verify-audit", _verify_audit, "check the audit chain and its exported heads")
+    kept = add("retention", _retention, "delete records past their time now, as the worker does every hour")
+    kept.add_argument("--dry-run", action="store_true", help="only show what would be deleted, and what is held")
     add("doctor", _doctor, "list the settings and say what is wrong")
     tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
     tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")

@@ -124,7 +124,7 @@ class ShiftMember(SQLModel, table=True):
 
     __tablename__ = "shift_member"
 
-    shift_id: UUID = Field(primary_key=True, foreign_key="shift.id")
+    shift_id: UUID = Field(primary_key=True, foreign_key="shift.id", ondelete="CASCADE")
     user_id: UUID = Field(primary_key=True, foreign_key="user_account.id", index=True)
 
 

@@ -64,7 +64,7 @@ class TaskSupport(SQLModel, table=True):
 
     __tablename__ = "task_support"
 
-    task_id: UUID = Field(primary_key=True, foreign_key="task.id")
+    task_id: UUID = Field(primary_key=True, foreign_key="task.id", ondelete="CASCADE")
     unit_id: UUID = Field(primary_key=True, foreign_key="unit.id", index=True)
     status: str = "issued"
     added_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
@@ -77,7 +77,7 @@ class TaskEvent(SQLModel, table=True):
     __table_args__ = (Index("ix_task_event_task", "task_id", "received_at"),)
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
-    task_id: UUID = Field(foreign_key="task.id")
+    task_id: UUID = Field(foreign_key="task.id", ondelete="CASCADE")
     verb: str
     from_status: str | None = None
     to_status: str
@@ -121,7 +121,7 @@ class NoticeRecipient(SQLModel, table=True):
 
     __tablename__ = "notice_recipient"
 
-    notice_id: UUID = Field(primary_key=True, foreign_key="notice.id")
+    notice_id: UUID = Field(primary_key=True, foreign_key="notice.id", ondelete="CASCADE")
     user_id: UUID = Field(primary_key=True, foreign_key="user_account.id", index=True)
     unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
     channel: str = "inbox"

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from geoalchemy2.elements import WKBElement
 from geoalchemy2.shape import from_shape, to_shape
-from shapely.geometry import Point, mapping, shape
+from shapely.geometry import Point, mapping
 from shapely.geometry.base import BaseGeometry
 from sqlmodel import col, select
 
-from core.errors import Invalid
+from core.shapes import polygon_of as polygon_of
 from core.work import Work
 from mobile_contract import resources as contract
 from tasks.models import Task, TaskSupport
@@ -19,14 +19,6 @@ from tasks.models import Task, TaskSupport
 def point_of(lon: float | None, lat: float | None) -> WKBElement | None:
     """The database's point for two numbers in degrees, or None without them."""
     return None if lon is None or lat is None else from_shape(Point(lon, lat), srid=4326)
-
-
-def polygon_of(area: contract.GeoPolygon) -> WKBElement:
-    """The database's polygon; raises Invalid for one that crosses itself."""
-    polygon = shape(area.model_dump())
-    if not polygon.is_valid or polygon.area == 0:
-        raise Invalid.at("area", "geometry", "The area must be a polygon that does not cross itself.")
-    return from_shape(polygon, srid=4326)
 
 
 def _geojson(stored: WKBElement | None) -> dict[str, Any] | None:

@@ -46,8 +46,8 @@ def _settings_lines(settings: Settings) -> Iterator[str]:
     for name, field in type(settings).model_fields.items():
         value, default = getattr(settings, name), field.get_default()
         state = f"{_shown(value)} (default)" if value == default else f"{_shown(value)} (default {_shown(default)})"
-        yield f"  OUTRIDER_{name.upper():<24}{state}"
-        yield f"  {'':<33}{field.description}"
+        yield f"  OUTRIDER_{name.upper():<26}{state}"
+        yield f"  {'':<35}{field.description}"
 
 
 def _shown(value: Any) -> str:

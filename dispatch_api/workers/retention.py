@@ -1,7 +1,8 @@
-"""What is kept no longer: positions by day, ended sessions, used-up tickets, old log-in tries, left files."""
+"""What is kept no longer: records by their class, ended sessions, used-up tickets, secrets in answers, left files."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from sqlmodel import col
 from core.actor import system
 from core.audit import Action
 from core.models import Job, LoginTry, SignIn, SocketTicket
+from core.retention import scrub_secrets
 from core.settings import Settings
 from core.work import Work, open_work
+from dispatch_api import retention
 
 log = structlog.get_logger()
 
@@ -26,11 +29,13 @@ _DROP = text("SELECT dropped, n FROM drop_position_days(:before)")
 _NO_LONG_WAIT = text("SET LOCAL lock_timeout = '2s'")
 
 
-async def round_(engine: AsyncEngine, settings: Settings) -> bool:
-    """Remove what is past its time; each kind in a transaction of its own."""
+async def round_(engine: AsyncEngine, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Remove what is past its time; each kind in transactions of its own."""
     async with open_work(engine, system("retention")) as work:
         await end_access(work)
+        await scrub_secrets(work)
     await _sweep(engine, settings.data_dir / "imports")
+    await retention.run(engine, settings, stopping)
     async with open_work(engine, system("retention")) as work:
         await drop_positions(work, settings.retention_days)
     return False

@@ -50,7 +50,7 @@ LOOPS = (
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),
     Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),
-    Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings)),
+    Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings, d.stopping.is_set)),
 )
 
 

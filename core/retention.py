@@ -1,0 +1,215 @@
+"""How long what is kept, class by class: what is due, what a legal hold stops, and how it goes, in small steps.
+
+Each step is a transaction of its own, written to the audit within it; so a run may be killed at any moment and the
+next goes on. Only the system's actor may delete (row-level security), and only what is past its time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col, select
+
+from core.actor import system
+from core.audit import Action
+from core.models import ClientWrite
+from core.settings import Settings
+from core.work import Work, open_work
+
+BATCH = 5_000
+PURPOSE = "retention"
+Period = Callable[[Settings, datetime], datetime]
+"""Before which moment something of a class is past its time."""
+
+SECRETS_KEPT = timedelta(hours=24)
+SECRETS = {
+    "devices.create": "key", "devices.bulk": "key", "installs.enrol": "credential", "users.create": "one_time_password",
+}  # fmt: skip
+"""Stored answers that hold a secret, and under which name."""
+
+
+def of_days(setting: str) -> Period:
+    """The period of a setting in days."""
+    return lambda settings, now: now - timedelta(days=getattr(settings, setting))
+
+
+duty: Period = of_days("retention_duty_days")
+
+
+def audit_period(settings: Settings, now: datetime) -> datetime:
+    """Audit rows are kept to the end of so many years after the year they were written in."""
+    return datetime(now.year - settings.retention_audit_years, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What of a class is past its time: how many rows would go, how many are held, and when the oldest is from."""
+
+    due: int
+    held: int
+    oldest: datetime | None
+
+
+class RecordClass(Protocol):
+    """A class of records with a period of its own."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in settings, audit and reports."""
+
+    @property
+    def before(self) -> Period:
+        """Its period."""
+
+    async def tally(self, work: Work, before: datetime) -> Tally:
+        """What is past its time; the actor must see every row."""
+
+    async def step(self, engine: AsyncEngine, before: datetime) -> int:
+        """Delete some of what is due; how many rows, 0 when nothing is left."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A class that is the rows of one table; rows of others go with them by their foreign keys.
+
+    `at`, `due` and `held` are SQL over the row `r` and the moment `:before`: when it ages from, what else must hold,
+    and whether a legal hold stops it.
+    """
+
+    name: str
+    table: str
+    at: str
+    before: Period
+    held: str = "false"
+    due: str = "true"
+
+    async def tally(self, work: Work, before: datetime) -> Tally:
+        """What is past its time."""
+        query = (
+            f"SELECT count(*) FILTER (WHERE NOT h.held), count(*) FILTER (WHERE h.held), min({self.at})"  # noqa: S608
+            f" FROM {self.table} r CROSS JOIN LATERAL (SELECT {self.held} AS held) h WHERE {self._due}"
+        )
+        return Tally(*(await work.session.execute(text(query), {"before": before})).one())
+
+    @property
+    def _due(self) -> str:
+        return f"{self.at} < :before AND {self.due}"
+
+    async def step(self, engine: AsyncEngine, before: datetime) -> int:
+        """Delete a batch of what is due; how many rows."""
+        query = (
+            f"DELETE FROM {self.table} WHERE ctid = ANY(ARRAY(SELECT r.ctid FROM {self.table} r"  # noqa: S608
+            f" WHERE {self._due} AND NOT {self.held} LIMIT :n FOR UPDATE SKIP LOCKED))"
+        )
+        async with open_work(engine, system(PURPOSE)) as work:
+            done: Any = await work.session.execute(text(query), {"before": before, "n": BATCH})
+            if done.rowcount:
+                work.audit(Action.ERASURE, self.name, None, n=done.rowcount, before=before)
+            return int(done.rowcount)
+
+
+def held_object(kind: str, object_id: str) -> str:
+    """SQL: a hold of this kind names this id."""
+    return f"EXISTS (SELECT FROM active_hold h WHERE h.kind = '{kind}' AND h.object_id = {object_id})"
+
+
+def held_unit(unit_id: str, since: str, until: str) -> str:
+    """SQL: this unit is held for some of the time from `since` to `until`."""
+    return f"EXISTS (SELECT FROM held_span s WHERE s.unit_id = {unit_id} AND s.since <= {until} AND s.until >= {since})"
+
+
+def held_place(place: str, since: str, until: str) -> str:
+    """SQL: this geometry lies in a held area, for some of the time from `since` to `until`."""
+    return (
+        f"EXISTS (SELECT FROM active_hold h WHERE h.kind = 'area' AND h.since <= {until} AND h.until >= {since}"
+        f" AND ST_Intersects(h.area, {place}))"
+    )
+
+
+def any_of(*conditions: str) -> str:
+    """SQL: one of these holds."""
+    return f"({' OR '.join(conditions)})"
+
+
+def answers(prefix: str, table: str, before: Period) -> Rows:
+    """The stored answers of routes `prefix.…`, which are kept as long as the row of `table` that they made or moved."""
+    object_id = "coalesce(nullif(split_part(r.route, ':', 2), ''), r.answer ->> 'id')"
+    return Rows(
+        f"{prefix}_answers", "client_write", "r.at", before, held=held_object("person", "r.user_id"),
+        due=f"r.route LIKE '{prefix}.%' AND NOT EXISTS (SELECT FROM {table} o WHERE o.id::text = {object_id})",
+    )  # fmt: skip
+
+
+class AuditRows:
+    """The rows of the audit; the chain of their hashes stays, so that the rows that are left can still be proved."""
+
+    name, before = "audit_event", staticmethod(audit_period)
+    _HELD = any_of(
+        "EXISTS (SELECT FROM active_hold h WHERE h.object_id::text = r.object_id)",
+        held_object("person", "r.actor_id"),
+    )  # fmt: skip
+    _OBJECTS = text("SELECT object_id, kind = 'person' FROM active_hold WHERE object_id IS NOT NULL")
+    _ERASE = text("SELECT erase_audit(:before, CAST(:objects AS uuid[]), CAST(:people AS uuid[]), :n)")
+
+    async def tally(self, work: Work, before: datetime) -> Tally:
+        """What is past its time."""
+        return await Rows(self.name, "audit_event", "r.at", self.before, held=self._HELD).tally(work, before)
+
+    async def step(self, engine: AsyncEngine, before: datetime) -> int:
+        """Delete a batch; the row that tells of it is what `verify` goes by."""
+        async with open_work(engine, system(PURPOSE)) as work:
+            held = (await work.session.execute(self._OBJECTS)).all()
+            values = {
+                "before": before, "n": BATCH, "objects": [row[0] for row in held],
+                "people": [row[0] for row in held if row[1]],
+            }  # fmt: skip
+            n = int((await work.session.execute(self._ERASE, values)).scalar_one())
+            if n:
+                work.audit(Action.ERASURE, self.name, None, n=n, before=before)
+            return n
+
+
+CLASSES: tuple[RecordClass, ...] = (
+    Rows(
+        "inbox", "inbox", "r.at", duty,
+        held=any_of(held_object("person", "r.user_id"), held_object("task", "r.object_id")),
+    ),
+    Rows(
+        "inbox_answers", "client_write", "r.at", duty, held=held_object("person", "r.user_id"),
+        due="r.route = 'inbox.ack'",
+    ),
+    Rows(
+        "jobs", "job", "r.finished_at", duty, held=held_object("person", "r.created_by"),
+        due="r.finished_at IS NOT NULL",
+    ),
+    AuditRows(),
+)  # fmt: skip
+
+
+def without_secrets(answer: Any, name: str) -> Any:
+    """The answer with null for every value of this name."""
+    if isinstance(answer, dict):
+        return {key: None if key == name else without_secrets(value, name) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [without_secrets(value, name) for value in answer]
+    return answer
+
+
+async def scrub_secrets(work: Work) -> int:
+    """Forget the secrets in stored answers a day after they were given; how many answers. A repeat then has null."""
+    n = 0
+    for route, name in SECRETS.items():
+        holds = text("jsonb_path_exists(answer, CAST(:path AS jsonpath))").bindparams(
+            path=f'$.**."{name}" ? (@ != null)'
+        )
+        query = select(ClientWrite).where(
+            ClientWrite.route == route, col(ClientWrite.at) < work.now - SECRETS_KEPT, holds
+        )
+        for row in await work.all(query.limit(BATCH)):
+            scrubbed = without_secrets(row.answer, name)
+            await work.session.execute(update(ClientWrite).where(col(ClientWrite.id) == row.id).values(answer=scrubbed))
+            n += 1
+    return n

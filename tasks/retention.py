@@ -1,0 +1,32 @@
+"""How long tasks and notices are kept."""
+
+from core.retention import RecordClass, Rows, answers, any_of, duty, held_object, held_place, held_unit
+
+_LASTED = ("r.created_at", "r.updated_at")
+
+CLASSES: tuple[RecordClass, ...] = (
+    Rows(
+        "tasks", "task", "r.updated_at", duty,
+        held=any_of(
+            held_object("task", "r.id"),
+            "EXISTS (SELECT FROM violation v WHERE v.task_id = r.id AND " + held_object("violation", "v.id") + ")",
+            held_object("person", "r.created_by"),
+            "EXISTS (SELECT FROM task_event e WHERE e.task_id = r.id AND "
+            + any_of(held_object("person", "e.by"), held_unit("e.unit_id", "e.at", "e.at")) + ")",
+            held_unit("r.unit_id", *_LASTED),
+            "EXISTS (SELECT FROM task_support u WHERE u.task_id = r.id AND " + held_unit("u.unit_id", *_LASTED) + ")",
+            held_place("coalesce(r.area, r.point)", *_LASTED),
+        ),
+    ),
+    answers("tasks", "task", duty),
+    Rows(
+        "notices", "notice", "r.updated_at", duty,
+        held=any_of(
+            held_object("person", "r.created_by"),
+            "EXISTS (SELECT FROM notice_recipient n WHERE n.notice_id = r.id AND "
+            + any_of(held_object("person", "n.user_id"), held_unit("n.unit_id", *_LASTED)) + ")",
+        ),
+        due="(r.valid_to IS NULL OR r.valid_to < :before)",
+    ),
+    answers("notices", "notice", duty),
+)  # fmt: skip
