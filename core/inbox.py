@@ -29,9 +29,9 @@ _MAKE = text(
     "INSERT INTO recipient (user_id, seq) SELECT u.id, 0 FROM user_account u WHERE u.id = ANY(:ids)"
     " AND NOT EXISTS (SELECT FROM recipient r WHERE r.user_id = u.id) ORDER BY u.id ON CONFLICT DO NOTHING"
 )
-_HOLD = text("SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR UPDATE")
+_HOLD = text("SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE")
 _PUSH = text(
-    "WITH l AS (SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR UPDATE),"
+    "WITH l AS (SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE),"
     " s AS (UPDATE recipient r SET seq = r.seq + 1 FROM l WHERE r.user_id = l.user_id RETURNING r.user_id, r.seq)"
     " INSERT INTO inbox (user_id, seq, event_id, kind, object_id, body, at)"
     " SELECT user_id, seq, :event_id, :kind, :object_id, :body, :at FROM s RETURNING user_id"
@@ -87,7 +87,7 @@ async def ack(work: Work, install_id: UUID | None, upto: int) -> int:
         raise Invalid.at("upto", "unknown", "Nothing with this number was sent.")
     key = {"user_id": work.actor.id, "install_id": install_id or work.actor.install_id or BROWSER}
     await work.session.execute(insert(InboxCursor).values(**key, upto=0, at=work.now).on_conflict_do_nothing())
-    query = select(InboxCursor).filter_by(**key).with_for_update()
+    query = select(InboxCursor).filter_by(**key).with_for_update(key_share=True)
     cursor: InboxCursor = (await work.session.execute(query)).scalar_one()
     if upto <= cursor.upto:
         return cursor.upto

@@ -95,7 +95,7 @@ async def _flush(work: Work, taken: str) -> None:
 async def get_user(work: Work, user_id: UUID, *, lock: bool = False) -> UserAccount:
     """The person; raises NotFound."""
     query = select(UserAccount).where(UserAccount.id == user_id)
-    user: UserAccount | None = await work.first(query.with_for_update() if lock else query)
+    user: UserAccount | None = await work.first(query.with_for_update(key_share=True) if lock else query)
     if user is None:
         raise NotFound
     return user

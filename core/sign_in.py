@@ -283,7 +283,9 @@ async def enrol(work: Work, install_id: UUID, name: str, pin: str | None, push: 
 
 async def revoke_install(work: Work, install_id: UUID, *, anybodys: bool) -> None:
     """The installation's credential opens nothing, and its sessions end; raises NotFound."""
-    install: Install | None = await work.first(select(Install).where(Install.id == install_id).with_for_update())
+    install: Install | None = await work.first(
+        select(Install).where(Install.id == install_id).with_for_update(key_share=True)
+    )
     if install is None or (install.user_id != work.actor.id and not anybodys):
         raise NotFound
     if install.revoked_at is None:

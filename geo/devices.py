@@ -91,7 +91,9 @@ async def _newest(work: Work, device_ids: list[UUID]) -> dict[UUID, DeviceAssign
 
 
 async def _locked(work: Work, device_id: UUID) -> Device:
-    device: Device | None = await work.first(select(Device).where(Device.id == device_id).with_for_update())
+    device: Device | None = await work.first(
+        select(Device).where(Device.id == device_id).with_for_update(key_share=True)
+    )
     if device is None:
         raise NotFound
     return device

@@ -128,7 +128,7 @@ async def start_own(work: Work, unit_id: UUID, members: list[UUID], at: datetime
         raise Conflict("You are on a shift of another unit: end it first.")
     crew = [work.actor.id, *members]
     # Two tablets of one crew may start at once: the unit's row decides who makes the shift and who joins it.
-    await work.first(select(Unit).where(Unit.id == unit_id).with_for_update())
+    await work.first(select(Unit).where(Unit.id == unit_id).with_for_update(key_share=True))
     running = await work.first(
         select(Shift).where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
@@ -189,7 +189,7 @@ async def _told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
 
 
 async def _locked(work: Work, shift_id: UUID) -> Shift:
-    shift: Shift | None = await work.first(select(Shift).where(Shift.id == shift_id).with_for_update())
+    shift: Shift | None = await work.first(select(Shift).where(Shift.id == shift_id).with_for_update(key_share=True))
     if shift is None:
         raise NotFound
     return shift

@@ -136,7 +136,7 @@ async def change(
     work: Work, unit_id: UUID, values: dict[str, Any], members: list[UUID] | None, version: int | None
 ) -> UnitView:
     """The unit with new values; raises NotFound, VersionConflict, Invalid, Conflict."""
-    unit: Unit | None = await work.first(select(Unit).where(Unit.id == unit_id).with_for_update())
+    unit: Unit | None = await work.first(select(Unit).where(Unit.id == unit_id).with_for_update(key_share=True))
     if unit is None:
         raise NotFound
     if version is not None and version != unit.version:

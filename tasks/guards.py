@@ -65,7 +65,7 @@ async def check_unit(work: Work, unit_id: UUID | None, *, lock: bool = False) ->
     if unit_id is None:
         return None
     query = select(Unit).where(Unit.id == unit_id)
-    unit: Unit | None = await work.first(query.with_for_update() if lock else query)
+    unit: Unit | None = await work.first(query.with_for_update(key_share=True) if lock else query)
     if unit is None:
         raise Invalid.at("unit_id", "unknown", "There is no such unit.")
     return unit

@@ -140,7 +140,9 @@ async def open_for_unit(work: Work, unit_id: UUID, user_id: UUID) -> None:
 
 async def cancel(work: Work, notice_id: UUID) -> dict[str, Any]:
     """Cancel a notice and tell its recipients; cancelling again changes nothing. Raises NotFound."""
-    notice: Notice | None = await work.first(select(Notice).where(Notice.id == notice_id).with_for_update())
+    notice: Notice | None = await work.first(
+        select(Notice).where(Notice.id == notice_id).with_for_update(key_share=True)
+    )
     if notice is None:
         raise NotFound
     if notice.state == "sent":
@@ -159,7 +161,7 @@ async def receipt(work: Work, notice_id: UUID, what: str, at: datetime | None) -
     The first time stays; acknowledging is seeing too. Raises NotFound when it was not sent to them.
     """
     key = NoticeRecipient.notice_id == notice_id, NoticeRecipient.user_id == work.actor.id
-    mine: NoticeRecipient | None = await work.first(select(NoticeRecipient).where(*key).with_for_update())
+    mine: NoticeRecipient | None = await work.first(select(NoticeRecipient).where(*key).with_for_update(key_share=True))
     if mine is None:
         raise NotFound
     moment = not_ahead(work, at)
@@ -173,7 +175,7 @@ async def receipt(work: Work, notice_id: UUID, what: str, at: datetime | None) -
 
 async def _touch(work: Work, ids: Sequence[UUID]) -> None:
     """Mark notices as changed by a receipt; locked in id order, since one tablet may bring receipts of many."""
-    query = select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.id)).with_for_update()
+    query = select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.id)).with_for_update(key_share=True)
     for notice in await work.all(query):
         notice.updated_at = work.now
         work.session.add(notice)
@@ -232,7 +234,7 @@ async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:
         col(NoticeRecipient.notice_id).in_(list(covered)),
         col(NoticeRecipient.delivered_at).is_(None),
     )
-    rows = await work.all(query.with_for_update())
+    rows = await work.all(query.with_for_update(key_share=True))
     for row in rows:
         row.delivered_at = work.now
         work.session.add(row)

@@ -1,6 +1,8 @@
 """What every step of a task has in common: its row is locked, moved, written into the history, and told.
 
-Locks are taken in one order, so that steps wait for each other but never in a circle: tasks, units, inboxes.
+Locks are taken in one order, so that steps wait for each other but never in a circle: tasks, units, inboxes. Rows are
+locked FOR NO KEY UPDATE (`key_share`): FOR UPDATE would wait for whoever has just added a row that refers to them, and
+who then locks them as well would close the circle.
 """
 
 from collections.abc import Iterable
@@ -42,7 +44,7 @@ _STANDINGS = text(
 
 async def locked(work: Work, task_id: UUID) -> Task | None:
     """The task, kept from others until the commit; None when the actor sees no such task."""
-    query = select(Task).where(Task.id == task_id).with_for_update()
+    query = select(Task).where(Task.id == task_id).with_for_update(key_share=True)
     found: Task | None = await work.first(query.execution_options(populate_existing=True))
     return found
 
@@ -101,7 +103,7 @@ async def follow(work: Work, unit_ids: Iterable[UUID | None], at: datetime) -> N
     """Let the units' status follow their tasks: on scene before en route before assigned, else available."""
     ids = sorted({unit_id for unit_id in unit_ids if unit_id})
     await work.session.flush()
-    query = select(Unit).where(col(Unit.id).in_(ids)).order_by(col(Unit.id)).with_for_update()
+    query = select(Unit).where(col(Unit.id).in_(ids)).order_by(col(Unit.id)).with_for_update(key_share=True)
     rows = await work.all(query.execution_options(populate_existing=True))
     values = {"ids": ids, "binding": sorted(states.BINDING), "open": sorted(states.OPEN)}
     standings: dict[UUID, set[str]] = {}

@@ -263,7 +263,7 @@ async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:
         or_(col(Task.delivered_at).is_(None), col(Task.status) == "issued"),
     )  # fmt: skip
     own = work.actor.unit_ids
-    for task in await work.all(query.order_by(col(Task.id)).with_for_update()):
+    for task in await work.all(query.order_by(col(Task.id)).with_for_update(key_share=True)):
         # An item older than the issue told of an earlier assignment.
         if task.unit_id not in own or task.issued_at > covered[task.id]:
             continue

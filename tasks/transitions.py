@@ -207,7 +207,7 @@ async def _current(work: Work, task: Task, unit_id: UUID) -> list[Task]:
         select(Task)
         .where(Task.unit_id == unit_id, col(Task.status).in_(states.AT_WORK), Task.id != task.id)
         .order_by(col(Task.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return await work.all(query)
 
