@@ -4,7 +4,7 @@ import "../shared/theme.css";
 import { all, api, ApiError } from "../shared/api";
 import { markDemo } from "../shared/demo";
 import { onLanguage, t } from "../shared/i18n";
-import { Live } from "../shared/live";
+import { Live, TOO_MANY_OPEN } from "../shared/live";
 import { loginForm } from "../shared/login";
 import { may, me, resume, signOut } from "../shared/session";
 import { onTheme } from "../shared/theme";
@@ -121,7 +121,11 @@ async function start(): Promise<void> {
       if (message.kind === "task" && message.task.id === ui.taskId) void refreshEvents(message.task.id).catch(() => undefined);
       redraw();
     },
-    state: (state) => { store.link = state === "connecting" && store.asOf ? "lost" : state; redraw(); },
+    state: (state, code) => {
+      store.crowded = state === "lost" ? code === TOO_MANY_OPEN : store.crowded && state !== "up";
+      store.link = state === "connecting" && (store.asOf || store.crowded) ? "lost" : state;
+      redraw();
+    },
     signedOut: () => location.reload(),
   });
   setInterval(() => { soundAlerts(); redraw(); }, 1_000);

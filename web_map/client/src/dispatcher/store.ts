@@ -24,6 +24,8 @@ export interface Store {
   notices: Map<string, Notice>;
   alerts: Map<string, Alert>;
   link: LinkState;
+  /** The link is lost because the person has too many screens open. */
+  crowded: boolean;
   /** The server's moment of the newest data; the clock of the connection-lost banner. */
   asOf: string | null;
   /** How far this computer's clock is ahead of the server's. */
@@ -37,6 +39,7 @@ export const emptyStore = (): Store => ({
   notices: new Map(),
   alerts: new Map(),
   link: "connecting",
+  crowded: false,
   asOf: null,
   clockAheadMs: 0,
 });

@@ -42,7 +42,7 @@ const drawn = (path: TemplateResult | typeof BELL): TemplateResult => html`<svg 
 
 /** The lost connection, above everything: since when the screen shows the past. */
 export const linkBanner = (): TemplateResult | typeof nothing => store.link === "lost" ? html`<div class="banner lost" role="alert">
-  <b>${t("link.lost_title")}</b> ${store.asOf ? t("link.data_from", { at: clock(store.asOf) }) : ""} ${t("link.writes_off")}</div>` : nothing;
+  <b>${t(store.crowded ? "link.crowded" : "link.lost_title")}</b> ${store.asOf ? t("link.data_from", { at: clock(store.asOf) }) : ""} ${t("link.writes_off")}</div>` : nothing;
 
 /** What needs eyes at once: alarms, what can still be undone, what was just said. */
 export function banners(undo: () => void): TemplateResult {

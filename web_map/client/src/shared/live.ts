@@ -5,13 +5,16 @@ export type LinkState = "connecting" | "up" | "lost";
 const SILENCE_MS = 5_000;
 const LONGEST_WAIT_MS = 10_000;
 const SIGNED_OUT = new Set([4401, 4403]);
+/** The socket's end because this person has as many open as one may have. */
+export const TOO_MANY_OPEN = 4409;
 
 export interface LiveOptions {
   path: "/api/v1/live" | "/api/v1/inbox/live";
   /** The fields of the hello message beside its kind; asked for at each connection. */
   hello: () => Record<string, unknown>;
   message: (message: ServerMessage) => void;
-  state: (state: LinkState) => void;
+  /** With "lost": the code the socket was closed with. */
+  state: (state: LinkState, code?: number) => void;
   /** The session has ended or its rights are gone. */
   signedOut: () => void;
 }
@@ -86,7 +89,7 @@ export class Live {
     clearTimeout(this.silence);
     socket?.close();
     if (this.closed) return;
-    this.options.state("lost");
+    this.options.state("lost", code);
     if (SIGNED_OUT.has(code)) {
       this.closed = true;
       this.options.signedOut();
