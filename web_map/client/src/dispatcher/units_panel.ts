@@ -8,6 +8,9 @@ import { unitLine } from "./parts";
 import { openTask } from "./actions";
 
 const FILTERS = ["all", "available", "committed", "attention"] as const;
+/** Rows drawn at once: nobody scrolls through more, and thousands redrawn each second would stall the page. */
+const AT_ONCE = 200;
+const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 const ORDER = { emergency: 0, available: 1, committed: 2, on_scene: 3, unavailable: 4 };
 
 /** The units that pass the filter, those that can be sent first. */
@@ -17,7 +20,7 @@ export function listed(): Shown[] {
     .map((unit) => shown(store, unit))
     .filter((s) => !words || `${s.unit.call_sign} ${s.unit.kind} ${s.unit.capabilities.join(" ")}`.toLowerCase().includes(words))
     .filter((s) => passes(s))
-    .sort((a, b) => ORDER[a.group] - ORDER[b.group] || a.unit.call_sign.localeCompare(b.unit.call_sign));
+    .sort((a, b) => ORDER[a.group] - ORDER[b.group] || byName(a.unit.call_sign, b.unit.call_sign));
 }
 
 function passes(s: Shown): boolean {
@@ -29,6 +32,7 @@ function passes(s: Shown): boolean {
 
 export function unitsPanel(select: (id: string) => void, show: (id: string) => void): TemplateResult {
   const rows = listed();
+  const drawn = rows.slice(0, Math.max(AT_ONCE, rows.findIndex((s) => s.unit.id === ui.unitId) + 20));
   return html`<section class="units" aria-label=${t("units.title")}>
     <div class="head">
       <h2>${t("units.title")} <span class="count">${rows.length}</span></h2>
@@ -37,10 +41,11 @@ export function unitsPanel(select: (id: string) => void, show: (id: string) => v
       <div class="tabs" role="group" aria-label=${t("units.filter")}>${FILTERS.map((name) => html`<button
         class=${ui.groups === name ? "on" : ""} aria-pressed=${ui.groups === name} @click=${() => set({ groups: name })}>${t(`units.${name}`)}</button>`)}</div>
     </div>
-    <ul class="rows" id="unit-rows">${repeat(rows, (s) => s.unit.id, (s) => html`<li>
+    <ul class="rows" id="unit-rows">${repeat(drawn, (s) => s.unit.id, (s) => html`<li>
       <button class="row ${s.unit.id === ui.unitId ? "on" : ""}" aria-current=${s.unit.id === ui.unitId} data-unit=${s.unit.id}
         @click=${() => select(s.unit.id)} @dblclick=${() => show(s.unit.id)}>${unitLine(s)}</button></li>`)}
-      ${rows.length ? nothing : html`<li class="empty">${t("units.none")}</li>`}</ul>
+      ${rows.length ? nothing : html`<li class="empty">${t("units.none")}</li>`}
+      ${rows.length > drawn.length ? html`<li class="empty">${t("units.more", { n: rows.length - drawn.length })}</li>` : nothing}</ul>
     ${card(show)}</section>`;
 }
 
