@@ -36,6 +36,9 @@ FRAMEWORK: dict[int, type[e.OutriderError]] = {400: e.Malformed, 404: e.NotFound
 OVERLOAD_STATES = ("53", "57", "55P03", "40P01", "40001", "08")
 """SQLSTATE classes that mean: not now (no disk, no connection, shutting down, lock or statement timeout)."""
 
+GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises when the database is gone; the last when it went in mid-statement."""
+
 
 def status_of(error: e.OutriderError) -> int:
     """The HTTP status of an error: that of its nearest listed class."""
@@ -82,7 +85,8 @@ def from_database(error: Exception) -> e.OutriderError | None:
         return e.Overloaded()
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", "") or getattr(cause, "pgcode", "") or "")
-    if state.startswith(OVERLOAD_STATES) or isinstance(cause, OSError | asyncpg.InterfaceError):
+    driver = getattr(cause, "__cause__", None) or cause
+    if state.startswith(OVERLOAD_STATES) or isinstance(driver, GONE):
         return e.Overloaded()
     if isinstance(error, OperationalError):
         return e.Overloaded()
