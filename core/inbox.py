@@ -34,7 +34,7 @@ _PUSH = text(
     "WITH l AS (SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE),"
     " s AS (UPDATE recipient r SET seq = r.seq + 1 FROM l WHERE r.user_id = l.user_id RETURNING r.user_id, r.seq)"
     " INSERT INTO inbox (user_id, seq, event_id, kind, object_id, body, at)"
-    " SELECT user_id, seq, :event_id, :kind, :object_id, :body, :at FROM s RETURNING user_id"
+    " SELECT user_id, seq, :event_id, :kind, :object_id, :body, :at FROM s"
 ).bindparams(bindparam("body", type_=JSONB))
 
 
@@ -55,10 +55,8 @@ async def push(
         return
     item = {"event_id": event_id, "kind": kind, "object_id": object_id, "body": body, "at": work.now}
     async with work.elevated():
-        had = set((await work.session.execute(_PUSH, {"ids": ids} | item)).scalars())
-        if new := [user_id for user_id in ids if user_id not in had]:  # their first item ever
-            await work.session.execute(_MAKE, {"ids": new})
-            await work.session.execute(_PUSH, {"ids": new} | item)
+        await work.session.execute(_MAKE, {"ids": ids})
+        await work.session.execute(_PUSH, {"ids": ids} | item)
     work.publish(InboxGrew, *ids)
 
 
