@@ -48,9 +48,11 @@ async function load(): Promise<void> {
       api.get<HotCells>(withQuery("/violations/hotcells", { ...filter(), zoom, limit: TOP })),
     ]);
     if (mine !== asked) return;
-    [state.heat, state.hot, state.picked] = [heat, hot, 0];
+    const was = state.hot?.items.find((item) => item.rank === state.picked);
+    const same = hot.items.find((item) => item.lon === was?.lon && item.lat === was.lat);
+    [state.heat, state.hot, state.picked] = [heat, hot, same?.rank ?? 0];
     cells.set(heat.cells, heat.cell_m, heat.max_n);
-    cells.pick(null);
+    if (!same) cells.pick(null);
     const names = await Promise.all(hot.items.map((item) => nearestTown(item.lon, item.lat).catch(() => "")));
     state.towns = new Map(hot.items.map((item, i) => [item.rank, names[i] ?? ""]));
   } catch (error) {
