@@ -16,6 +16,7 @@ import sys
 import time
 from collections import defaultdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class Screens:
         box = COUNTRY if n % 2 else (west, south, west + 1.5, south + 0.9)
         async with websockets.connect(f"{self._url}/live", compression=None, max_size=None) as ws:
             await ws.send(json.dumps({"kind": "hello", "token": token, "bbox": box}))
-            await self._seen_by(ws, self._look)
+            await self._seen_by(ws, partial(self._look, {}))
 
     async def _officer(self, n: int, token: str) -> None:
         async with websockets.connect(f"{self._url}/inbox/live", compression=None, max_size=None) as ws:
@@ -90,11 +91,15 @@ class Screens:
         self.lost += 1
         print(f"a socket was lost: {ws.close_code}", file=sys.stderr)
 
-    def _look(self, text: str, now: float) -> None:
+    def _look(self, shown: dict[str, datetime], text: str, now: float) -> None:
+        """Note how old each fix is when this screen first has it: a new status sends the row with its old fix again."""
         if text.startswith('{"kind":"units"'):
             frame = _frame.decode(text)
             self.versions[frame.version].append(now)
-            self.fixes += [now - row[3].timestamp() for row in frame.rows]
+            for row in frame.rows:
+                if shown.get(row[0]) != row[3]:
+                    shown[row[0]] = row[3]
+                    self.fixes.append(now - row[3].timestamp())
 
     def _take(self, text: str, now: float) -> str | None:
         if not text.startswith('{"kind":"inbox"'):
