@@ -43,7 +43,9 @@ class KnownDevice(msgspec.Struct, eq=False):
 
     id: UUID
     protocol: str
+    identifier: str | None
     speed_unit: str
+    forwards_for: frozenset[UUID]
     units: list[UUID]
     since: list[datetime | None]
 
@@ -63,6 +65,8 @@ class DutyBook:
         self._dsn = asyncpg_dsn(url)
         self._keys: dict[bytes, tuple[KnownDevice, datetime | None]] = {}
         self._digests: dict[UUID, list[bytes]] = {}
+        self._devices: dict[UUID, KnownDevice] = {}
+        self._named: dict[str, set[UUID]] = defaultdict(set)
         self._always: set[UUID] = set()
         self._shifts: dict[UUID, dict[UUID, tuple[datetime, datetime | None]]] = defaultdict(dict)
         self._lock = asyncio.Lock()
@@ -99,6 +103,24 @@ class DutyBook:
         """
         if found := self.device(digest):
             return found
+        await self._knock()
+        return self.device(digest)
+
+    def forwarded(self, forwarder_id: UUID, identifier: str) -> KnownDevice | None:
+        """The device of this identifier that a forwarder may write for, as far as known here."""
+        forwarder = self._devices.get(forwarder_id)
+        allowed = forwarder.forwards_for if forwarder else frozenset[UUID]()
+        return next((self._devices[each] for each in self._named.get(identifier, ()) if each in allowed), None)
+
+    async def find_forwarded(self, forwarder_id: UUID, identifier: str) -> KnownDevice | None:
+        """The same, after asking the database when it is not known here; raises Overloaded when that is away."""
+        if found := self.forwarded(forwarder_id, identifier):
+            return found
+        await self._knock()
+        return self.forwarded(forwarder_id, identifier)
+
+    async def _knock(self) -> None:
+        """Read the database for somebody unknown."""
         knocked = utcnow()
         async with self._lock:
             if self._read < knocked:
@@ -107,7 +129,6 @@ class DutyBook:
                     await self._load(frozenset())
                 except UNAVAILABLE as failure:
                     raise Overloaded("The database is away.") from failure
-        return self.device(digest)
 
     def unit_on_duty(self, device: KnownDevice, at: datetime) -> UUID | None:
         """The unit the device reported for at a moment since `horizon`, if it was on duty or is tracked always."""
@@ -154,16 +175,30 @@ class DutyBook:
         self._forget(began)
 
     def _learn(self, row: Any) -> None:
-        for digest in self._digests.pop(row["id"], ()):
-            self._keys.pop(digest, None)
+        self._forget_device(row["id"])
         if row["revoked_at"] is not None:
             return
-        device = KnownDevice(row["id"], row["protocol"], row["speed_unit"], row["units"], row["since"])
+        device = KnownDevice(
+            row["id"], row["protocol"], row["identifier"], row["speed_unit"],
+            frozenset(map(UUID, row["forwards_for"])), row["units"], row["since"],
+        )  # fmt: skip
+        self._devices[device.id] = device
+        if device.identifier is not None:
+            self._named[device.identifier].add(device.id)
         self._digests[device.id] = [row["key_digest"]]
         self._keys[row["key_digest"]] = (device, None)
         if row["old_key_digest"] is not None:
             self._digests[device.id].append(row["old_key_digest"])
             self._keys[row["old_key_digest"]] = (device, row["old_key_until"])
+
+    def _forget_device(self, device_id: UUID) -> None:
+        for digest in self._digests.pop(device_id, ()):
+            self._keys.pop(digest, None)
+        was = self._devices.pop(device_id, None)
+        if was is not None and was.identifier is not None:
+            self._named[was.identifier].discard(device_id)
+            if not self._named[was.identifier]:
+                del self._named[was.identifier]
 
     def _forget(self, now: datetime) -> None:
         """Once an hour, drop the shifts that ended too long ago to be remembered."""

@@ -28,9 +28,22 @@ class Fix(msgspec.Struct, kw_only=True, gc=False):
         return self.lat is None or self.lon is None or (self.lat == 0 and self.lon == 0)
 
 
+class NoFix(Fix, kw_only=True, gc=False):
+    """Telemetry of a device that says it had no fix; coordinates, if any, are the last ones it knew."""
+
+    @property
+    def nowhere(self) -> bool:
+        """True: nobody is shown there."""
+        return True
+
+
 class Rejected(msgspec.Struct, frozen=True, gc=False):
     """A reading that cannot be used: its place in the batch, and why (`lat, lon, time, number, field`)."""
 
     index: int
     code: str
     detail: str
+
+
+Decoded = tuple[list[Fix], list[Rejected]]
+"""What a message amounts to: the usable fixes in the order sent, and the others."""

@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response, Security
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPBasic, HTTPBearer
 from pydantic import BaseModel, Field
 
-from dispatch_api import device_lane
-from dispatch_api.device_lane import Handler
+from dispatch_api import lane_routes
+from dispatch_api.lane_routes import Handler
 from dispatch_api.state import state_of
 from geo.protocols.fixes import MAX_FIXES
 
@@ -23,7 +23,7 @@ class FixIn(BaseModel):
     lon: Annotated[float, Field(ge=-180, le=180)]
     accuracy_m: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
     altitude_m: Annotated[float, Field(ge=-12_000, le=100_000)] | None = None
-    speed_mps: Annotated[float, Field(ge=0, le=1_000)] | None = None
+    speed_mps: Annotated[float, Field(ge=0, le=10_000)] | None = None
     heading_deg: Annotated[float, Field(ge=0, le=360)] | None = None
     satellites: Annotated[int, Field(ge=0, le=255)] | None = None
     battery_pct: Annotated[float, Field(ge=0, le=100)] | None = None
@@ -49,6 +49,12 @@ class IngestOut(BaseModel):
     rejected: list[RejectedOut]
 
 
+class OverlandOut(BaseModel):
+    """What makes Overland forget a batch."""
+
+    result: Literal["ok"]
+
+
 PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
 
 
@@ -63,10 +69,17 @@ BATCH = {
     "required": ["fixes"],
     "properties": {"fixes": {"type": "array", "maxItems": MAX_FIXES, "items": FixIn.model_json_schema()}},
 }
-BODY = {"required": True, "content": {"application/json": {"schema": BATCH}}}
 
 
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+ANY = {"type": "object"}
 OSMAND_ANSWERS = {404: {"description": "Unknown or revoked device key"}, **_problems(400, 413, 503)}
+APP_ANSWERS = _problems(400, 401, 413, 503)
+BEARER = [Security(HTTPBearer(scheme_name="DeviceKey", auto_error=False))]
+PASSWORD = [Security(HTTPBasic(scheme_name="DevicePassword", auto_error=False))]
 
 
 async def _lane(handler: Handler, request: Request) -> Response:
@@ -79,16 +92,55 @@ async def _lane(handler: Handler, request: Request) -> Response:
     "/api/v1/positions",
     response_model=IngestOut,
     responses=_problems(400, 401, 413, 415, 422, 503),
-    dependencies=[Security(HTTPBearer(scheme_name="DeviceKey", auto_error=False))],
-    openapi_extra={"requestBody": BODY},
+    dependencies=BEARER,
+    openapi_extra=_json(BATCH),
 )
 async def send_positions(request: Request) -> Response:
     """Store a device's fixes: `Authorization: Bearer <device key>`. 200 also when every fix is rejected."""
-    return await _lane(device_lane.positions, request)
+    return await _lane(lane_routes.positions, request)
 
 
 @router.get("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS)
 @router.post("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS, operation_id="post_osmand")
 async def send_osmand(request: Request) -> Response:
     """Store a fix of OsmAnd or Traccar Client: query, form or Traccar's JSON; `id` is the device key."""
-    return await _lane(device_lane.osmand_route, request)
+    return await _lane(lane_routes.osmand_route, request)
+
+
+@router.get("/ingest/gpslogger", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD)
+@router.post(
+    "/ingest/gpslogger",
+    response_class=Response,
+    responses=APP_ANSWERS,
+    dependencies=PASSWORD,
+    operation_id="post_gpslogger",
+)
+async def send_gpslogger(request: Request) -> Response:
+    """Store what GPSLogger sends: query, form, JSON or CSV; the key is Basic's password, or the field `key`."""
+    return await _lane(lane_routes.gpslogger_route, request)
+
+
+@router.post(
+    "/ingest/owntracks", response_model=list[Any], responses=APP_ANSWERS, dependencies=PASSWORD,
+    openapi_extra=_json(ANY),
+)  # fmt: skip
+async def send_owntracks(request: Request) -> Response:
+    """Store a message of OwnTracks in HTTP mode; the key is Basic's password."""
+    return await _lane(lane_routes.owntracks_route, request)
+
+
+@router.post(
+    "/ingest/overland", response_model=OverlandOut, responses=APP_ANSWERS, dependencies=BEARER,
+    openapi_extra=_json(ANY),
+)  # fmt: skip
+async def send_overland(request: Request) -> Response:
+    """Store a batch of Overland; the key is its access token."""
+    return await _lane(lane_routes.overland_route, request)
+
+
+@router.post(
+    "/ingest/traccar", response_model=IngestOut, responses=APP_ANSWERS, dependencies=BEARER, openapi_extra=_json(ANY)
+)
+async def send_traccar(request: Request) -> Response:
+    """Store a position that a Traccar server forwards, for the device whose `identifier` is its `uniqueId`."""
+    return await _lane(lane_routes.traccar_route, request)

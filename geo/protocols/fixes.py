@@ -31,7 +31,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "lon": (_Lon, "lon"),
     "accuracy_m": (_number(0, 1_000_000), "number"),
     "altitude_m": (_number(-12_000, 100_000), "number"),
-    "speed_mps": (_number(0, 1_000), "number"),
+    "speed_mps": (_number(0, 10_000), "number"),
     "heading_deg": (_number(0, 360), "number"),
     "satellites": (_Count, "number"),
     "battery_pct": (_number(0, 100), "number"),

@@ -1,52 +1,30 @@
-"""OsmAnd and Traccar messages: real ones with the result others assert (fixtures), and the traps of their units."""
+"""OsmAnd and Traccar messages: the traps of their units, clocks and fillers."""
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from core.errors import Malformed
-from geo.fix import Fix
+from geo.fix import Decoded, Fix
 from geo.protocols import osmand
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-VECTORS = json.loads((Path(__file__).parent.parent / "fixtures/protocols/osmand.json").read_text())
 
 
-def decoded(vector: dict[str, Any]) -> tuple[str | None, Any]:
-    payload = vector["payload"]
-    if payload.startswith("/"):
-        fields = osmand.query(urlsplit(payload).query.encode())
-        return osmand.key_of(fields), osmand.from_query(fields, NOW, "knots")
-    message = osmand.parsed(payload.encode())
-    return osmand.key_of(message), osmand.from_json(message, NOW)
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
-def test_real_messages(vector: dict[str, Any]) -> None:
-    key, fix = decoded(vector)
-    if vector["outcome"] == "reject":
-        assert not isinstance(fix, Fix)
-        return
-    expected = vector["expected"][0]
-    assert key == expected["device_id"]
-    assert fix.fix_at == (datetime.fromisoformat(expected["time"]) if expected["time"] else NOW)
-    assert (fix.lat, fix.lon) == (expected["lat"], expected["lon"])
-    assert fix.altitude_m == expected.get("altitude_m")
-    assert fix.accuracy_m == expected.get("accuracy_m")
-    assert fix.heading_deg == expected.get("course_deg")
-    assert fix.battery_pct == expected.get("battery_pct")
-    if "speed_kmh" in expected:
-        assert fix.speed_mps * 3.6 == pytest.approx(expected["speed_kmh"], abs=0.01)
-    else:
-        assert fix.speed_mps is None
+def outcome(found: Decoded) -> Any:
+    """The one fix, or code and sentence of what is wrong with it, or None."""
+    fixes, rejected = found
+    assert len(fixes) + len(rejected) <= 1
+    return fixes[0] if fixes else (rejected[0].code, rejected[0].detail) if rejected else None
 
 
 def query(text: str, unit: str = "knots") -> Any:
-    return osmand.from_query(osmand.query(text.encode()), NOW, unit)
+    return outcome(osmand.from_query(osmand.query(text.encode()), NOW, unit))
+
+
+def message(**fields: Any) -> Any:
+    return outcome(osmand.from_json(fields, NOW))
 
 
 @pytest.mark.parametrize(("unit", "mps"), [("knots", 5.1444), ("mps", 10), ("kmh", 2.7778)])
@@ -85,32 +63,43 @@ def test_fillers_of_optional_fields_count_as_unknown() -> None:
 
 
 @pytest.mark.parametrize("valid", ["0", "false", "False"])
-def test_no_fix_names_no_place(valid: str) -> None:
-    assert query(f"lat=1&lon=2&valid={valid}").nowhere
+def test_what_is_not_valid_shows_nobody_but_keeps_the_last_known_place(valid: str) -> None:
+    fix = query(f"lat=1&lon=2&valid={valid}")
+    assert (fix.nowhere, fix.lat, fix.lon) == (True, 1, 2)
     assert not query("lat=1&lon=2&valid=true").nowhere
     assert query("lat=0&lon=0").nowhere
 
 
 def test_of_repeated_fields_the_first_counts() -> None:
     fields = osmand.query(b"id=one&id=two&deviceid=three&lat=1")
-    assert osmand.key_of(fields) == "one"
+    assert osmand.keys_of(fields) == ["one", "three"]
 
 
 def test_json_of_a_sign_of_life_has_no_fix() -> None:
-    message = {"location": {"timestamp": "2026-01-01T00:00:00Z", "event": "heartbeat"}, "device_id": "x"}
-    assert osmand.from_json(message, NOW) is None
+    location = {"timestamp": "2026-01-01T00:00:00Z", "event": "heartbeat"}
+    assert message(location=location, device_id="x") is None
+    assert message(location=[], device_id="x") is None
 
 
 def test_json_speaks_metres_and_fractions() -> None:
     coords = {"latitude": 54.7, "longitude": 25.3, "speed": 10, "heading": -1, "accuracy": -1}
-    location = {"timestamp": "2026-01-01T00:00:00.5Z", "coords": coords, "battery": {"level": 0.42}}
-    fix = osmand.from_json({"location": location}, NOW)
+    location: dict[str, Any] = {"timestamp": "2026-01-01T00:00:00.5Z", "coords": coords, "battery": {"level": 0.42}}
+    fix = message(location=location)
     assert isinstance(fix, Fix)
     assert (fix.speed_mps, fix.battery_pct, fix.heading_deg, fix.accuracy_m) == (10, 42, None, None)
-    location["battery"] = {"level": -1}
-    fix = osmand.from_json({"location": location}, NOW)
-    assert isinstance(fix, Fix)
-    assert fix.battery_pct is None
+    assert message(location=location | {"battery": {"level": -1}}).battery_pct is None
+    assert message(location=location | {"mock": True, "event": "motionchange"}).event == "mock"
+    assert message(location=location | {"mock": True, "alarm": "sos"}).event == "sos"
+
+
+def test_json_may_be_flat_or_a_batch() -> None:
+    at = {"timestamp": "2026-01-01T00:00:00Z", "latitude": 54.7, "longitude": 25.3, "speed": 1.4}
+    flat = message(location=at, battery={"level": 0.85})
+    assert (flat.lat, flat.speed_mps, flat.battery_pct) == (54.7, 1.4, 85)
+    later = at | {"timestamp": "2026-01-01T00:00:10Z", "latitude": 91}
+    fixes, rejected = osmand.from_json({"location": [at, later, at]}, NOW)
+    assert len(fixes) == 2
+    assert [(each.index, each.code) for each in rejected] == [(1, "lat")]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"NaN", b'{"a":NaN}', b"\xff", b"[" * 100_000, b'{"location":'])
@@ -119,9 +108,9 @@ def test_what_is_no_json_object_is_malformed(body: bytes) -> None:
         osmand.parsed(body)
 
 
-@pytest.mark.parametrize("location", [None, [], "x", {}, {"coords": []}, {"coords": {"latitude": "x"}}, {"coords": {}}])
+@pytest.mark.parametrize("location", [None, "x", {}, {"coords": []}, {"coords": {"latitude": "x"}}, {"coords": {}}])
 def test_json_of_the_wrong_shape_is_no_fix(location: object) -> None:
-    assert isinstance(osmand.from_json({"location": location}, NOW), tuple)
+    assert isinstance(message(location=location), tuple)
 
 
 def test_too_many_fields_are_malformed() -> None:

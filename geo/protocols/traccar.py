@@ -1,0 +1,54 @@
+"""What a Traccar server forwards (`forward.type` json): one position, with the device it is of.
+
+Sources: Traccar's forward/PositionData and model/Position.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from core.errors import Malformed
+from geo.fix import Decoded, Fix
+from geo.protocols import fixes
+from geo.protocols.foreign import gathered, known, moment, number, reading, speed, unfixed, whole
+
+
+def decode(body: bytes, now: datetime) -> tuple[str | None, Decoded]:
+    """The identifier of the device, and its fix; nothing for an event that came without a position.
+
+    Traccar repeats the last known place of a device that had no fix: that is telemetry, of the time it was sent.
+    Raises Malformed for what is not a JSON object.
+    """
+    message = fixes.parsed(body)
+    if not isinstance(message, dict):
+        raise Malformed("The body is not a JSON object.")
+    device, position, event = (_part(message, name) for name in ("device", "position", "event"))
+    identifier = device.get("uniqueId")
+    if not position:
+        return _text(identifier), ([], [])
+    has_fix = position.get("valid", True) is True and position.get("outdated") is not True
+    attributes = _part(position, "attributes")
+    found = reading(
+        now,
+        fix_at=moment(position.get("fixTime")) if has_fix else moment(position.get("deviceTime")),
+        lat=number(position.get("latitude")),
+        lon=number(position.get("longitude")),
+        accuracy_m=known(position.get("accuracy")) or None,  # Traccar writes 0 for what it does not know
+        altitude_m=number(position.get("altitude")),
+        speed_mps=speed(position.get("speed"), "knots"),
+        heading_deg=known(position.get("course")),
+        satellites=whole(attributes.get("sat")),
+        battery_pct=known(attributes.get("batteryLevel")),
+        event=attributes.get("alarm") or event.get("type"),
+    )
+    if isinstance(found, Fix) and not has_fix:
+        found = unfixed(found)
+    return _text(identifier), gathered([found])
+
+
+def _part(message: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = message.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

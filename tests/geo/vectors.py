@@ -1,0 +1,43 @@
+"""The protocol vectors of tests/fixtures, and how a result is compared with what they expect."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "fixtures/protocol_vectors"
+FIELDS = {
+    "altitude_m": "altitude_m", "accuracy_m": "accuracy_m", "course_deg": "heading_deg", "battery_pct": "battery_pct",
+    "satellites": "satellites",
+}  # fmt: skip
+"""Of a vector, and of a fix."""
+MAY_BE_NOTHING = {"event", "ambiguous"}
+NOTHING = {"reject", "no_positions"}
+
+
+def load(protocol: str) -> list[dict[str, Any]]:
+    """All vectors of a protocol."""
+    found: list[dict[str, Any]] = json.loads((FOLDER / f"{protocol}.json").read_text())
+    return found
+
+
+def check(vector: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], received_at: datetime) -> None:
+    """Fail unless the rows, one a moment, are what the vector expects."""
+    outcome, expected = vector["outcome"], vector["expected"]
+    if outcome in NOTHING or (outcome in MAY_BE_NOTHING and not rows):
+        assert not rows, vector["name"]
+        return
+    assert len(rows) == len(expected), vector["name"]
+    for row, wanted in zip(rows, expected, strict=True):
+        at = datetime.fromisoformat(wanted["time"]) if wanted["time"] else received_at
+        assert abs(row["fix_at"] - at) <= timedelta(milliseconds=1 if wanted["time"] else 10_000)
+        assert (row["lat"], row["lon"]) == pytest.approx((wanted["lat"], wanted["lon"]), abs=1e-6)
+        for name, ours in FIELDS.items():
+            assert row[ours] == pytest.approx(wanted[name]) if name in wanted else row[ours] is None, name
+        if "speed_kmh" in wanted:
+            assert row["speed_mps"] * 3.6 == pytest.approx(wanted["speed_kmh"], abs=0.01)
+        else:
+            assert row["speed_mps"] is None
