@@ -31,6 +31,7 @@ class May(StrEnum):
 
     READ_PEOPLE = "people.read"
     WRITE_PEOPLE = "people.write"
+    REPORT_PEOPLE = "people.report"
     READ_OFFICES = "offices.read"
     WRITE_OFFICES = "offices.write"
     READ_UNITS = "units.read"
@@ -56,8 +57,10 @@ class May(StrEnum):
     RECORD_VIOLATIONS = "violations.record"
     READ_VIOLATIONS = "violations.read"
     IMPORT_VIOLATIONS = "violations.import"
+    CORRECT_VIOLATIONS = "violations.correct"
     READ_ANALYSIS = "analysis.read"
     READ_CODE_LISTS = "code_lists.read"
+    READ_PATROL = "patrol.read"
     READ_RETENTION = "retention.read"
     READ_HOLDS = "holds.read"
     PLACE_HOLDS = "holds.place"
@@ -70,7 +73,7 @@ MATRIX: dict[Role, frozenset[May]] = {
     for role, grants in {
         Role.ADMINISTRATOR: {
             May.READ_PEOPLE, May.WRITE_PEOPLE, May.WRITE_OFFICES, May.READ_UNITS, May.WRITE_UNITS,
-            May.READ_DEVICES, May.WRITE_DEVICES, May.READ_RETENTION,
+            May.READ_DEVICES, May.WRITE_DEVICES, May.READ_RETENTION, May.REPORT_PEOPLE,
         },
         Role.DISPATCHER: {
             May.READ_UNITS, May.READ_SHIFTS, May.PLAN_SHIFTS, May.READ_LIVE, May.READ_TRACK, May.WATCH_LIVE,
@@ -84,22 +87,23 @@ MATRIX: dict[Role, frozenset[May]] = {
         Role.SUPERVISOR: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_SHIFTS, May.READ_LIVE, May.WATCH_LIVE,
             May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS,
-            May.READ_ANALYSIS,
+            May.READ_ANALYSIS, May.READ_PATROL, May.CORRECT_VIOLATIONS,
         },
         Role.RISK_ANALYST: {
             May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,
-            May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS, May.READ_ANALYSIS,
+            May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS, May.READ_ANALYSIS, May.READ_PATROL,
         },
         Role.INTELLIGENCE: {
             May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,
             May.READ_VIOLATIONS, May.READ_ANALYSIS,
         },
         Role.INVESTIGATOR: {
-            May.READ_UNITS, May.READ_NOTICES, May.READ_VIOLATIONS, May.READ_HOLDS, May.PLACE_HOLDS,
+            May.READ_UNITS, May.READ_NOTICES, May.READ_VIOLATIONS, May.CORRECT_VIOLATIONS, May.READ_HOLDS,
+            May.PLACE_HOLDS,
         },
         Role.INTERNAL_AFFAIRS: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_ANALYSIS, May.READ_RETENTION,
-            May.READ_HOLDS, May.PLACE_HOLDS,
+            May.READ_HOLDS, May.PLACE_HOLDS, May.REPORT_PEOPLE,
         },
         Role.AUDITOR: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_TASKS, May.READ_NOTICES,

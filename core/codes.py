@@ -40,3 +40,8 @@ GOODS_CATEGORY = (
     "ethyl_alcohol", "energy_products", "heated_e_liquids", "drugs", "medicines", "weapons", "cash", "counterfeit",
     "food_animal", "cites", "vehicle", "electronics", "textiles", "strategic_goods", "waste", "other",
 )  # fmt: skip
+CORRECTION_REASON = ("place", "time", "category", "quantity", "valuation", "text", "other")
+CONSULTATION_REASON = (
+    "task_review", "incident", "complaint", "officer_safety", "case_work", "access_request", "data_quality", "other",
+)  # fmt: skip
+"""Why somebody looks at where a unit was."""

@@ -4,7 +4,7 @@ Each step is a transaction of its own, written to the audit within it; so a run 
 next goes on. Only the system's actor may delete (row-level security), and only what is past its time.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -67,8 +67,8 @@ class RecordClass(Protocol):
     async def tally(self, work: Work, before: datetime) -> Tally:
         """What is past its time; the actor must see every row."""
 
-    async def step(self, engine: AsyncEngine, before: datetime) -> int:
-        """Delete some of what is due; how many rows, 0 when nothing is left."""
+    def erase(self, engine: AsyncEngine, settings: Settings, before: datetime) -> AsyncIterator[int]:
+        """Delete what is due, step by step; how many rows in each."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,12 @@ class Rows:
     def _due(self) -> str:
         return f"{self.at} < :before AND {self.due}"
 
-    async def step(self, engine: AsyncEngine, before: datetime) -> int:
-        """Delete a batch of what is due; how many rows."""
+    async def erase(self, engine: AsyncEngine, settings: Settings, before: datetime) -> AsyncIterator[int]:
+        """Delete what is due, batch by batch."""
+        while n := await self._step(engine, before):
+            yield n
+
+    async def _step(self, engine: AsyncEngine, before: datetime) -> int:
         query = (
             f"DELETE FROM {self.table} WHERE ctid = ANY(ARRAY(SELECT r.ctid FROM {self.table} r"  # noqa: S608
             f" WHERE {self._due} AND NOT {self.held} LIMIT :n FOR UPDATE SKIP LOCKED))"
@@ -158,8 +162,12 @@ class AuditRows:
         """What is past its time."""
         return await Rows(self.name, "audit_event", "r.at", self.before, held=self._HELD).tally(work, before)
 
-    async def step(self, engine: AsyncEngine, before: datetime) -> int:
-        """Delete a batch; the row that tells of it is what `verify` goes by."""
+    async def erase(self, engine: AsyncEngine, settings: Settings, before: datetime) -> AsyncIterator[int]:
+        """Delete what is due, batch by batch; the rows that tell of it are what `verify` goes by."""
+        while n := await self._step(engine, before):
+            yield n
+
+    async def _step(self, engine: AsyncEngine, before: datetime) -> int:
         async with open_work(engine, system(PURPOSE)) as work:
             held = (await work.session.execute(self._OBJECTS)).all()
             values = {

@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 from core.settings import Settings
 
+Command = Callable[[Settings, argparse.Namespace], int]
+Add = Callable[[str, Command, str], argparse.ArgumentParser]
+"""Adds a command: its name, what runs it, and its help."""
+
 
 def _up(settings: Settings, _: argparse.Namespace) -> int:
     from dispatch_api.process import supervisor
@@ -44,10 +48,22 @@ def _verify_audit(settings: Settings, _: argparse.Namespace) -> int:
     return asyncio.run(verify_audit.run(settings))
 
 
+def _verify_heat(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import verify_heat
+
+    return asyncio.run(verify_heat.run(settings, recount=args.recount))
+
+
 def _retention(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import retention
 
     return asyncio.run(retention.run(settings, dry_run=args.dry_run))
+
+
+def _subject_report(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import subject_report
+
+    return asyncio.run(subject_report.run(settings, args))
 
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> int:
@@ -90,11 +106,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("outrider", description="Tasking and geolocation for customs mobile units.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(name: str, function: Callable[[Settings, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def add(name: str, function: Command, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(function=function)
         return command
 
+    _add_running(add)
+    _add_feeding(add)
+    _add_keeping(add)
+    return parser
+
+
+def _add_running(add: Add) -> None:
+    """What runs Outrider and sets it up."""
     add("up", _up, "private database, server and worker in one supervised tree (what `make run` starts)")
     add("serve", _serve, "the HTTP server alone")
     add("worker", _worker, "background work alone: deadlines, audit seals, imports, retention")
@@ -105,6 +129,13 @@ def _parser() -> argparse.ArgumentParser:
     user.add_argument("login")
     user.add_argument("--name", help="full name (default: the login)")
     user.add_argument("--role", action="append", required=True, help="a role; may be repeated")
+    add("doctor", _doctor, "list the settings and say what is wrong")
+    tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
+    tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")
+
+
+def _add_feeding(add: Add) -> None:
+    """What brings data in."""
     demo = add("demo", _demo, "the demonstration: load its data, or drive its trackers")
     demo.add_argument("action", choices=["load", "drive"])
     replay = add("replay", _replay, "send a recorded CSV (unit,time,lat,lon,…) through the ingest interface")
@@ -117,13 +148,20 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("file")
     load.add_argument("--source", default="import", help="name of the source; ids are unique within it")
     _server_options(load, "supervisor")
+
+
+def _add_keeping(add: Add) -> None:
+    """What checks, shows and deletes what is kept."""
     add("verify-audit", _verify_audit, "check the audit chain and its exported heads")
+    counts = add("verify-heat", _verify_heat, "check the counts behind heat against the violations")
+    counts.add_argument("--recount", action="store_true", help="when they differ, count anew")
     kept = add("retention", _retention, "delete records past their time now, as the worker does every hour")
     kept.add_argument("--dry-run", action="store_true", help="only show what would be deleted, and what is held")
-    add("doctor", _doctor, "list the settings and say what is wrong")
-    tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
-    tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")
-    return parser
+    subject = add("subject-report", _subject_report, "write a file of everything held about one person")
+    subject.add_argument("login")
+    subject.add_argument("--reason", required=True, help="what it is made for; written to the audit")
+    subject.add_argument("--format", choices=["json", "html"], default="html")
+    subject.add_argument("--output", help="the file (default: subject-LOGIN-DAY.FORMAT)")
 
 
 def main(words: list[str] | None = None) -> None:

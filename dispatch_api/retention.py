@@ -63,8 +63,10 @@ async def _erase(
 ) -> None:
     before, n = one.before(settings, utcnow()), 0
     told(one, n)
-    while not stopping() and (gone := await one.step(engine, before)):
+    async for gone in one.erase(engine, settings, before):
         n += gone
         told(one, n)
+        if stopping():
+            break
     if n:
         log.info("erased", records=one.name, n=n, before=before.isoformat())

@@ -17,6 +17,7 @@ Box = tuple[float, float, float, float]
 
 Span = tuple[int, int, int, int]
 """First and last column, first and last row."""
+WORLD: Span = (0, SIDE - 1, 0, SIDE - 1)
 
 
 def _clamp(value: float) -> int:
@@ -54,3 +55,31 @@ def span(box: Box) -> Span:
     """The cells a box touches."""
     west, south, east, north = box
     return column(west), column(east), row(north), row(south)
+
+
+def cell_span(x: int, y: int, shift: int) -> Span:
+    """The cells within a shifted cell."""
+    last = (1 << shift) - 1
+    return x << shift, (x << shift) + last, y << shift, (y << shift) + last
+
+
+def whole(span: Span, shift: int) -> Span | None:
+    """The part of a span that shifted cells fill; None when not one of them fits."""
+    first_x, first_y = (-(-first >> shift) << shift for first in (span[0], span[2]))
+    last_x, last_y = (((last + 1) >> shift << shift) - 1 for last in (span[1], span[3]))
+    return (first_x, last_x, first_y, last_y) if first_x <= last_x and first_y <= last_y else None
+
+
+def frame(outer: Span, inner: Span | None) -> list[Span]:
+    """What is left of a span without another inside it, in at most four spans."""
+    if inner is None:
+        return [outer]
+    west, east, north, south = outer
+    first_x, last_x, first_y, last_y = inner
+    strips = [
+        (west, first_x - 1, north, south),
+        (last_x + 1, east, north, south),
+        (first_x, last_x, north, first_y - 1),
+        (first_x, last_x, last_y + 1, south),
+    ]
+    return [strip for strip in strips if strip[0] <= strip[1] and strip[2] <= strip[3]]

@@ -7,22 +7,22 @@ An unknown accuracy is counted.
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, func, not_, select, text
-from sqlmodel import col
+from sqlalchemy import Subquery, func, select, text
 
 from core.audit import Action
 from core.work import Work
 from geo import cells
-from geo.models import Violation
+from geo.counted import counted
+from geo.models import ACCURACY_LIMIT_M as ACCURACY_LIMIT_M
+from geo.pyramid import COARSEST
 from geo.violations import Filter
 
-ACCURACY_LIMIT_M = 500
+LEFT_OUT = ("accuracy", "office")
 MAX_CELLS = 20_000
 PIXEL_SHIFT = 3
 """A cell is 2^3 = 8 pixels of the map at the zoom asked for."""
+DENSEST_AREAS = 16
 
-_OFFICE = col(Violation.coord_source) == "office"
-_VAGUE = and_(not_(_OFFICE), col(Violation.accuracy_m) > ACCURACY_LIMIT_M)
 # The planner cannot know how few cells there are, and would sort a million rows on disk rather than hash them.
 _ROOM_TO_HASH = text("SET LOCAL work_mem = '32MB'")
 
@@ -56,13 +56,10 @@ class Heat:
 
     def placed(self) -> list[tuple[float, float, int]]:
         """(lon, lat of the cell's middle, n), the most first; equal ones from the north-west."""
+        lon = {x: round(cells.centre(x, 0, self.shift)[0], 6) for x in {cell[0] for cell in self.cells}}
+        lat = {y: round(cells.centre(0, y, self.shift)[1], 6) for y in {cell[1] for cell in self.cells}}
         order = sorted(self.cells, key=lambda cell: (-cell[2], cell[1], cell[0]))
-        return [(*_degrees(x, y, self.shift), n) for x, y, n in order]
-
-
-def _degrees(x: int, y: int, shift: int) -> tuple[float, float]:
-    lon, lat = cells.centre(x, y, shift)
-    return round(lon, 6), round(lat, 6)
+        return [(lon[x], lat[y], n) for x, y, n in order]
 
 
 def shift_for(zoom: int | None, span: cells.Span) -> int:
@@ -80,42 +77,53 @@ def _count(first: int, last: int, shift: int) -> int:
 
 
 async def _span(work: Work, wanted: Filter) -> cells.Span:
+    """The cells in which the filter's violations lie, rounded to the pyramid's coarsest."""
     if wanted.box:
         return cells.span(wanted.box)
-    x, y = col(Violation.cell_x), col(Violation.cell_y)
-    query = select(func.min(x), func.max(x), func.min(y), func.max(y)).where(*wanted.conditions())
-    found = (await work.session.execute(query)).one()
-    return (0, 0, 0, 0) if found[0] is None else (found[0], found[1], found[2], found[3])
+    of = counted(work, wanted, COARSEST).c
+    found = (await work.session.execute(select(func.min(of.x), func.max(of.x), func.min(of.y), func.max(of.y)))).one()
+    if found[0] is None:
+        return 0, 0, 0, 0
+    least, most = (cells.cell_span(x, y, COARSEST) for x, y in (found[::2], found[1::2]))
+    return least[0], most[1], least[2], most[3]
+
+
+def _by_cell(rows: Subquery, limit: int | None = None) -> Subquery:
+    columns = [func.sum(rows.c.n).filter(rows.c.left_out == why).label(why or "n") for why in ("", *LEFT_OUT)]
+    return select(rows.c.x, rows.c.y, *columns).group_by(rows.c.x, rows.c.y).limit(limit).subquery()
 
 
 async def grouped(work: Work, wanted: Filter, shift: int, limit: int | None = None) -> Heat:
     """The counts of the filter by cells of this shift; raises TooManyCells over `limit`. Not audited."""
-    x, y = col(Violation.cell_x).op(">>")(shift), col(Violation.cell_y).op(">>")(shift)
-    n = func.count()
-    query = (
-        select(x, y, n, n.filter(_VAGUE), n.filter(_OFFICE))
-        .select_from(Violation)
-        .where(*wanted.conditions())
-        .group_by(x, y)
-        .limit(limit and limit + 1)
-    )
-    connection = await work.session.connection()  # rows as they come: the session would wrap each of thousands
-    await connection.execute(_ROOM_TO_HASH)
-    rows = (await connection.execute(query)).all()
-    if limit and len(rows) > limit:
+    by_cell = _by_cell(counted(work, wanted, shift), limit and limit + 1).c
+    columns = [func.array_agg(column).filter(by_cell.n > 0) for column in (by_cell.x, by_cell.y, by_cell.n)]
+    query = select(func.count(), *columns, *(func.sum(by_cell[reason]) for reason in LEFT_OUT))
+    await work.session.execute(_ROOM_TO_HASH)
+    # Whole columns at once: a row for each of thousands of cells would take longer to read than to count.
+    found, x, y, n, *left_out = (await work.session.execute(query)).one()
+    if limit and found > limit:
         raise TooManyCells
-    counted = [(row[0], row[1], row[2] - row[3] - row[4]) for row in rows if row[2] > row[3] + row[4]]
-    left_out = {"accuracy": sum(row[3] for row in rows), "office": sum(row[4] for row in rows)}
-    return Heat(shift, counted, left_out)
+    together = list(zip(x or (), y or (), n or (), strict=True))
+    return Heat(shift, together, {reason: int(n or 0) for reason, n in zip(LEFT_OUT, left_out, strict=True)})
 
 
 async def densest(work: Work, wanted: Filter, shift: int) -> int:
-    """The most violations in one cell of this shift, left-out ones with them; 0 without any. Not audited."""
-    x, y = col(Violation.cell_x).op(">>")(shift), col(Violation.cell_y).op(">>")(shift)
-    counts = select(func.count().label("n")).select_from(Violation).where(*wanted.conditions()).group_by(x, y)
-    connection = await work.session.connection()
-    await connection.execute(_ROOM_TO_HASH)
-    return int((await connection.execute(select(func.max(counts.subquery().c.n)))).scalar() or 0)
+    """The most violations in one cell of this shift; 0 without any. Not audited.
+
+    It is looked for in the DENSEST_AREAS coarsest cells that hold most, where it nearly always lies: among millions
+    that is as quick as among thousands.
+    """
+    areas = None
+    if shift < COARSEST:
+        by_area = _by_cell(counted(work, wanted, COARSEST)).c
+        most = select(by_area.x, by_area.y).where(by_area.n > 0).order_by(by_area.n.desc(), by_area.y, by_area.x)
+        found = (await work.session.execute(most.limit(DENSEST_AREAS))).all()
+        if not found:
+            return 0
+        areas = [cells.cell_span(x, y, COARSEST) for x, y in found]
+    by_cell = _by_cell(counted(work, wanted, shift, areas)).c
+    await work.session.execute(_ROOM_TO_HASH)
+    return int((await work.session.execute(select(func.max(by_cell.n)))).scalar() or 0)
 
 
 async def heat(work: Work, wanted: Filter, zoom: int | None) -> Heat:

@@ -1,12 +1,26 @@
 """Tables of units, their devices, shifts, positions, and violations."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geometry
-from sqlalchemy import REAL, CheckConstraint, Column, Index, Numeric, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    Index,
+    Integer,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from core.db import TZ, utcnow
@@ -188,6 +202,32 @@ class IngestCount(SQLModel, table=True):
     seen_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
 
 
+class PatrolDay(SQLModel, table=True):
+    """A UTC day of positions whose patrol minutes stand; once some of its positions are deleted it is closed."""
+
+    __tablename__ = "patrol_day"
+
+    day: date = Field(primary_key=True, sa_type=Date)
+    fixes: int = Field(sa_type=BigInteger)
+    inserted: int = Field(sa_type=BigInteger)  # the server's count of rows ever stored for the day, as a hint
+    counted_at: datetime = Field(sa_type=TZ)
+    closed_at: datetime | None = Field(default=None, sa_type=TZ)
+
+
+class PatrolMinutes(SQLModel, table=True):
+    """How long units were in a cell on a local day, counted from one UTC day, `part` (see geo/patrol_minutes.py)."""
+
+    __tablename__ = "patrol_minutes"
+    __table_args__ = (Index("ix_patrol_minutes_day", "day"),)
+
+    part: date = Field(primary_key=True, sa_type=Date)
+    day: date = Field(primary_key=True, sa_type=Date)
+    cell_x: int = Field(primary_key=True)
+    cell_y: int = Field(primary_key=True)
+    seconds: float
+    units: int
+
+
 class ViolationCategory(SQLModel, table=True):
     """A category in use; imports register what they bring as it is."""
 
@@ -197,15 +237,24 @@ class ViolationCategory(SQLModel, table=True):
     registered_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
 
 
+BAND_SHIFT = 6
+"""A band is 2^6 rows of cells: few enough for a view to name each, so that an index finds boxes."""
+ACCURACY_LIMIT_M = 500
+_LEFT_OUT = (
+    f"CASE WHEN coord_source = 'office' THEN 'office' WHEN accuracy_m > {ACCURACY_LIMIT_M} THEN 'accuracy' ELSE '' END"
+)
+_COUNTED = ["category", "left_out", "recorded_by"]  # with these an index alone answers, row-level security included
+
+
 class Violation(SQLModel, table=True):
-    """An offence found, with its precise place. Cells are Web-Mercator tile numbers (see geo/heat.py)."""
+    """An offence found, with its precise place. Cells are Web-Mercator tile numbers (see geo/cells.py)."""
 
     __tablename__ = "violation"
     __table_args__ = (
         CheckConstraint(on_earth(), name="on_earth"),
         Index("uq_violation_external", "source", "external_id", unique=True),
-        Index("ix_violation_cell", "cell_x", "cell_y"),
-        Index("ix_violation_occurred", "occurred_at"),
+        Index("ix_violation_band", "cell_band", "cell_x", postgresql_include=["cell_y", "occurred_at", *_COUNTED]),
+        Index("ix_violation_occurred", "occurred_at", postgresql_include=["cell_x", "cell_y", *_COUNTED]),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -228,3 +277,57 @@ class Violation(SQLModel, table=True):
     task_id: UUID | None = None
     unit_id: UUID | None = None
     recorded_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    corrected_at: datetime | None = Field(default=None, sa_type=TZ)
+    # Computed columns rather than expressions, which row-level security would keep out of the indexes.
+    cell_band: int = Field(default=None, sa_column=Column(Integer, Computed(f"cell_y >> {BAND_SHIFT}"), nullable=False))
+    # Why heat leaves it out; '' when it is counted.
+    left_out: str = Field(default=None, sa_column=Column(Text, Computed(_LEFT_OUT), nullable=False))
+
+
+class ViolationAddendum(SQLModel, table=True):
+    """Why a version of a violation was corrected; append-only."""
+
+    __tablename__ = "violation_addendum"
+    __table_args__ = (UniqueConstraint("violation_id", "version"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    violation_id: UUID = Field(foreign_key="violation.id", ondelete="CASCADE")
+    version: int
+    by: UUID = Field(foreign_key="user_account.id")
+    at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    reason_code: str
+    reason: str
+    changes: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ViolationVersion(SQLModel, table=True):
+    """A violation as it was before it was changed; written by the database alone."""
+
+    __tablename__ = "violation_version"
+
+    violation_id: UUID = Field(primary_key=True, foreign_key="violation.id", ondelete="CASCADE")
+    version: int = Field(primary_key=True)
+    record: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+heat_cell = Table(
+    "heat_cell",
+    SQLModel.metadata,
+    *(Column(name, SmallInteger, primary_key=True, autoincrement=False) for name in ("shift", "months")),
+    *(Column(name, Integer, primary_key=True, autoincrement=False) for name in ("period", "x", "y")),
+    *(Column(name, Text, primary_key=True) for name in ("category", "left_out")),
+    Column("n", Integer, nullable=False),
+    postgresql_with={"fillfactor": 80},
+)
+"""How many violations a coarse cell holds in a period that is `months` long (see geo/pyramid.py)."""
+
+heat_pending = Table(
+    "heat_pending",
+    SQLModel.metadata,
+    *(Column(name, Integer, nullable=False) for name in ("cell_x", "cell_y")),
+    Column("occurred_at", TZ, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("category", "left_out")),
+    Column("n", SmallInteger, nullable=False),
+)
+"""What became of violations and is not in `heat_cell` yet: 1 for one that came, -1 for one that went."""

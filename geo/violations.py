@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Integer, any_, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -16,12 +16,14 @@ from core.codes import VIOLATION_CATEGORY
 from core.errors import Invalid, Malformed
 from core.work import Work
 from geo import cells, shifts
-from geo.models import Violation, ViolationCategory
+from geo.models import BAND_SHIFT, Violation, ViolationCategory
 
 MAX_RANGE = timedelta(days=3653)
 """Ten years: the longest period one question may name."""
 FUTURE_SLACK = timedelta(days=1)
 """A tablet's clock may be wrong, but nothing is recorded that happens days from now."""
+MAX_BANDS = 512
+"""A taller box is found by its other limits: naming its bands would cost more than it saves."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LON, _LAT = func.ST_X(Violation.point), func.ST_Y(Violation.point)
@@ -45,10 +47,10 @@ class Filter:
         return self
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The same as conditions on `Violation`; the box costs geometry only in the cells that it cuts."""
+        """The same as conditions on `Violation`."""
         found: list[ColumnElement[bool]] = []
         if self.box:
-            found += _within(self.box)
+            found += [*in_cells(cells.span(self.box)), *on_edges(self.box)]
         if self.since:
             found.append(col(Violation.occurred_at) >= self.since)
         if self.until:
@@ -62,13 +64,25 @@ class Filter:
         return {"bbox": self.box, "from": self.since, "to": self.until, "category": list(self.categories)}
 
 
-def _within(box: cells.Box) -> list[ColumnElement[bool]]:
+def in_cells(span: cells.Span) -> list[ColumnElement[bool]]:
+    """Conditions for lying in these cells, such that an index finds them."""
+    first_x, last_x, first_y, last_y = span
+    found: list[ColumnElement[bool]] = [
+        col(Violation.cell_x).between(first_x, last_x),
+        col(Violation.cell_y).between(first_y, last_y),
+    ]
+    bands = range(first_y >> BAND_SHIFT, (last_y >> BAND_SHIFT) + 1)
+    if len(bands) <= MAX_BANDS:
+        found.append(col(Violation.cell_band) == any_(literal(list(bands), ARRAY(Integer))))
+    return found
+
+
+def on_edges(box: cells.Box) -> list[ColumnElement[bool]]:
+    """Conditions for lying in the box when one of its cells is known: they cost geometry where an edge cuts it."""
     west, south, east, north = box
     first_x, last_x, first_y, last_y = cells.span(box)
     x, y = col(Violation.cell_x), col(Violation.cell_y)
     return [
-        x.between(first_x, last_x),
-        y.between(first_y, last_y),
         or_(x > first_x, _LON.between(west, east)),
         or_(x < last_x, _LON.between(west, east)),
         or_(y > first_y, _LAT.between(south, north)),
@@ -97,6 +111,7 @@ def resource(v: Violation, lon: float, lat: float) -> dict[str, Any]:
         "goods_category": v.goods_category, "quantity": _number(v.quantity),
         "evaded_duties_eur": _number(v.evaded_duties_eur), "note": v.note, "task_id": v.task_id,
         "unit_id": v.unit_id, "recorded_by": v.recorded_by, "source": v.source, "external_id": v.external_id,
+        "version": v.version, "corrected_at": v.corrected_at,
     }  # fmt: skip
     geometry = {"type": "Point", "coordinates": [lon, lat]}
     return {"type": "Feature", "id": v.id, "geometry": geometry, "properties": properties}
@@ -106,7 +121,8 @@ def _number(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _decimal(value: float | None) -> Decimal | None:
+def decimal(value: float | None) -> Decimal | None:
+    """The number as it was written, for an exact column."""
     return None if value is None else Decimal(str(value))
 
 
@@ -137,8 +153,8 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
         cell_x=cells.column(lon),
         cell_y=cells.row(lat),
         in_area=in_area(lon, lat, area),
-        quantity=_decimal(values.get("quantity")),
-        evaded_duties_eur=_decimal(values.get("evaded_duties_eur")),
+        quantity=decimal(values.get("quantity")),
+        evaded_duties_eur=decimal(values.get("evaded_duties_eur")),
         unit_id=shift.shift.unit_id if shift else None,
         recorded_by=work.actor.id,
     )
@@ -172,15 +188,3 @@ async def listed(
     more = _mark(rows[limit - 1][0]) if len(rows) > limit else None
     work.audit(Action.CONSULTATION, "violation", None, **wanted.told(), n=len(rows[:limit]))
     return [resource(v, lon, lat) for v, lon, lat in rows[:limit]], more
-
-
-async def categories(work: Work, wanted: Filter) -> list[tuple[str, int]]:
-    """Every registered category with its number of violations in the filter, the most frequent first."""
-    n, name = func.count(col(Violation.id)), col(ViolationCategory.category)
-    query = (
-        select(name, n)
-        .outerjoin(Violation, and_(col(Violation.category) == name, *wanted.conditions()))
-        .group_by(name)
-        .order_by(n.desc(), name)
-    )
-    return [(category, count) for category, count in (await work.session.execute(query)).all()]

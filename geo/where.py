@@ -21,6 +21,8 @@ from geo.models import Unit
 
 MAX_RANGE = timedelta(days=31)
 DEFAULT_RANGE = timedelta(days=1)
+LIVE_VIEW = timedelta(days=1, minutes=10)
+"""So far back dispatchers look without saying why: the last 24 hours (domain.md 3.1), and some for their clock."""
 PAGE = 2_000
 """Fixes read in one transaction: a few megabytes of text, and no connection is held while a slow reader reads."""
 DETOUR = 1.3
@@ -126,22 +128,46 @@ def period(since: datetime | None, until: datetime | None, now: datetime) -> tup
     return since, until
 
 
+@dataclass(frozen=True)
+class Why:
+    """Why somebody looks at the past: one of the reasons of core/codes.py, with words of their own."""
+
+    code: str | None = None
+    text: str | None = None
+
+    def check(self) -> None:
+        """Nothing, or Invalid when no reason is given, or a bare `other`."""
+        if self.code is None:
+            raise Invalid.at("reason_code", "needed", "To look further back than 24 hours needs a reason.")
+        if self.code == "other" and not (self.text or "").strip():
+            raise Invalid.at("reason", "needed", "Say in words what the other reason is.")
+
+
 async def consult_track(
-    work: Work, unit_id: UUID, since: datetime | None, until: datetime | None, include_suspect: bool, form: str
+    work: Work,
+    unit_id: UUID,
+    since: datetime | None,
+    until: datetime | None,
+    include_suspect: bool,
+    form: str,
+    why: Why = Why(),
 ) -> Track:
     """The track to read with `track_page`, written to the audit; raises NotFound, Invalid.
 
-    A fix belongs to the unit its device reported for then: a device that went to another unit left its fixes behind.
+    The past beyond LIVE_VIEW of a unit that is not the actor's own is shown only for a reason. A fix belongs to the
+    unit its device reported for then: a device that went to another unit left its fixes behind.
     """
     first, end = period(since, until, work.now)
     if unit_id not in work.actor.unit_ids and not work.actor.may(May.READ_TRACK):
         raise NotFound
     unit = await units.get(work, unit_id)
+    if unit_id not in work.actor.unit_ids and first < work.now - LIVE_VIEW:
+        why.check()
     async with work.elevated():  # officers see no devices, but the fixes are found by device
         devices = list((await work.session.execute(_DEVICES, {"unit_id": unit_id})).scalars())
     work.audit(
         Action.CONSULTATION, "track", unit_id, **{"from": first, "to": end}, format=form,
-        include_suspect=include_suspect,
+        include_suspect=include_suspect, reason_code=why.code, reason=why.text,
     )  # fmt: skip
     return Track(unit, devices, first, end, include_suspect)
 

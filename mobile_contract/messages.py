@@ -113,17 +113,28 @@ class UnitTable(BaseModel):
 
 
 class Alert(BaseModel):
-    """Something a dispatcher must look at; with `cleared_at` it is over."""
+    """Something a dispatcher must look at until one takes it; with `cleared_at` it is over.
+
+    `since`: when a silent unit or tracker was last heard. `reached`: how far the alarm went before somebody took it;
+    `called` are the supervisors it went to.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     id: UUID
-    kind: Literal["task_unacknowledged", "task_declined", "task_conflict", "unit_silent"]
+    kind: Literal["task_unacknowledged", "task_declined", "task_conflict", "unit_silent", "tracker_silent"]
     task_id: UUID | None
     unit_id: UUID | None
+    device_id: UUID | None
+    since: MomentOut | None
     raised_at: MomentOut
     text: str
-    cleared_at: MomentOut | None = None
+    reached: Literal["dispatchers", "deputy", "supervisors"]
+    called: list[UUID]
+    taken_by: UUID | None
+    taken_by_name: str | None
+    taken_at: MomentOut | None
+    cleared_at: MomentOut | None
 
 
 class Snapshot(_Sent):

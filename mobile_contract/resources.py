@@ -9,6 +9,10 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from mobile_contract.fields import AccuracyM, Body, Code, Edge, Lat, Line, Lon, Moment, MomentOut, Out, Version
+from mobile_contract.shapes import MAX_VERTICES as MAX_VERTICES
+from mobile_contract.shapes import GeoPoint as GeoPoint
+from mobile_contract.shapes import GeoPolygon as GeoPolygon
+from mobile_contract.shapes import Placed
 
 Status = Literal[
     "draft", "issued", "delivered", "acknowledged", "declined", "unacknowledged", "en_route", "on_scene", "paused",
@@ -23,48 +27,8 @@ Capabilities = Annotated[list[Code], Field(max_length=20)]
 Ids = Annotated[list[UUID], Field(max_length=500)]
 Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
-MAX_VERTICES = 1_000
 
-
-class GeoPoint(Edge):
-    """A GeoJSON point in WGS-84 degrees: `[lon, lat]`."""
-
-    type: Literal["Point"] = "Point"
-    coordinates: tuple[Lon, Lat]
-
-
-class GeoPolygon(Edge):
-    """A GeoJSON polygon in WGS-84 degrees: closed rings, at most 1,000 vertices in all."""
-
-    type: Literal["Polygon"] = "Polygon"
-    coordinates: Annotated[
-        list[Annotated[list[tuple[Lon, Lat]], Field(min_length=4, max_length=MAX_VERTICES)]],
-        Field(min_length=1, max_length=100),
-    ]
-
-    @model_validator(mode="after")
-    def _rings(self) -> Self:
-        if sum(map(len, self.coordinates)) > MAX_VERTICES:
-            raise ValueError(f"must have at most {MAX_VERTICES} vertices")
-        if any(ring[0] != ring[-1] for ring in self.coordinates):
-            raise ValueError("each ring must end where it began")
-        return self
-
-
-class _Placed(Edge):
-    """A place as two numbers, both or neither."""
-
-    lon: Lon | None = None
-    lat: Lat | None = None
-
-    @model_validator(mode="after")
-    def _both(self) -> Self:
-        if (self.lon is None) != (self.lat is None):
-            raise ValueError("lon and lat go together")
-        return self
-
-
-class _TaskFields(_Placed):
+class _TaskFields(Placed):
     point: GeoPoint | None = None
     area: GeoPolygon | None = None
     address: Line | None = None
@@ -112,7 +76,7 @@ class TaskChange(_TaskFields):
     exercise: bool | None = None
 
 
-class SelfTaskIn(_Placed):
+class SelfTaskIn(Placed):
     """A stop that an officer begins on their own observation: on scene from the start."""
 
     id: UUID | None = None
@@ -127,7 +91,7 @@ class SelfTaskIn(_Placed):
     accuracy_m: AccuracyM | None = None
 
 
-class TransitionIn(_Placed):
+class TransitionIn(Placed):
     """One step of a task. Dispatchers send `version`; officers' apps `id`, `at` (device time) and the place."""
 
     id: UUID | None = None
@@ -150,6 +114,20 @@ class SupportIn(Edge):
     unit_id: UUID
 
 
+class TakeIn(Edge):
+    """An alert is taken by whoever asks."""
+
+    id: UUID | None = None
+
+
+class ResolveIn(Edge):
+    """How a dispatcher settles that a crew went on with what had been cancelled, and why."""
+
+    id: UUID | None = None
+    outcome: Literal["cancel_stands", "work_counts"]
+    reason: Line
+
+
 class ReceiptIn(Edge):
     """When an officer saw or acknowledged something, by the device's clock; now, unless said."""
 
@@ -157,8 +135,25 @@ class ReceiptIn(Edge):
     at: Moment | None = None
 
 
+class NoticeAckIn(ReceiptIn):
+    """An acknowledgement of a notice; with `state` "cancelled" it confirms that the cancel was read."""
+
+    state: Literal["sent", "cancelled"] = "sent"
+
+
+class ReplyIn(Edge):
+    """What a recipient answers to a notice."""
+
+    id: UUID | None = None
+    text: Annotated[Body, Field(min_length=1, max_length=2_000)]
+    at: Moment | None = None
+
+
 class Task(Out):
-    """A task. `version` counts decisions: a receipt (delivered, seen) does not raise it."""
+    """A task. `version` counts decisions: a receipt (delivered, seen) does not raise it.
+
+    `conflict`: its crew went on with it after it had been cancelled; a dispatcher says what counts.
+    """
 
     id: UUID
     number: int
@@ -192,6 +187,7 @@ class Task(Out):
     completed_at: MomentOut | None
     cancel_confirmed_at: MomentOut | None
     result: str | None
+    conflict: Literal["open", "cancel_stands", "work_counts"] | None
 
 
 class Transition(Out):
@@ -238,7 +234,11 @@ class NoticeTo(Edge):
 
 
 class NoticeIn(Edge):
-    """A notice to send; it is valid for 24 hours unless `valid_to` says otherwise."""
+    """A notice to send; it is valid for 24 hours unless `valid_to` says otherwise.
+
+    With `supersedes` it replaces that notice: it goes to whoever got the old one and to `to`, which is the old one's
+    unless it is given.
+    """
 
     id: UUID | None = None
     kind: Code
@@ -246,8 +246,15 @@ class NoticeIn(Edge):
     headline: Line
     body: Body = ""
     instruction: Body | None = None
-    to: NoticeTo
+    to: NoticeTo | None = None
     valid_to: Moment | None = None
+    supersedes: UUID | None = None
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        if self.to is None and self.supersedes is None:
+            raise ValueError("must say whom it goes to, or which notice it supersedes")
+        return self
 
 
 class NoticeMade(Out):
@@ -265,42 +272,66 @@ class NoticeItem(Out):
     number: int
     kind: str
     priority: Priority
-    state: Literal["sent", "cancelled", "expired"]
+    state: Literal["sent", "superseded", "cancelled", "expired"]
     headline: str
     body: str
     instruction: str | None
     valid_to: MomentOut | None
     created_at: MomentOut
+    supersedes: UUID | None
+    superseded_by: UUID | None
 
 
 class Receipt(Out):
-    """What became of a notice for one person."""
+    """What became of a notice for one person: `queued_at` is when it was put into their inbox."""
 
     user_id: UUID
+    name: str
     unit_id: UUID | None
     queued_at: MomentOut
     delivered_at: MomentOut | None
     seen_at: MomentOut | None
     acknowledged_at: MomentOut | None
+    cancel_confirmed_at: MomentOut | None
     channel: str
 
 
+class Reply(Out):
+    """What a recipient answered: `at` by the device's clock, `received_at` by the server's."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    unit_id: UUID | None
+    text: str
+    at: MomentOut
+    received_at: MomentOut
+
+
 class NoticeSummary(NoticeItem):
-    """A notice with how many people it went to and how many have it (an officer's own receipt only)."""
+    """A notice with how many people it went to and how many have it (an officer's own receipt only).
+
+    It ends when it is cancelled or superseded. `unconfirmed`: who had acknowledged it and not confirmed its cancel yet.
+    """
 
     addressed: dict[str, Any]
     created_by: UUID | None
     cancelled_at: MomentOut | None
+    ended_at: MomentOut | None
+    ended_by_name: str | None
     recipients: int
     delivered: int
     seen: int
     acknowledged: int
+    unconfirmed: int
+    replied: int
 
 
 class Notice(NoticeSummary):
-    """A notice with every receipt the caller may see."""
+    """A notice with every receipt and reply the caller may see."""
 
     receipts: list[Receipt]
+    replies: list[Reply]
 
 
 class InboxItem(Out):

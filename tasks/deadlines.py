@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from core.audit import Action
 from core.bus import TasksChanged
 from core.work import Work
-from tasks import states
+from tasks import alerts, states
 from tasks.models import Task
 from tasks.resource import supports_of
 from tasks.steps import News, Was, follow, move, record, release_supports, tell
@@ -44,7 +44,9 @@ async def due(work: Work) -> int:
         event = record(work, task, verb, Was(before, arrow.to, unit_id=task.unit_id))
         work.audit(Action.ALTERATION, "task", task.id, verb=verb, to=arrow.to)
         work.publish(TasksChanged, task.id)
-        if arrow.to in states.TERMINAL:
+        if arrow.to not in states.TERMINAL:
+            await alerts.follow(work, task, event)
+        else:
             supporting = supports.get(task.id, [])
             release_supports(work, supporting, arrow.to)
             freed |= {task.unit_id, *(support.unit_id for support in supporting)}

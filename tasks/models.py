@@ -1,11 +1,11 @@
-"""Tables of tasks and notices."""
+"""Tables of tasks, alerts and notices."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geometry
-from sqlalchemy import REAL, BigInteger, CheckConstraint, Column, Identity, Index, Text
+from sqlalchemy import REAL, BigInteger, CheckConstraint, Column, Identity, Index, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -57,6 +57,7 @@ class Task(SQLModel, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=TZ)
     cancel_confirmed_at: datetime | None = Field(default=None, sa_type=TZ)
     result: str | None = None
+    conflict: str | None = None  # open, or how it was resolved: the crew went on with what had been cancelled
 
 
 class TaskSupport(SQLModel, table=True):
@@ -94,6 +95,35 @@ class TaskEvent(SQLModel, table=True):
     reason: str | None = None
 
 
+class Alert(SQLModel, table=True):
+    """What a dispatcher must look at: raised once, taken by one of them, cleared when it is over."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index("ix_alert_updated", "updated_at"),
+        Index("ix_alert_task", "task_id"),
+        Index(
+            "uq_alert_open", "kind", "task_id", "unit_id", "device_id", unique=True,
+            postgresql_nulls_not_distinct=True, postgresql_where="cleared_at IS NULL",
+        ),
+    )  # fmt: skip
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    kind: str
+    task_id: UUID | None = Field(default=None, foreign_key="task.id", ondelete="CASCADE")
+    unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    device_id: UUID | None = Field(default=None, foreign_key="device.id")
+    since: datetime | None = Field(default=None, sa_type=TZ)  # when a silent one was last heard
+    raised_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    reached: str = "dispatchers"  # how far it was escalated: dispatchers, deputy, supervisors
+    called: list[UUID] = Field(default_factory=list, sa_column=Column(ARRAY(Uuid), nullable=False))
+    taken_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    taken_by_name: str | None = None
+    taken_at: datetime | None = Field(default=None, sa_type=TZ)
+    cleared_at: datetime | None = Field(default=None, sa_type=TZ)
+    updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+
+
 class Notice(SQLModel, table=True):
     """Information pushed to people, to be acknowledged; it has no work lifecycle."""
 
@@ -108,16 +138,20 @@ class Notice(SQLModel, table=True):
     body: str = ""
     instruction: str | None = None
     addressed: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    area: Any = Field(default=None, sa_column=Column(Geometry("POLYGON", srid=4326, spatial_index=False)))
+    watched_to: datetime | None = Field(default=None, sa_type=TZ)  # fixes received until then were looked at
     state: str = "sent"
     valid_to: datetime | None = Field(default=None, sa_type=TZ)
     created_by: UUID | None = Field(default=None, foreign_key="user_account.id")
     created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
     updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
-    cancelled_at: datetime | None = Field(default=None, sa_type=TZ)
+    ended_at: datetime | None = Field(default=None, sa_type=TZ)  # cancelled or superseded
+    ended_by_name: str | None = None
+    supersedes: UUID | None = Field(default=None, foreign_key="notice.id", ondelete="SET NULL", unique=True)
 
 
 class NoticeRecipient(SQLModel, table=True):
-    """One person a notice was sent to, and when it was delivered, seen and acknowledged."""
+    """One person a notice was sent to, by which channel, and when it was delivered, seen and acknowledged."""
 
     __tablename__ = "notice_recipient"
 
@@ -129,3 +163,20 @@ class NoticeRecipient(SQLModel, table=True):
     delivered_at: datetime | None = Field(default=None, sa_type=TZ)
     seen_at: datetime | None = Field(default=None, sa_type=TZ)
     acknowledged_at: datetime | None = Field(default=None, sa_type=TZ)
+    cancel_confirmed_at: datetime | None = Field(default=None, sa_type=TZ)
+
+
+class NoticeReply(SQLModel, table=True):
+    """What a recipient answered to a notice, append-only."""
+
+    __tablename__ = "notice_reply"
+    __table_args__ = (Index("ix_notice_reply_notice", "notice_id", "received_at"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    notice_id: UUID = Field(foreign_key="notice.id", ondelete="CASCADE")
+    user_id: UUID = Field(foreign_key="user_account.id")
+    name: str
+    unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    text: str
+    at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    received_at: datetime = Field(default_factory=utcnow, sa_type=TZ)

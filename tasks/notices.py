@@ -1,92 +1,52 @@
-"""Notices: information for units, offices, an area or everyone, which each person acknowledges for themselves."""
+"""Notices: information for units, offices, an area or everyone, which each person acknowledges for themselves.
+
+Recipients tell what became of it: delivered, seen, acknowledged, that its cancel was read; and they may reply.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core import codes, inbox
+from core.actor import May
 from core.audit import Action
 from core.bus import NoticesChanged
-from core.errors import IdReused, Invalid, NotFound
+from core.errors import IdReused, Invalid, NotFound, TransitionNotAllowed
 from core.ids import new_id
-from core.models import Office
 from core.work import Work
-from geo.models import Unit
 from mobile_contract import resources as contract
-from tasks import guards
-from tasks.models import Notice, NoticeRecipient
+from mobile_contract.fields import utc_text
+from tasks import audience, guards
+from tasks.models import Notice, NoticeRecipient, NoticeReply
+from tasks.notice_resource import item, resources, whole
 from tasks.resource import polygon_of
 from tasks.steps import not_ahead
 
 VALID_FOR = timedelta(hours=24)
 """How long a notice is valid that does not say."""
 
-_ACTIVE = "s.on_at IS NOT NULL AND s.off_at IS NULL"
-_CREWS = f"""
-SELECT u.id AS unit_id, coalesce(s.user_id, m.user_id) AS user_id FROM unit u
-LEFT JOIN (SELECT s.unit_id, sm.user_id FROM shift s JOIN shift_member sm ON sm.shift_id = s.id WHERE {_ACTIVE}) s
-  ON s.unit_id = u.id
-LEFT JOIN unit_member m ON m.unit_id = u.id AND s.user_id IS NULL
-"""  # noqa: S608
-_AUDIENCE = text(f"""
-SELECT DISTINCT ON (user_id) user_id, unit_id FROM (
-  SELECT user_id, unit_id FROM ({_CREWS}) c WHERE user_id IS NOT NULL AND (
-    unit_id = ANY(:units)
-    OR unit_id IN (SELECT id FROM unit WHERE office_id = ANY(:offices))
-    OR unit_id IN (SELECT l.unit_id FROM unit_latest l JOIN unit u ON u.id = l.unit_id WHERE u.status <> 'off_duty'
-                   AND ST_Covers(ST_SetSRID(CAST(CAST(:area AS text) AS geometry), 4326), l.point)))
-  UNION ALL
-  SELECT a.id, (SELECT s.unit_id FROM shift s JOIN shift_member sm ON sm.shift_id = s.id
-                WHERE sm.user_id = a.id AND {_ACTIVE} LIMIT 1)
-  FROM user_account a WHERE :everyone AND 'officer' = ANY(a.roles) AND a.disabled_at IS NULL
-) t ORDER BY user_id, unit_id NULLS LAST
-""")  # noqa: S608
-"""Who gets a notice and through which unit: crews on shift (else all members), units inside the area now."""
-
-_JOINED = text("""
-SELECT id FROM notice WHERE state = 'sent' AND valid_to > :now
-AND (addressed->'units' ? :unit OR (addressed->>'everyone')::boolean
-     OR addressed->'offices' ? (SELECT office_id::text FROM unit WHERE id = CAST(:unit AS uuid)))
-AND NOT EXISTS (SELECT FROM notice_recipient r WHERE r.notice_id = notice.id AND r.user_id = :user_id)
-ORDER BY number
-""")
-
-
-_COUNTS = text("""
-SELECT notice_id, count(*) AS recipients, count(delivered_at) AS delivered, count(seen_at) AS seen,
-       count(acknowledged_at) AS acknowledged
-FROM notice_recipient WHERE notice_id = ANY(:ids) GROUP BY notice_id
-""")
-
-
-def state_of(notice: Notice, now: datetime) -> str:
-    """sent, cancelled, or expired when its time is over."""
-    over = notice.state == "sent" and notice.valid_to is not None and notice.valid_to <= now
-    return "expired" if over else notice.state
-
-
-def item(notice: Notice, now: datetime) -> dict[str, Any]:
-    """The notice as its recipients get it, JSON-ready."""
-    fields = notice.model_dump() | {"state": state_of(notice, now)}
-    return contract.NoticeItem.model_validate(fields).model_dump(mode="json")
-
 
 async def send(work: Work, body: contract.NoticeIn) -> dict[str, Any]:
-    """Send a notice: `{id, number, recipients}`. Raises Invalid for unknown codes, units or offices, IdReused."""
+    """Send a notice: `{id, number, recipients}`; one that `supersedes` another ends it and goes to its recipients too.
+
+    Raises Invalid for unknown codes, units or offices, IdReused; and for what cannot be superseded NotFound, NotAllowed
+    (another's, without the right to cancel) and TransitionNotAllowed (it is over), which says who ended it and when.
+    """
     guards.known("kind", body.kind, codes.NOTICE_KIND)
     if body.valid_to is not None and body.valid_to <= work.now:
         raise Invalid.at("valid_to", "past", "The notice would be over before it is sent.")
-    await _check(work, body.to)
+    old = await _replaceable(work, body.supersedes) if body.supersedes else None
+    to = body.to or contract.NoticeTo.model_validate(old.addressed if old else {})
+    await audience.check(work, to)
     notice = Notice(
         id=body.id or new_id(), kind=body.kind, priority=body.priority, headline=body.headline, body=body.body,
-        instruction=body.instruction, addressed=body.to.model_dump(mode="json", exclude_none=True),
-        valid_to=body.valid_to or work.now + VALID_FOR, created_by=work.actor.user_id,
+        instruction=body.instruction, addressed=to.model_dump(mode="json", exclude_none=True),
+        area=polygon_of(to.area) if to.area else None, watched_to=work.now if to.area else None,
+        valid_to=body.valid_to or work.now + VALID_FOR, supersedes=body.supersedes, created_by=work.actor.user_id,
         created_at=work.now, updated_at=work.now,
     )  # fmt: skip
     async with work.elevated():  # the sender need not see positions, crews or inboxes
@@ -95,119 +55,68 @@ async def send(work: Work, body: contract.NoticeIn) -> dict[str, Any]:
             await work.session.flush()
         except IntegrityError as error:
             raise IdReused from error
-        audience = await _audience(work, body.to)
-        await _receive(work, notice, audience)
-    work.audit(Action.DISCLOSURE, "notice", notice.id, number=notice.number, recipients=len(audience))
-    await inbox.push(work, audience, new_id(), "notice", notice.id, item(notice, work.now))
+        people = await audience.reached(work, notice, to)
+    work.audit(Action.DISCLOSURE, "notice", notice.id, number=notice.number, recipients=len(people))
+    await inbox.hold(work, people)
+    if old:
+        await _end(work, old, "superseded", by=notice.id)
+    await inbox.push(work, people, new_id(), "notice", notice.id, item(notice, work.now))
     work.publish(NoticesChanged, notice.id)
-    return {"id": notice.id, "number": notice.number, "recipients": len(audience)}
+    return {"id": notice.id, "number": notice.number, "recipients": len(people)}
 
 
-async def _check(work: Work, to: contract.NoticeTo) -> None:
-    for field, ids, table in (("to.units", to.units, Unit), ("to.offices", to.offices, Office)):
-        if ids and set(ids) - set(await work.all(select(table.id).where(col(table.id).in_(ids)))):
-            raise Invalid.at(field, "unknown", "One of these does not exist.")
+async def _replaceable(work: Work, notice_id: UUID) -> Notice:
+    old = await _locked(work, notice_id)
+    if old.created_by != work.actor.user_id:
+        work.actor.demand(May.CANCEL_NOTICES)
+    if old.state != "sent":
+        when = utc_text(old.ended_at) if old.ended_at else None
+        raise TransitionNotAllowed(
+            f"The notice is {old.state} already.", current_status=old.state, changed_by=old.ended_by_name,
+            changed_at=when,
+        )  # fmt: skip
+    return old
 
 
-async def _audience(work: Work, to: contract.NoticeTo) -> dict[UUID, UUID | None]:
-    area = polygon_of(to.area).desc if to.area else None
-    values = {"units": to.units or [], "offices": to.offices or [], "area": area, "everyone": to.everyone}
-    rows = (await work.session.execute(_AUDIENCE, values)).all()
-    return {row.user_id: row.unit_id for row in rows}
+async def _locked(work: Work, notice_id: UUID) -> Notice:
+    query = select(Notice).where(Notice.id == notice_id).with_for_update(key_share=True)
+    found: Notice | None = await work.first(query)
+    if found is None:
+        raise NotFound
+    return found
 
 
-async def _receive(work: Work, notice: Notice, audience: dict[UUID, UUID | None]) -> None:
-    rows = [
-        {"notice_id": notice.id, "user_id": user_id, "unit_id": unit_id, "channel": "inbox", "queued_at": work.now}
-        for user_id, unit_id in sorted(audience.items())
-    ]
-    if rows:
-        await work.session.execute(insert(NoticeRecipient).on_conflict_do_nothing(), rows)
-
-
-async def open_for_unit(work: Work, unit_id: UUID, user_id: UUID) -> None:
-    """Give who joins a unit the valid notices that were sent to it, to its office or to everyone before."""
-    async with work.elevated():  # owed to the person, whoever lets them join
-        found = await work.session.execute(_JOINED, {"unit": str(unit_id), "user_id": user_id, "now": work.now})
-        ids = found.scalars().all()
-        missing = await work.all(select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.number)))
-        for notice in missing:
-            await _receive(work, notice, {user_id: unit_id})
-    for notice in missing:
-        await inbox.push(work, [user_id], new_id(), "notice", notice.id, item(notice, work.now))
-    work.publish(NoticesChanged, *ids)
+async def _end(work: Work, notice: Notice, state: str, by: UUID | None = None) -> None:
+    """End a notice and tell all who got it; `by` is the one that takes its place."""
+    notice.state, notice.updated_at, notice.ended_at = state, work.now, work.now
+    notice.ended_by_name = work.actor.name or work.actor.login
+    work.session.add(notice)
+    work.audit(Action.ALTERATION, "notice", notice.id, state=state, by=by)
+    async with work.elevated():  # told to all who got it, whomever of them the actor sees
+        query = select(NoticeRecipient.user_id).where(NoticeRecipient.notice_id == notice.id)
+        receivers = await work.all(query)
+    await inbox.push(work, receivers, new_id(), "notice", notice.id, item(notice, work.now, by))
+    work.publish(NoticesChanged, notice.id)
 
 
 async def cancel(work: Work, notice_id: UUID) -> dict[str, Any]:
-    """Cancel a notice and tell its recipients; cancelling again changes nothing. Raises NotFound."""
-    notice: Notice | None = await work.first(
-        select(Notice).where(Notice.id == notice_id).with_for_update(key_share=True)
-    )
-    if notice is None:
-        raise NotFound
+    """Cancel a notice and tell its recipients; whoever had acknowledged it is to confirm that.
+
+    Cancelling again, or what was superseded, changes nothing. Raises NotFound.
+    """
+    notice = await _locked(work, notice_id)
     if notice.state == "sent":
-        notice.state, notice.cancelled_at, notice.updated_at = "cancelled", work.now, work.now
-        work.session.add(notice)
-        work.audit(Action.ALTERATION, "notice", notice.id, state="cancelled")
-        receivers = await work.all(select(NoticeRecipient.user_id).where(NoticeRecipient.notice_id == notice.id))
-        await inbox.push(work, receivers, new_id(), "notice", notice.id, item(notice, work.now))
-        work.publish(NoticesChanged, notice.id)
+        await _end(work, notice, "cancelled")
     return (await resources(work, [notice]))[0]
 
 
-async def receipt(work: Work, notice_id: UUID, what: str, at: datetime | None) -> dict[str, Any]:
-    """Note that the actor has seen or acknowledged (`what`: seen_at, acknowledged_at) a notice sent to them.
-
-    The first time stays; acknowledging is seeing too. Raises NotFound when it was not sent to them.
-    """
-    key = NoticeRecipient.notice_id == notice_id, NoticeRecipient.user_id == work.actor.id
-    mine: NoticeRecipient | None = await work.first(select(NoticeRecipient).where(*key).with_for_update(key_share=True))
-    if mine is None:
-        raise NotFound
-    moment = not_ahead(work, at)
-    for column in {what, "seen_at"}:
-        if getattr(mine, column) is None:
-            setattr(mine, column, moment)
-    work.session.add(mine)
-    await _touch(work, [notice_id])
-    return await get(work, notice_id)
-
-
-async def _touch(work: Work, ids: Sequence[UUID]) -> None:
-    """Mark notices as changed by a receipt; locked in id order, since one tablet may bring receipts of many."""
-    query = select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.id)).with_for_update(key_share=True)
-    for notice in await work.all(query):
-        notice.updated_at = work.now
-        work.session.add(notice)
-    work.publish(NoticesChanged, *ids)
-
-
-async def resources(work: Work, notices: Sequence[Notice]) -> list[dict[str, Any]]:
-    """Notices with how many people have them, JSON-ready; counts cover the receipts the actor may see."""
-    await work.session.flush()
-    counted = (await work.session.execute(_COUNTS, {"ids": [notice.id for notice in notices]})).mappings().all()
-    by_id = {row["notice_id"]: row for row in counted}
-    none = {"recipients": 0, "delivered": 0, "seen": 0, "acknowledged": 0}
-    return [
-        contract.NoticeSummary.model_validate(
-            notice.model_dump() | {"state": state_of(notice, work.now)} | dict(by_id.get(notice.id, none))
-        ).model_dump(mode="json")
-        for notice in notices
-    ]
-
-
 async def get(work: Work, notice_id: UUID) -> dict[str, Any]:
-    """One notice with the receipts the actor may see, JSON-ready; raises NotFound. The look is audited."""
+    """One notice with the receipts and replies the actor may see, JSON-ready; raises NotFound. The look is audited."""
     notice: Notice | None = await work.first(select(Notice).where(Notice.id == notice_id))
     if notice is None:
         raise NotFound
     work.audit(Action.CONSULTATION, "notice", notice.id)
-    query = select(NoticeRecipient).where(NoticeRecipient.notice_id == notice_id)
-    if not work.actor.sees_all("notices"):
-        query = query.where(NoticeRecipient.user_id == work.actor.id)
-    rows = await work.all(query.order_by(col(NoticeRecipient.user_id)))
-    receipts = [contract.Receipt.model_validate(row).model_dump(mode="json") for row in rows]
-    return (await resources(work, [notice]))[0] | {"receipts": receipts}
+    return await whole(work, notice)
 
 
 async def listed(
@@ -226,6 +135,78 @@ async def listed(
     page = rows[:limit]
     work.audit(Action.CONSULTATION, "notice", None, n=len(page))
     return await resources(work, page), page[-1].number if len(rows) > limit else None
+
+
+async def _mine(work: Work, notice_id: UUID) -> NoticeRecipient:
+    key = NoticeRecipient.notice_id == notice_id, NoticeRecipient.user_id == work.actor.id
+    found: NoticeRecipient | None = await work.first(
+        select(NoticeRecipient).where(*key).with_for_update(key_share=True)
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def seen(work: Work, notice_id: UUID, at: datetime | None) -> dict[str, Any]:
+    """Note that the actor has seen a notice sent to them; the first time stays. Raises NotFound."""
+    return await _noted(work, notice_id, ("seen_at",), at)
+
+
+async def acknowledge(work: Work, notice_id: UUID, body: contract.NoticeAckIn) -> dict[str, Any]:
+    """Note that the actor has acknowledged a notice sent to them, or, by its `state`, that it was cancelled.
+
+    Acknowledging is seeing too. An acknowledgement from before the cancel that comes after it counts, but confirms
+    nothing. Raises NotFound.
+    """
+    columns = ("seen_at", "acknowledged_at")
+    if body.state == "cancelled" and await _state(work, notice_id) == "cancelled":
+        columns = ("seen_at", "cancel_confirmed_at")
+    return await _noted(work, notice_id, columns, body.at)
+
+
+async def _state(work: Work, notice_id: UUID) -> str | None:
+    found: str | None = await work.first(select(Notice.state).where(Notice.id == notice_id))
+    return found
+
+
+async def _noted(work: Work, notice_id: UUID, columns: Sequence[str], at: datetime | None) -> dict[str, Any]:
+    mine, moment = await _mine(work, notice_id), not_ahead(work, at)
+    for column in columns:
+        if getattr(mine, column) is None:
+            setattr(mine, column, moment)
+    work.session.add(mine)
+    (notice,) = await _touch(work, [notice_id])
+    work.audit(Action.CONSULTATION, "notice", notice_id)
+    return await whole(work, notice)
+
+
+async def reply(work: Work, notice_id: UUID, body: contract.ReplyIn) -> dict[str, Any]:
+    """Store what the actor answers to a notice sent to them, whatever became of it since; raises NotFound, IdReused."""
+    mine = await _mine(work, notice_id)
+    actor = work.actor
+    answer = NoticeReply(
+        id=body.id or new_id(), notice_id=notice_id, user_id=actor.id, name=actor.name or actor.login,
+        unit_id=mine.unit_id, text=body.text, at=body.at or work.now, received_at=work.now,
+    )  # fmt: skip
+    try:
+        work.session.add(answer)
+        await work.session.flush()
+    except IntegrityError as error:
+        raise IdReused from error
+    work.audit(Action.COLLECTION, "notice", notice_id, reply=answer.id)
+    await _touch(work, [notice_id])
+    return contract.Reply.model_validate(answer).model_dump(mode="json")
+
+
+async def _touch(work: Work, ids: Sequence[UUID]) -> list[Notice]:
+    """Mark notices as changed by a receipt; locked in id order, since one tablet may bring receipts of many."""
+    query = select(Notice).where(col(Notice.id).in_(ids)).order_by(col(Notice.id)).with_for_update(key_share=True)
+    touched: list[Notice] = await work.all(query.execution_options(populate_existing=True))
+    for notice in touched:
+        notice.updated_at = work.now
+        work.session.add(notice)
+    work.publish(NoticesChanged, *ids)
+    return touched
 
 
 async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:

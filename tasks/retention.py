@@ -20,6 +20,11 @@ CLASSES: tuple[RecordClass, ...] = (
     ),
     answers("tasks", "task", duty),
     Rows(
+        "alerts", "alert", "r.updated_at", duty,
+        held=any_of(held_object("task", "r.task_id"), held_unit("r.unit_id", "r.raised_at", "r.updated_at")),
+        due="r.cleared_at IS NOT NULL",
+    ),
+    Rows(
         "notices", "notice", "r.updated_at", duty,
         held=any_of(
             held_object("person", "r.created_by"),

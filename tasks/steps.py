@@ -20,7 +20,7 @@ from core.work import Work
 from geo import shifts, units
 from geo.models import Unit
 from mobile_contract.resources import TransitionIn
-from tasks import states
+from tasks import alerts, states
 from tasks.models import Task, TaskEvent, TaskSupport
 from tasks.resource import point_of, resource, supports_of
 
@@ -30,8 +30,8 @@ OF_ONE_ASSIGNMENT = (
     "delivered_at", "seen_at", "acknowledged_at", "en_route_at", "on_scene_at", "completed_at", "cancel_confirmed_at",
     "result",
 )  # fmt: skip
-RECEIPTS = ("deliver", "seen")
-"""Steps of the history that are no decision of anybody's: they do not raise the version."""
+RECEIPTS = ("deliver", "seen", "take", "escalate", "resolve")
+"""Steps of the history that decide nothing about the task's way: they do not raise the version."""
 
 KEEPS_STATUS = frozenset({"off_duty", "out_of_service", "emergency"})
 PAUSES = frozenset({"break", "paperwork"})
@@ -92,7 +92,7 @@ def record(work: Work, task: Task, verb: str, was: Was, command: TransitionIn | 
         event.at = command.at or work.now
         event.point = point_of(command.lon, command.lat)
         event.accuracy_m = command.accuracy_m
-        event.reason_code = was.reason_code or command.reason_code
+        event.reason_code = was.reason_code or command.reason_code or command.result
         event.reason = was.reason or command.reason
     task.updated_at = work.now
     work.session.add_all([task, event])
@@ -134,11 +134,13 @@ class News:
 
 
 async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
-    """Send each task to the crews concerned, and wake the screens; the tasks as resources.
+    """Send each task to the crews concerned, let its alert follow, and wake the screens; the tasks as resources.
 
     Crews: the lead's, the supports', the former lead's.
     """
     await work.session.flush()
+    for item in news:
+        await alerts.follow(work, item.task, item.event)
     supports = await supports_of(work, [item.task.id for item in news])
     parcels: list[tuple[set[UUID], News, dict[str, Any]]] = []
     async with work.elevated():  # a crew is told by whoever moves its task, also by those who may not list crews

@@ -19,7 +19,8 @@ from core.ids import new_id
 from core.models import InboxItem
 from core.work import Work
 from mobile_contract.resources import ReceiptIn, SelfTaskIn, SupportIn, TaskChange, TaskIn, TransitionIn
-from tasks import guards, notices, states
+from tasks import audience, guards, states
+from tasks.limits import STANDARD, Limits
 from tasks.models import Task, TaskEvent, TaskSupport
 from tasks.resource import lon_lat, one, polygon_of, supports_of
 from tasks.resource import resource as resource
@@ -52,7 +53,7 @@ async def _store(work: Work, task: Task) -> None:
         raise IdReused from error
 
 
-async def create(work: Work, body: TaskIn) -> dict[str, Any]:
+async def create(work: Work, body: TaskIn, limits: Limits = STANDARD) -> dict[str, Any]:
     """A new draft as a resource; with `issue` it is issued in the same transaction, by those who may dispatch.
 
     Raises NotAllowed, Invalid, IdReused, and what `issue` raises.
@@ -71,7 +72,7 @@ async def create(work: Work, body: TaskIn) -> dict[str, Any]:
     if body.issue:
         await work.session.flush()
         command = TransitionIn(verb="issue", override_reason=body.override_reason, divert=body.divert)
-        news = await assign(work, task, command)
+        news = await assign(work, task, command, limits)
         work.audit(Action.ALTERATION, "task", task.id, verb="issue", to="issued", unit_id=task.unit_id)
         return (await tell(work, *news))[0]
     return await one(work, task)
@@ -254,7 +255,7 @@ async def open_for_unit(work: Work, unit_id: UUID, user_id: UUID) -> None:
     missing = [task for task in tasks if (task.id, task.version) not in present]
     for task, body in zip(missing, await resources(work, missing), strict=True):
         await inbox.push(work, [user_id], new_id(), "task", task.id, body)
-    await notices.open_for_unit(work, unit_id, user_id)
+    await audience.open_for_unit(work, unit_id, user_id)
 
 
 async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:

@@ -4,7 +4,6 @@ A dispatcher's step is refused when it comes on a stale version or has no arrow.
 for the state (a 4xx would block a tablet's outbox for ever): it is kept as superseded or conflict, and shown.
 """
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,8 @@ from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, Ver
 from core.work import Work
 from mobile_contract.fields import utc_text
 from mobile_contract.resources import TransitionIn
-from tasks import guards, states
+from tasks import conflicts, guards, states
+from tasks.limits import STANDARD, Limits
 from tasks.models import Task, TaskEvent, TaskSupport
 from tasks.resource import one, supports_of
 from tasks.states import Who
@@ -35,19 +35,11 @@ from tasks.steps import (
     tell,
 )
 
-ACK_DUE = {
-    "P1": timedelta(seconds=60),
-    "P2": timedelta(minutes=3),
-    "P3": timedelta(minutes=15),
-    "P4": timedelta(hours=1),
-}
-"""How long after its issue a task must be acknowledged; a planned one (P4) not before its window opens."""
-
 Outcome = dict[str, Any]
 
 
-async def transition(work: Work, task_id: UUID, command: TransitionIn) -> Outcome:
-    """Take one step: `{result, task}`.
+async def transition(work: Work, task_id: UUID, command: TransitionIn, limits: Limits = STANDARD) -> Outcome:
+    """Take one step: `{result, task}`; what is issued is to be acknowledged within the limit of its priority.
 
     Raises NotAllowed, NotFound and Invalid; for dispatchers also VersionConflict, TransitionNotAllowed and
     WindowOverlap, each with `current_version` or the `guard` that refused.
@@ -67,7 +59,7 @@ async def transition(work: Work, task_id: UUID, command: TransitionIn) -> Outcom
             return await _by_officer(work, theirs, unit_id, command)
     if task is None or not centre:
         raise NotFound
-    return await _by_centre(work, task, command)
+    return await _by_centre(work, task, command, limits)
 
 
 async def acting_unit(work: Work, task_id: UUID, task: Task | None) -> tuple[UUID | None, Task | None]:
@@ -120,6 +112,8 @@ async def _too_late(work: Work, task: Task, unit_id: UUID | None, command: Trans
         result = states.too_late(task.status) if unit_id else "superseded"
     async with work.elevated():  # the task may be another unit's by now
         record(work, task, command.verb, Was(task.status, task.status, result, unit_id), command)
+        if result == "conflict":
+            await conflicts.noted(work, task)
     work.audit(Action.ALTERATION, "task", task.id, verb=command.verb, result=result)
     work.publish(TasksChanged, task.id)
     return {"result": result, "task": await one(work, task)}
@@ -133,14 +127,16 @@ async def _told(work: Work, result: str, *news: News) -> Outcome:
 
 
 async def stale(work: Work, task: Task) -> dict[str, Any]:
-    """Who decided last, when, and the version since then: what a refused dispatcher is told."""
+    """Who decided last, what and when, and the version since then: what a refused dispatcher is told."""
     query = select(TaskEvent).where(
         TaskEvent.task_id == task.id, TaskEvent.result == "applied", col(TaskEvent.verb).not_in(RECEIPTS)
     )
     newest = query.order_by(col(TaskEvent.received_at).desc(), col(TaskEvent.version).desc())
     last: TaskEvent | None = await work.first(newest)
     told: dict[str, Any] = {"current_version": task.version, "current_status": task.status}
-    return told | ({"changed_by": last.by_name, "changed_at": utc_text(last.received_at)} if last else {})
+    if last is not None:
+        told |= {"changed_by": last.by_name, "changed_at": utc_text(last.received_at), "changed_verb": last.verb}
+    return told
 
 
 async def check_version(work: Work, task: Task, version: int | None) -> None:
@@ -149,7 +145,7 @@ async def check_version(work: Work, task: Task, version: int | None) -> None:
         raise VersionConflict(**await stale(work, task))
 
 
-async def _by_centre(work: Work, task: Task, command: TransitionIn) -> Outcome:
+async def _by_centre(work: Work, task: Task, command: TransitionIn, limits: Limits) -> Outcome:
     verb = command.verb
     who = Who.DISPATCHER if work.actor.may(May.DISPATCH_TASKS) else Who.AUTHOR
     if who is Who.AUTHOR and not guards.may_discard(work, task):
@@ -160,7 +156,7 @@ async def _by_centre(work: Work, task: Task, command: TransitionIn) -> Outcome:
         detail = f"A task that is {task.status} has no step {verb}."
         raise TransitionNotAllowed(detail, **await stale(work, task))
     if arrow.to == "issued":
-        return await _told(work, "applied", *await assign(work, task, command))
+        return await _told(work, "applied", *await assign(work, task, command, limits))
     before = task.status
     move(work, task, verb, arrow.to, work.now)
     event = record(work, task, verb, Was(before, arrow.to, unit_id=task.unit_id), command)
@@ -175,8 +171,11 @@ async def _by_centre(work: Work, task: Task, command: TransitionIn) -> Outcome:
     return await _told(work, "applied", News(task, event))
 
 
-async def assign(work: Work, task: Task, command: TransitionIn) -> list[News]:
-    """Issue the task to the command's unit (or the one it proposes), pausing that unit's task if `divert`."""
+async def assign(work: Work, task: Task, command: TransitionIn, limits: Limits = STANDARD) -> list[News]:
+    """Issue the task to the command's unit (or the one it proposes), pausing that unit's task if `divert`.
+
+    A planned one (P4) need not be acknowledged before its window opens.
+    """
     unit_id = command.unit_id or task.unit_id
     leaving = await _current(work, task, unit_id) if command.divert and unit_id else []
     # The unit's row makes two issues to one unit wait for each other, so that both see the other's window.
@@ -189,7 +188,7 @@ async def assign(work: Work, task: Task, command: TransitionIn) -> list[News]:
     for name in OF_ONE_ASSIGNMENT:
         setattr(task, name, None)
     task.unit_id, task.issued_at, task.late = unit.id, work.now, False
-    task.ack_due_at = work.now + ACK_DUE[task.priority]
+    task.ack_due_at = work.now + limits[task.priority]
     if task.priority == "P4" and task.window_from:
         task.ack_due_at = max(task.ack_due_at, task.window_from)
     move(work, task, command.verb, "issued", work.now)

@@ -5,7 +5,6 @@ The counts of 16 pixels around a tile take part, and the blur reaches no farther
 
 import asyncio
 import struct
-import time
 import zlib
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.work import Work
 from geo import cells, heat
+from geo.heat_scale import LEAST_TOP, Scales
 from geo.violations import Filter
 
 MAX_ZOOM = 18
@@ -22,9 +22,8 @@ BIN_PX = 2
 SIGMA_PX = 5.0
 CELL_SHIFT = 2
 """Counts are taken by cells of 2^2 = 4 pixels, or the finest there are."""
-LEAST_TOP = 8
-KEPT_S = 60.0
-MAX_SCALES = 256
+BLUR_SHIFT = 2
+"""A cell of 2^2 times as many pixels is about as large as what the blur gathers at its middle."""
 _REACH = MARGIN_PX // BIN_PX
 _SIDE = (SIDE_PX + 2 * MARGIN_PX) // BIN_PX
 
@@ -41,33 +40,6 @@ _STOPS = np.array(
 )
 _RAMP = np.stack([np.interp(np.arange(256), np.linspace(0, 255, 6), _STOPS[:, i]) for i in range(4)], 1).astype("u1")
 _KERNEL = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) * BIN_PX / SIGMA_PX) ** 2)
-
-
-class Scales:
-    """How dense the densest place of a filter is, by zoom: the brightest colour of all tiles, kept for a minute.
-
-    It is the same for every tile of a zoom, so colours do not jump while the map is moved.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], tuple[float, int]] = {}
-        self._asking = asyncio.Lock()
-
-    async def top(self, work: Work, wanted: Filter, shift: int) -> int:
-        """The top of the scale, in violations within a blur's width: a power of two, at least LEAST_TOP."""
-        seen_by = None if work.actor.sees_all("violations") else work.actor.user_id
-        key = (work.session.get_bind(), seen_by, wanted.since, wanted.until, wanted.categories, shift)
-        async with self._asking:
-            until, top = self._known.get(key, (0.0, 0))
-            if until < time.monotonic():
-                # A cell of 16 pixels is about as large as what the blur gathers at its middle.
-                everywhere = Filter(None, wanted.since, wanted.until, wanted.categories)
-                most = await heat.densest(work, everywhere, shift + 2)
-                top = max(LEAST_TOP, 1 << (most - 1).bit_length() if most else 0)
-                if len(self._known) >= MAX_SCALES:
-                    self._known.clear()
-                self._known[key] = (time.monotonic() + KEPT_S, top)
-        return top
 
 
 def edges(z: int, x: int, y: int) -> cells.Box:
@@ -93,7 +65,7 @@ async def draw(work: Work, wanted: Filter, scales: Scales, z: int, x: int, y: in
     if box is None:
         return paint([], shift, LEAST_TOP, z, x, y)
     found = await heat.grouped(work, Filter(box, wanted.since, wanted.until, wanted.categories), shift)
-    top = await scales.top(work, wanted, shift) if found.cells else LEAST_TOP
+    top = await scales.top(work, wanted, shift + BLUR_SHIFT) if found.cells else LEAST_TOP
     return await asyncio.to_thread(paint, found.cells, shift, top, z, x, y)
 
 

@@ -47,11 +47,6 @@ class Shelf:
         thing = self._things.get(thing_id)
         return thing is not None and thing.updated_at >= updated_at
 
-    def find(self, name: str, values: set[UUID]) -> dict[UUID, Thing]:
-        """The things shown whose field `name` holds one of these ids."""
-        wanted = {str(value) for value in values}
-        return {i: thing for i, thing in self._things.items() if thing.shown and thing.resource[name] in wanted}
-
     def forget(self, before: datetime) -> None:
         """Drop what is not shown and was last changed before."""
         now = utcnow()
@@ -76,11 +71,12 @@ class Board:
     """The three shelves."""
 
     NOTICES = 50
+    ALERTS = 300
 
     def __init__(self) -> None:
         self.tasks = Shelf("task")
         self.notices = Shelf("notice", self.NOTICES)
-        self.alerts = Shelf("alert")
+        self.alerts = Shelf("alert", self.ALERTS)
 
     def forget(self, before: datetime) -> None:
         """Drop what nobody lists any more."""

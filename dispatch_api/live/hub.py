@@ -19,11 +19,10 @@ from core.actor import Actor, system
 from core.bus import Bus, Wake
 from core.work import Work, open_work
 from dispatch_api.live import reads, wire
-from dispatch_api.live.board import Board, Thing
+from dispatch_api.live.board import Board
 from dispatch_api.live.client import Client, Reader, Turns, Watcher
 from dispatch_api.live.fleet import Fleet
 from geo.positions import Latest
-from mobile_contract.fields import utc_text
 from mobile_contract.messages import HEARTBEAT_S
 
 log = structlog.get_logger()
@@ -198,8 +197,8 @@ class Hub:
         tasks = await reads.changed_tasks(work, since, whole)
         notices = await reads.changed_notices(work, since, whole)
         waiting, self._notices = self._notices, set()
-        conflicts = await reads.conflicts(work) if whole else []
-        await self._take_tasks(work, {i for i, at in tasks.items() if not board.tasks.known(i, at)} | {*conflicts})
+        await self._take_tasks(work, {i for i, at in tasks.items() if not board.tasks.known(i, at)})
+        await self._take_alerts(work, since, whole=whole)
         await self._take_notices(work, {i for i, at in notices.items() if not board.notices.known(i, at)} | waiting)
         moved = self._fleet.tick()
         self._as_of = begun
@@ -212,13 +211,13 @@ class Hub:
             return
         for task_id, thing in (await reads.tasks(work, ids)).items():
             self._broadcast(self._board.tasks.put(task_id, thing))
-        raised = await reads.alerts(work, ids)
-        for alert_id, thing in self._board.alerts.find("task_id", ids).items():
-            if alert_id not in raised:
-                over = thing.resource | {"cleared_at": utc_text(work.now)}
-                self._broadcast(self._board.alerts.put(alert_id, Thing(over, work.now, shown=False)))
-        for alert_id, thing in raised.items():
-            self._broadcast(self._board.alerts.put(alert_id, thing))
+
+    async def _take_alerts(self, work: Work, since: datetime, *, whole: bool = False) -> None:
+        changed = await reads.changed_alerts(work, since, whole)
+        new = {i: at for i, at in changed.items() if not self._board.alerts.known(i, at)}
+        if new:
+            for alert_id, thing in (await reads.alert_things(work, new)).items():
+                self._broadcast(self._board.alerts.put(alert_id, thing))
 
     async def _take_notices(self, work: Work, ids: set[UUID]) -> None:
         if ids:
@@ -254,6 +253,8 @@ class Hub:
         if inboxes:
             await self._send_inboxes(work, inboxes)
         await self._take_tasks(work, tasks)
+        if tasks:
+            await self._take_alerts(work, work.now - OVERLAP)
         now = asyncio.get_running_loop().time()
         if self._notices and now - self._noticed >= NOTICES_S:
             self._noticed = now

@@ -16,17 +16,18 @@ from dispatch_api.live.fleet import Standing
 from geo.positions import Latest
 from geo.where import ON_DUTY
 from mobile_contract.fields import utc_text
-from tasks import notices, states
+from tasks import alerts, notice_resource, states
 from tasks.models import Notice, Task
 from tasks.resource import resources
 
 PAGE = 200
 """Inbox items in one message."""
-CONFLICT_SHOWN_FOR = timedelta(hours=12)
-"""A shift: how long an officer's step against a cancel stays an alert."""
+UNCONFIRMED_SHOWN_FOR = timedelta(hours=24)
+"""How long a cancelled notice is listed for those who have not confirmed it."""
 
 _OPEN = (
-    "(status = ANY(:open) OR (status = 'cancelled' AND acknowledged_at IS NOT NULL AND cancel_confirmed_at IS NULL))"
+    "(status = ANY(:open) OR conflict = 'open'"
+    " OR (status = 'cancelled' AND acknowledged_at IS NOT NULL AND cancel_confirmed_at IS NULL))"
 )
 _STANDINGS = text(
     f"SELECT u.id, u.status, {ON_DUTY} FROM unit u WHERE u.id = ANY(:ids) OR u.updated_at > :since"  # noqa: S608
@@ -39,15 +40,15 @@ _LATEST = text(
 _TASKS = text(f"SELECT id, updated_at FROM task WHERE updated_at > :since OR (:whole AND {_OPEN})")  # noqa: S608
 _NOTICES = text(
     "SELECT id, updated_at FROM notice WHERE updated_at > :since OR id IN (SELECT id FROM notice WHERE :whole"
-    " AND state = 'sent' AND valid_to > now() ORDER BY number DESC LIMIT :n)"
+    " AND (state = 'sent' AND valid_to > now()"
+    " OR state = 'cancelled' AND ended_at > now() - CAST(:shown_for AS interval)"
+    " AND EXISTS (SELECT FROM notice_recipient r WHERE r.notice_id = notice.id AND r.acknowledged_at IS NOT NULL"
+    " AND r.cancel_confirmed_at IS NULL)) ORDER BY number DESC LIMIT :n)"
 )
 _ALERTS = text(
-    "SELECT e.id, e.task_id, e.unit_id, e.received_at, e.result, t.status, t.number, t.title"
-    " FROM task t JOIN task_event e ON e.task_id = t.id WHERE t.id = ANY(:ids) AND ("
-    "(e.result = 'applied' AND e.to_status = t.status AND t.status IN ('unacknowledged', 'declined'))"
-    " OR (e.result = 'conflict' AND e.received_at > :since)) ORDER BY e.received_at, e.id"
+    "SELECT id, updated_at FROM alert WHERE updated_at > :since OR id IN ("
+    "SELECT id FROM alert WHERE :whole AND cleared_at IS NULL ORDER BY raised_at DESC LIMIT :n)"
 )
-_CONFLICTS = text("SELECT DISTINCT task_id FROM task_event WHERE result = 'conflict' AND received_at > :since")
 _HEADS = text("SELECT user_id, seq FROM recipient WHERE user_id = ANY(:ids)")
 _ITEMS = text(
     "SELECT w.user_id, w.after, i.seq, i.event_id, i.kind, i.at, CAST(i.body AS text) AS body"
@@ -81,7 +82,7 @@ async def changed_tasks(work: Work, since: datetime, whole: bool) -> dict[UUID, 
 
 async def changed_notices(work: Work, since: datetime, whole: bool) -> dict[UUID, datetime]:
     """When notices were changed, of those changed since; with `whole` also of the newest valid ones."""
-    values = {"since": since, "whole": whole, "n": Board.NOTICES}
+    values = {"since": since, "whole": whole, "n": Board.NOTICES, "shown_for": UNCONFIRMED_SHOWN_FOR}
     return {row.id: row.updated_at for row in await work.session.execute(_NOTICES, values)}
 
 
@@ -97,48 +98,40 @@ async def tasks(work: Work, ids: Iterable[UUID]) -> dict[UUID, Thing]:
 
 def _is_open(task: Task) -> bool:
     unconfirmed = task.status == "cancelled" and task.acknowledged_at and not task.cancel_confirmed_at
-    return task.status in states.OPEN or bool(unconfirmed)
+    return task.status in states.OPEN or task.conflict == "open" or bool(unconfirmed)
 
 
 async def notice_things(work: Work, ids: Iterable[UUID]) -> dict[UUID, Thing]:
     """These notices as things."""
     rows: Sequence[Notice] = await work.all(select(Notice).where(col(Notice.id).in_(list(ids))))
-    shown = await notices.resources(work, rows)
+    shown = await notice_resource.resources(work, rows)
     return {
-        notice.id: Thing(body, notice.updated_at, notice.state == "sent", notice.valid_to, notice.number)
+        notice.id: Thing(body, notice.updated_at, *_notice_shown(notice, body), order=notice.number)
         for notice, body in zip(rows, shown, strict=True)
     }
 
 
-async def conflicts(work: Work) -> list[UUID]:
-    """The tasks with a conflict that is still shown."""
-    since = work.now - CONFLICT_SHOWN_FOR
-    return list((await work.session.execute(_CONFLICTS, {"since": since})).scalars())
+def _notice_shown(notice: Notice, body: dict[str, Any]) -> tuple[bool, datetime | None]:
+    """Whether a notice is listed and until when; a cancelled one while somebody is still to confirm that."""
+    if notice.state == "sent":
+        return True, notice.valid_to
+    return body["unconfirmed"] > 0, notice.ended_at and notice.ended_at + UNCONFIRMED_SHOWN_FOR
 
 
-_KINDS = {
-    "unacknowledged": ("task_unacknowledged", "Task {} was not acknowledged in time: {}"),
-    "declined": ("task_declined", "Task {} was declined: {}"),
-    "conflict": ("task_conflict", "Task {} was cancelled, but its crew went on: {}"),
-}
+async def changed_alerts(work: Work, since: datetime, whole: bool) -> dict[UUID, datetime]:
+    """When alerts were changed, of those changed since; with `whole` also of the newest that stand."""
+    values = {"since": since, "whole": whole, "n": Board.ALERTS}
+    return {row.id: row.updated_at for row in await work.session.execute(_ALERTS, values)}
 
 
-async def alerts(work: Work, task_ids: Iterable[UUID]) -> dict[UUID, Thing]:
-    """What of these tasks needs a dispatcher's eye; an alert is known by the step of the history that raised it."""
-    values = {"ids": list(task_ids), "since": work.now - CONFLICT_SHOWN_FOR}
-    found: dict[tuple[Any, ...], tuple[UUID, Thing]] = {}
-    for row in await work.session.execute(_ALERTS, values):
-        is_conflict = row.result == "conflict"
-        kind, words = _KINDS["conflict" if is_conflict else row.status]
-        resource = {
-            "id": str(row.id), "kind": kind, "task_id": str(row.task_id),
-            "unit_id": str(row.unit_id) if row.unit_id else None,
-            "raised_at": utc_text(row.received_at), "text": words.format(row.number, row.title), "cleared_at": None,
-        }  # fmt: skip
-        until = row.received_at + CONFLICT_SHOWN_FOR if is_conflict else None
-        thing = Thing(resource, row.received_at, until=until, order=row.number)
-        found[row.task_id, kind, row.id if is_conflict else None] = (row.id, thing)
-    return dict(found.values())
+async def alert_things(work: Work, changed: dict[UUID, datetime]) -> dict[UUID, Thing]:
+    """These alerts as things."""
+    found = {}
+    for one in await alerts.resources(work, changed):
+        order = int(datetime.fromisoformat(one["raised_at"]).timestamp() * 1000)
+        alert_id = UUID(one["id"])
+        found[alert_id] = Thing(one, changed[alert_id], shown=one["cleared_at"] is None, order=order)
+    return found
 
 
 class Want(NamedTuple):

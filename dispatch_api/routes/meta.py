@@ -25,6 +25,8 @@ CODE_LISTS: dict[str, tuple[str, ...]] = {
     "violation_category": codes.VIOLATION_CATEGORY,
     "method": codes.METHOD,
     "goods_category": codes.GOODS_CATEGORY,
+    "correction_reason": codes.CORRECTION_REASON,
+    "consultation_reason": codes.CONSULTATION_REASON,
 }
 
 

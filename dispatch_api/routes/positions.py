@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Actor, May
-from core.codes import CAPABILITY_PATTERN
+from core.codes import CAPABILITY_PATTERN, CONSULTATION_REASON
 from core.work import Work, open_work
 from dispatch_api.deps import GetState, OptionalBbox, allow, working
 from geo import where
 from geo.track_files import FORMATS
-from geo.where import Track, TrackFix
-from mobile_contract.fields import Lat, Lon, Moment, MomentOut
+from geo.where import Track, TrackFix, Why
+from mobile_contract.fields import Lat, Lon, Moment, MomentOut, OptionalLine
 
 router = APIRouter(tags=["positions"])
 Since = Annotated[Moment | None, Query(alias="from")]
@@ -126,10 +126,16 @@ async def track(
     until: Until = None,
     format: Literal["geojson", "csv", "gpx", "kml"] = "geojson",
     include_suspect: bool = False,
+    reason_code: Literal[CONSULTATION_REASON] | None = None,  # type: ignore[valid-type]  # fine at run time
+    reason: OptionalLine | None = None,
 ) -> StreamingResponse:
-    """A unit's fixes by time, of 31 days at most and of the last 24 hours unless said otherwise."""
+    """A unit's fixes by time, of 31 days at most and of the last 24 hours unless said otherwise.
+
+    To look further back at a unit that is not one's own needs a reason; `other` needs words as well.
+    """
     async with open_work(state.engine, actor) as work:
-        asked = await where.consult_track(work, unit_id, since, until, include_suspect, format)
+        why = Why(reason_code, reason)
+        asked = await where.consult_track(work, unit_id, since, until, include_suspect, format, why)
         first = await where.track_page(work, asked)
     headers = {
         "Content-Disposition": f'attachment; filename="track-{unit_id}.{format}"',

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query, Response
 from core.actor import May
 from core.errors import Malformed
 from core.work import Work
-from dispatch_api.deps import After, Limit, working
+from dispatch_api.deps import After, GetState, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page
 from mobile_contract.fields import Code
 from mobile_contract.resources import (
     Priority,
     ReceiptIn,
+    ResolveIn,
     SelfTaskIn,
     Status,
     SupportIn,
@@ -25,7 +26,8 @@ from mobile_contract.resources import (
     Transition,
     TransitionIn,
 )
-from tasks import states, tasks
+from tasks import conflicts, states, tasks
+from tasks.limits import limits_of
 from tasks.transitions import transition
 
 router = APIRouter(tags=["tasks"])
@@ -53,9 +55,12 @@ def number_after(after: str | None) -> int | None:
 
 
 @router.post("/tasks", status_code=201, response_model=Task)
-async def create(body: TaskIn, response: Response, work: Drafting) -> Any:
+async def create(body: TaskIn, response: Response, work: Drafting, state: GetState) -> Any:
     """Draft a task; with `unit_id` and `issue: true` it is issued in the same transaction."""
-    return await once(work, response, "tasks.create", body.id, body, lambda: tasks.create(work, body), status=201)
+    limits = limits_of(state.settings)
+    return await once(
+        work, response, "tasks.create", body.id, body, lambda: tasks.create(work, body, limits), status=201
+    )
 
 
 @router.post("/tasks/self", status_code=201, response_model=Task)
@@ -103,9 +108,20 @@ async def events(task_id: UUID, work: Reading) -> Any:
 
 
 @router.post("/tasks/{task_id}/transitions", response_model=Transition, description=TRANSITION)
-async def step(task_id: UUID, body: TransitionIn, response: Response, work: Moving) -> Any:
+async def step(task_id: UUID, body: TransitionIn, response: Response, work: Moving, state: GetState) -> Any:
     """Take one step of a task's lifecycle."""
-    return await once(work, response, f"tasks.step:{task_id}", body.id, body, lambda: transition(work, task_id, body))
+    limits = limits_of(state.settings)
+    return await once(
+        work, response, f"tasks.step:{task_id}", body.id, body, lambda: transition(work, task_id, body, limits)
+    )
+
+
+@router.post("/tasks/{task_id}/resolve", response_model=Task)
+async def resolve(task_id: UUID, body: ResolveIn, response: Response, work: Dispatching) -> Any:
+    """Settle that a crew went on with a cancelled task: the cancel stands, or their work counts; the crew is told."""
+    return await once(
+        work, response, f"tasks.resolve:{task_id}", body.id, body, lambda: conflicts.resolve(work, task_id, body)
+    )
 
 
 @router.post("/tasks/{task_id}/support", response_model=Task)

@@ -15,6 +15,8 @@ from dispatch_api.deps import After, GetState, Limit, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.violation_queries import Wanted
 from geo import heat, violation_import, violations
+from geo.counted import by_category
+from geo.heat_scale import Scales
 from mobile_contract.fields import AccuracyM, Body, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out, Quantity
 from web_map import heat_tile
 
@@ -24,7 +26,7 @@ Reading = Annotated[Work, working(May.READ_VIOLATIONS)]
 Counting = Annotated[Work, working(May.READ_VIOLATIONS, May.READ_ANALYSIS)]
 Analysing = Annotated[Work, working(May.READ_ANALYSIS)]
 Importer = Annotated[Actor, Depends(allow(May.IMPORT_VIOLATIONS))]
-SCALES = heat_tile.Scales()
+SCALES = Scales()
 """Of this process; holds nothing but counts, kept for a minute."""
 Zoom = Annotated[int | None, Query(ge=0, le=22)]
 
@@ -67,6 +69,8 @@ class Properties(Out):
     recorded_by: UUID | None
     source: str
     external_id: str | None
+    version: int
+    corrected_at: MomentOut | None
 
 
 class Point(BaseModel):
@@ -108,12 +112,16 @@ class LeftOut(BaseModel):
 
 
 class HeatOut(BaseModel):
-    """Counts by cell as [lon, lat, n] of the cells' middles; `cell_m` is in Web-Mercator metres."""
+    """Counts by cell as [lon, lat, n] of the cells' middles; `cell_m` is in Web-Mercator metres.
+
+    `top` is where the colours end, the same wherever this filter is looked at with cells of this size.
+    """
 
     cell_m: float
     cells: list[tuple[float, float, int]]
     total: int
     max_n: int
+    top: int
     left_out: LeftOut
 
 
@@ -182,7 +190,7 @@ async def listed(work: Reading, wanted: Wanted, limit: Limit = 100, after: After
 @router.get("/categories", response_model=list[CategoryOut])
 async def categories(work: Counting, wanted: Wanted) -> Any:
     """Every registered category with its number of violations, the most frequent first."""
-    return [{"category": category, "n": n} for category, n in await violations.categories(work, wanted)]
+    return [{"category": category, "n": n} for category, n in await by_category(work, wanted)]
 
 
 @router.post("/import", response_model=ImportOut | QueuedOut, responses={202: {"model": QueuedOut}})
@@ -216,7 +224,8 @@ async def heat_cells(work: Analysing, wanted: Wanted, response: Response, zoom: 
     """Counts by cell, about 8 pixels wide at `zoom`, at most 20,000 of them."""
     response.headers["Cache-Control"] = "private, no-cache"  # an import shows at once
     found = await heat.consulted(work, wanted, zoom)
-    return {"cell_m": found.cell_m, "cells": found.placed(), "total": found.total, "max_n": found.max_n,
+    top = await SCALES.top(work, wanted, found.shift)
+    return {"cell_m": found.cell_m, "cells": found.placed(), "total": found.total, "max_n": found.max_n, "top": top,
             "left_out": found.left_out}  # fmt: skip
 
 

@@ -1,13 +1,33 @@
-"""What becomes of tasks by time alone."""
+"""What time and movement bring about: escalation, units that enter a notice's area, silence."""
+
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import system
+from core.settings import Settings
 from core.work import open_work
-from tasks import deadlines
+from tasks import audience, deadlines, escalation, silence
+from tasks.limits import limits_of
 
 
-async def round_(engine: AsyncEngine) -> bool:
-    """Take the steps whose time has come; true when a full batch was taken."""
+async def round_(engine: AsyncEngine, settings: Settings) -> bool:
+    """Take the steps whose time has come, and those of escalation; true when a full batch was taken."""
     async with open_work(engine, system("deadlines")) as work:
-        return await deadlines.due(work) >= deadlines.BATCH
+        more = await deadlines.due(work) >= deadlines.BATCH
+    async with open_work(engine, system("escalation")) as work:
+        return await escalation.due(work, limits_of(settings)) >= escalation.BATCH or more
+
+
+async def areas_round(engine: AsyncEngine) -> bool:
+    """Send the notices to areas to the units that have entered theirs."""
+    async with open_work(engine, system("areas")) as work:
+        await audience.watch(work)
+    return False
+
+
+async def silence_round(engine: AsyncEngine, settings: Settings) -> bool:
+    """Tell of units and trackers that fell silent or are heard again."""
+    async with open_work(engine, system("silence")) as work:
+        await silence.watch(work, timedelta(seconds=settings.silent_after_s))
+    return False

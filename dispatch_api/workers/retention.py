@@ -7,26 +7,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from core.actor import system
-from core.audit import Action
 from core.models import Job, LoginTry, SignIn, SocketTicket
 from core.retention import scrub_secrets
 from core.settings import Settings
 from core.work import Work, open_work
 from dispatch_api import retention
 
-log = structlog.get_logger()
-
 LOGIN_TRIES_KEPT = timedelta(days=1)
 LEFT_FILES_KEPT_S = 86_400
-_DROP = text("SELECT dropped, n FROM drop_position_days(:before)")
-# Dropping waits for the partition's readers, and every fix that arrives would wait behind it: rather try again later.
-_NO_LONG_WAIT = text("SET LOCAL lock_timeout = '2s'")
 
 
 async def round_(engine: AsyncEngine, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> bool:
@@ -36,19 +29,7 @@ async def round_(engine: AsyncEngine, settings: Settings, stopping: Callable[[],
         await scrub_secrets(work)
     await _sweep(engine, settings.data_dir / "imports")
     await retention.run(engine, settings, stopping)
-    async with open_work(engine, system("retention")) as work:
-        await drop_positions(work, settings.retention_days)
     return False
-
-
-async def drop_positions(work: Work, days: int) -> list[str]:
-    """Drop the days of positions that were all received over `days` ago; their names. Audited one by one."""
-    await work.session.execute(_NO_LONG_WAIT)
-    found = (await work.session.execute(_DROP, {"before": work.now - timedelta(days=days)})).all()
-    for name, n in found:
-        work.audit(Action.ERASURE, "position", name, n=n, retention_days=days)
-        log.info("positions_dropped", partition=name, n=n)
-    return [name for name, _ in found]
 
 
 async def end_access(work: Work) -> dict[str, int]:

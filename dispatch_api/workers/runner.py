@@ -16,7 +16,7 @@ from core.db import make_engine
 from core.settings import Settings
 from dispatch_api import logs
 from dispatch_api.commands.database import with_database
-from dispatch_api.workers import deadlines, imports, retention, seals
+from dispatch_api.workers import deadlines, heat, imports, patrol, retention, seals
 
 log = structlog.get_logger()
 
@@ -46,10 +46,14 @@ class Loop:
 
 
 LOOPS = (
-    Loop("deadlines", 1, lambda d: deadlines.round_(d.engine)),
+    Loop("deadlines", 1, lambda d: deadlines.round_(d.engine, d.settings)),
+    Loop("areas", 1, lambda d: deadlines.areas_round(d.engine)),
+    Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings)),
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),
     Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),
+    Loop("heat", 2, lambda d: heat.round_(d.engine)),
+    Loop("patrol", 900, lambda d: patrol.round_(d.engine, d.settings, d.stopping.is_set)),
     Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings, d.stopping.is_set)),
 )
 

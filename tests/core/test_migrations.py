@@ -71,8 +71,14 @@ async def test_days_come_on_demand_and_go_by_when_they_were_received(database: D
         await ingest.execute("SELECT ensure_position_day($1)", day.date())
     await ingest.execute(store, new_id(), fixed, now, new_id())  # an old buffer that came today
     await ingest.execute(store, new_id(), fixed - timedelta(days=1), long_ago, new_id())
-    dropped = await app.fetch("SELECT * FROM drop_position_days($1)", now - timedelta(days=90))
-    assert [(row["dropped"], row["n"]) for row in dropped] == [(f"position_{fixed - timedelta(days=1):%Y%m%d}", 1)]
+    gone = (fixed - timedelta(days=1)).date()
+    erase = "SELECT stands, erased, later FROM erase_position_day($1, $2, '{}', '{}', '{}', '{}', '{}', '{}')"
+    assert tuple(await app.fetchrow(erase, gone, now - timedelta(days=90))) == (False, 0, 0)  # minutes first
+    await app.execute("INSERT INTO patrol_day (day, fixes, inserted, counted_at) VALUES ($1, 1, 1, now())", gone)
+    assert tuple(await app.fetchrow(erase, gone, now - timedelta(days=90))) == (True, 1, 0)
+    assert tuple(await app.fetchrow(erase, fixed.date(), now - timedelta(days=90))) == (True, 0, 1)
+    with pytest.raises(asyncpg.RaiseError, match="a day at least"):
+        await app.fetchrow(erase, fixed.date(), now)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await app.execute("SELECT ensure_position_day($1)", fixed.date())
     for connection in (ingest, app):

@@ -223,6 +223,9 @@ async def test_every_count_of_a_filter_agrees(client: Client) -> None:
     assert 0 < len(listed) < 400
     assert heat["total"] == sum(cell[2] for cell in heat["cells"]) == len(listed)
     assert heat["max_n"] == max(cell[2] for cell in heat["cells"])
+    corner = query.replace("25.8,54.9", "25.11,54.21")
+    elsewhere = (await get(f"{API}/violations/heat?{corner}&zoom=9", headers=headers)).json()
+    assert heat["max_n"] <= heat["top"] == elsewhere["top"]  # one scale, wherever one looks
     assert hot["total"] == sum(item["n"] for item in hot["items"]) == len(listed)
     assert sum(item["n"] for item in counted) == len(listed)
     assert {item["category"]: bool(item["n"]) for item in counted} == {"kind 0": False, "kind 1": True, "kind 2": True}

@@ -70,15 +70,17 @@ async def test_positions_go_by_when_they_were_received(
     owner = await database.owner()
     await partition(owner, old, received_at=old)
     await partition(owner, edge, received_at=edge)
-    await partition(owner, edge, received_at=now)  # an old buffer that came today keeps its day
+    await partition(owner, edge, received_at=now)  # an old buffer that came today stays
     await partition(owner, recent, received_at=recent)
     await retention.round_(engine, settings)
     await retention.round_(engine, settings)
     left = [row["fix_at"] for row in await owner.fetch("SELECT fix_at FROM position ORDER BY fix_at")]
     told = await owner.fetch("SELECT * FROM audit_event WHERE action = 'erasure'")
     await owner.close()
-    assert left == [edge, edge, recent]
-    assert [row["object_id"] for row in told] == [f"position_{old:%Y%m%d}"]
+    assert left == [edge, recent]  # what was received in time has gone from the edge as well
+    assert [(row["object_kind"], row["object_id"]) for row in told] == [
+        ("positions", f"{day:%Y-%m-%d}") for day in (old, edge)
+    ]
     assert '"n": 1' in told[0]["fields"]
 
 
@@ -179,7 +181,7 @@ async def test_a_real_worker_seals_imports_and_survives_kill_9(
     assert list((tmp_path / "audit-heads").glob("*.txt"))
 
 
-async def test_a_task_not_acknowledged_in_time_is_seen_by_the_worker(engine: AsyncEngine) -> None:
+async def test_a_task_not_acknowledged_in_time_is_seen_by_the_worker(engine: AsyncEngine, settings: Settings) -> None:
     patrol = await crew(engine)
     dispatcher = await person(engine, "dispatcher")
     body = TaskIn.model_validate(
@@ -190,9 +192,9 @@ async def test_a_task_not_acknowledged_in_time_is_seen_by_the_worker(engine: Asy
     )  # fmt: skip
     async with work_of(engine, actor_of(dispatcher)) as work:
         await tasks.create(work, body)
-    assert not await deadlines.round_(engine)
+    assert not await deadlines.round_(engine, settings)
     async with open_work(engine, system("test")) as work:
         await work.session.execute(text("UPDATE task SET ack_due_at = now() - interval '1 second'"))
-    await deadlines.round_(engine)
+    await deadlines.round_(engine, settings)
     async with open_work(engine, system("test")) as work:
         assert await work.all(text("SELECT status FROM task")) == ["unacknowledged"]

@@ -17,6 +17,7 @@ from core.actor import system
 from core.work import open_work
 from geo import cells, heat
 from geo.heat import hot_cells
+from geo.heat_scale import LEAST_TOP, Scales
 from geo.violation_import import Batch, store_now
 from geo.violation_rows import Good, Row
 from geo.violations import Filter
@@ -154,7 +155,7 @@ def test_neighbouring_tiles_meet_without_a_seam() -> None:
 
 async def test_a_tile_is_drawn_from_the_filter_alone(engine: AsyncEngine) -> None:
     await load(engine, rows_of([(25.28, 54.69)] * 1 + scattered(50), category="fuel"))
-    x, y, scales = cells.column(25.28) >> 10, cells.row(54.69) >> 10, heat_tile.Scales()
+    x, y, scales = cells.column(25.28) >> 10, cells.row(54.69) >> 10, Scales()
     async with open_work(engine, system("test")) as work:
         drawn = pixels(await heat_tile.draw(work, Filter(categories=("fuel",)), scales, 10, x, y))
         empty = pixels(await heat_tile.draw(work, Filter(categories=("drugs",)), scales, 10, x, y))
@@ -164,14 +165,24 @@ async def test_a_tile_is_drawn_from_the_filter_alone(engine: AsyncEngine) -> Non
     assert elsewhere.max() == 0
 
 
+async def test_the_densest_cell_is_found_in_the_densest_areas(engine: AsyncEngine) -> None:
+    spread = [(20.5 + 0.3 * n, 54.0) for n in range(heat.DENSEST_AREAS + 4)]  # as many areas with one each
+    await load(engine, rows_of(spread), rows_of([(25.28, 54.69)] * 30 + [(25.30, 54.69)] * 40, note="dense"))
+    async with open_work(engine, system("test")) as work:
+        assert await heat.densest(work, Filter(), 0) == 40
+        assert await heat.densest(work, Filter(), 8) == 70
+        assert await heat.densest(work, Filter(categories=("none",)), 0) == 0
+        assert await heat.densest(work, Filter(since=datetime(2026, 3, 2, tzinfo=UTC)), 3) == 0
+
+
 async def test_the_scale_follows_the_filter_and_not_the_tile(engine: AsyncEngine) -> None:
     await load(engine, rows_of([(25.28, 54.69)] * 1_000), rows_of([(24.2, 55.4)] * 3, category="fuel"))
-    scales = heat_tile.Scales()
+    scales = Scales()
     async with open_work(engine, system("test")) as work:
         assert await scales.top(work, Filter(), 4) == 1_024
         assert await scales.top(work, Filter(box=VILNIUS), 4) == 1_024
-        assert await scales.top(work, Filter(categories=("fuel",)), 4) == heat_tile.LEAST_TOP
-        assert await scales.top(work, Filter(categories=("drugs",)), 4) == heat_tile.LEAST_TOP
+        assert await scales.top(work, Filter(categories=("fuel",)), 4) == LEAST_TOP
+        assert await scales.top(work, Filter(categories=("drugs",)), 4) == LEAST_TOP
         everything, z = Filter(), 10
         dense = pixels(await heat_tile.draw(work, everything, scales, z, *tile_of(25.28, 54.69)))
         sparse = pixels(await heat_tile.draw(work, everything, scales, z, *tile_of(24.2, 55.4)))

@@ -12,6 +12,7 @@ from core.errors import Invalid, Malformed
 from core.models import AuditEvent
 from core.work import open_work
 from geo import cells, violations
+from geo.counted import by_category
 from geo.models import Violation
 from geo.violations import Filter
 from tests.helpers import actor_of, crew, person, work_of
@@ -96,7 +97,7 @@ async def test_an_officer_reads_own_records_only_and_the_centre_all(engine: Asyn
     async with work_of(engine, one.actor) as work:
         page, _ = await violations.listed(work, Filter(), limit=10, after=None)
         assert [f["properties"]["note"] for f in page] == [one.unit.call_sign]
-        assert await violations.categories(work, Filter()) == [("tobacco", 1)]
+        assert await by_category(work, Filter()) == [("tobacco", 1)]
         bare = await work.session.execute(text("SELECT count(*) FROM violation"))
         assert bare.scalar_one() == 1  # the database itself, without any condition of ours
     async with work_of(engine, actor_of(await person(engine, "dispatcher"))) as work:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
@@ -171,7 +172,7 @@ async def test_nearest_says_who_fits_and_why_nobody_does(client: Client, databas
 
 
 async def track(client: Client, headers: dict[str, str], unit_id: UUID, query: str = "") -> Any:
-    period = "from=2026-05-01T00:00:00Z&to=2026-05-03T00:00:00Z"
+    period = "from=2026-05-01T00:00:00Z&to=2026-05-03T00:00:00Z&reason_code=incident"
     return await client.http.get(f"/api/v1/units/{unit_id}/track?{period}{query}", headers=headers)
 
 
@@ -265,10 +266,10 @@ async def test_tracks_are_for_dispatchers_and_the_units_own_officers(client: Cli
 
 
 PERIODS = [
-    ("from=2026-05-01T00:00:00Z&to=2026-06-01T00:00:00Z", 200),
-    ("from=2026-05-01T00:00:00Z&to=2026-06-01T00:00:01Z", 422),
-    ("from=2026-05-02T00:00:00Z&to=2026-05-01T00:00:00Z", 422),
-    ("from=2026-05-02T00:00:00", 422),
+    ("reason_code=incident&from=2026-05-01T00:00:00Z&to=2026-06-01T00:00:00Z", 200),
+    ("reason_code=incident&from=2026-05-01T00:00:00Z&to=2026-06-01T00:00:01Z", 422),
+    ("reason_code=incident&from=2026-05-02T00:00:00Z&to=2026-05-01T00:00:00Z", 422),
+    ("reason_code=incident&from=2026-05-02T00:00:00", 422),
     ("", 200),
 ]
 
@@ -280,6 +281,35 @@ async def test_a_track_spans_31_days_at_most(client: Client) -> None:
     answers = [(query, await client.http.get(f"{path}?{query}", headers=headers)) for query, _ in PERIODS]
     assert [(query, answer.status_code) for query, answer in answers] == PERIODS
     assert answers[0][1].json() == {"type": "FeatureCollection", "features": [], "next": None}
+
+
+async def test_the_past_beyond_the_live_view_needs_a_reason(client: Client) -> None:
+    one = await crew(client.engine)
+    _, dispatcher = await client.new("dispatcher")
+    officer = await client.sign_in(one.officer)
+    path = f"/api/v1/units/{one.unit.id}/track"
+
+    async def asked(hours: float, query: str = "", headers: dict[str, str] = dispatcher) -> Any:
+        since = now() - timedelta(hours=hours)
+        period = {"from": since.isoformat(), "to": (since + timedelta(hours=1)).isoformat()}
+        return await client.http.get(path, params=dict(httpx.QueryParams(query)) | period, headers=headers)
+
+    assert (await asked(24)).status_code == 200
+    refused = await asked(25)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0] | {"detail": ""} == {"field": "reason_code", "code": "needed", "detail": ""}
+    assert (await asked(25, "reason_code=complaint")).status_code == 200
+    assert (await asked(25, "reason_code=curious")).status_code == 422
+    assert (await asked(25, "reason_code=other&reason=%20")).json()["errors"][0]["field"] == "reason"
+    assert (await asked(25, "reason_code=other&reason=asked%20by%20court")).status_code == 200
+    assert (await asked(25, headers=officer)).status_code == 200  # one's own
+    async with open_work(client.engine, system("test")) as work:
+        rows = await work.all(
+            select(AuditEvent).where(AuditEvent.object_id == str(one.unit.id)).order_by(col(AuditEvent.id))
+        )
+    assert [(row.fields["reason_code"], row.fields["reason"]) for row in rows] == [
+        (None, None), ("complaint", None), ("other", "asked by court"), (None, None),
+    ]  # fmt: skip
 
 
 async def test_a_long_track_comes_whole_and_once(

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import inbox
 from core.actor import Actor, Role, system
-from core.errors import Invalid, NotFound
+from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed
 from core.ids import new_id
 from core.models import Office
 from core.work import open_work
 from geo.models import UnitLatest
-from mobile_contract.resources import NoticeIn
-from tasks import notices
+from mobile_contract.resources import NoticeAckIn, NoticeIn, ReplyIn
+from tasks import audience, notices
 from tests.helpers import Crew, actor_of, crew, person
 
 BOX = {"type": "Polygon", "coordinates": [[[25.0, 54.5], [25.5, 54.5], [25.5, 54.9], [25.0, 54.9], [25.0, 54.5]]]}
@@ -60,6 +60,7 @@ async def test_a_notice_reaches_the_crews_of_its_units_and_nobody_else(engine: A
     assert item["kind"] == "notice"
     assert item["body"].keys() == {
         "id", "number", "kind", "priority", "state", "headline", "body", "instruction", "valid_to", "created_at",
+        "supersedes", "superseded_by",
     }  # fmt: skip
     assert await read(engine, other.actor) == []
     with pytest.raises(NotFound):
@@ -74,13 +75,15 @@ async def test_everyone_means_every_active_officer(engine: AsyncEngine) -> None:
     assert [len(await read(engine, actor)) for actor in (one.actor, off.actor, actor_of(gone), sender)] == [1, 1, 0, 0]
 
 
-async def test_an_office_means_the_crews_of_its_units(engine: AsyncEngine) -> None:
+async def test_an_office_means_the_crews_of_its_units_and_its_own_officers(engine: AsyncEngine) -> None:
     async with open_work(engine, system("test")) as work:
         office = Office(code=new_id().hex[:8], name="Vilnius")
         work.session.add(office)
     sender, one, other = await dispatcher(engine), await crew(engine, office_id=office.id), await crew(engine)
-    assert (await send(engine, sender, to={"offices": [str(office.id)]}))["recipients"] == 1
-    assert [len(await read(engine, c.actor)) for c in (one, other)] == [1, 0]
+    desk = actor_of(await person(engine, Role.OFFICER, office_id=office.id))  # of the office, with no unit
+    await person(engine, Role.SUPERVISOR, office_id=office.id)
+    assert (await send(engine, sender, to={"offices": [str(office.id)]}))["recipients"] == 2
+    assert [len(await read(engine, actor)) for actor in (one.actor, desk, other.actor)] == [1, 1, 0]
 
 
 async def test_an_area_means_the_units_inside_now(engine: AsyncEngine) -> None:
@@ -130,7 +133,7 @@ async def test_receipts_are_three_times_and_the_first_stays(engine: AsyncEngine)
     early = datetime.now(UTC) - timedelta(minutes=3)
     for at in (early, None):
         async with open_work(engine, one.actor) as work:
-            await notices.receipt(work, made["id"], "acknowledged_at", at)
+            await notices.acknowledge(work, made["id"], NoticeAckIn(at=at))
     done = await mine()
     assert done["acknowledged_at"] == done["seen_at"]
     assert abs(datetime.fromisoformat(done["acknowledged_at"]) - early) < timedelta(milliseconds=2)
@@ -145,15 +148,99 @@ async def test_officers_see_only_their_own_receipt(engine: AsyncEngine) -> None:
     assert len((await get(engine, sender, made))["receipts"]) == 2
 
 
-async def test_a_cancel_is_told_once_and_late_receipts_still_count(engine: AsyncEngine) -> None:
+async def acknowledge(engine: AsyncEngine, who: Crew, made: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    async with open_work(engine, who.actor) as work:
+        return await notices.acknowledge(work, made["id"], NoticeAckIn(**fields))
+
+
+async def cancel(engine: AsyncEngine, sender: Actor, made: dict[str, Any]) -> dict[str, Any]:
+    async with open_work(engine, sender) as work:
+        return await notices.cancel(work, made["id"])
+
+
+async def test_a_cancel_is_told_once_and_confirmed_by_those_who_had_acknowledged(engine: AsyncEngine) -> None:
+    sender, knows, did_not = await dispatcher(engine), await crew(engine), await crew(engine)
+    late = await crew(engine)
+    made = await send(engine, sender, to={"everyone": True})
+    await acknowledge(engine, knows, made)
+    for _ in range(2):
+        cancelled = await cancel(engine, sender, made)
+    assert (cancelled["state"], cancelled["unconfirmed"], cancelled["ended_by_name"]) == ("cancelled", 1, sender.name)
+    assert cancelled["cancelled_at"] == cancelled["ended_at"] is not None
+    assert [item["body"]["state"] for item in await read(engine, did_not.actor)] == ["sent", "cancelled"]
+    # An old outbox brings an acknowledgement from before: it counts, and confirms nothing.
+    assert (await acknowledge(engine, late, made))["acknowledged"] == 1
+    assert (await get(engine, sender, made))["unconfirmed"] == 2
+    for who in (knows, late):
+        await acknowledge(engine, who, made, state="cancelled")
+    whole = await get(engine, sender, made)
+    assert (whole["acknowledged"], whole["unconfirmed"]) == (2, 0)
+    confirmed = {receipt["user_id"] for receipt in whole["receipts"] if receipt["cancel_confirmed_at"]}
+    assert confirmed == {str(knows.officer.id), str(late.officer.id)}
+
+
+async def test_a_cancel_cannot_be_confirmed_before_there_is_one(engine: AsyncEngine) -> None:
     sender, one = await dispatcher(engine), await crew(engine)
     made = await send(engine, sender, to={"everyone": True})
-    for _ in range(2):
-        async with open_work(engine, sender) as work:
-            assert (await notices.cancel(work, made["id"]))["state"] == "cancelled"
-    assert [item["body"]["state"] for item in await read(engine, one.actor)] == ["sent", "cancelled"]
+    await acknowledge(engine, one, made, state="cancelled")
+    (receipt,) = (await get(engine, sender, made))["receipts"]
+    assert receipt["acknowledged_at"]
+    assert receipt["cancel_confirmed_at"] is None
+
+
+async def test_a_new_notice_takes_an_old_ones_place_for_all_who_got_it(engine: AsyncEngine) -> None:
+    sender, one, other = await dispatcher(engine), await crew(engine), await crew(engine)
+    old = await send(engine, sender, to={"units": [str(one.unit.id)]}, headline="Grey van")
+    new = await send(engine, sender, supersedes=str(old["id"]), headline="Green van")
+    assert new["recipients"] == 1
+    first, replaced, second = [item["body"] for item in await read(engine, one.actor)]
+    assert (first["id"], first["state"], first["superseded_by"]) == (str(old["id"]), "sent", None)
+    assert (replaced["id"], replaced["state"], replaced["superseded_by"]) == (
+        str(old["id"]), "superseded", str(new["id"]),
+    )  # fmt: skip
+    assert (second["id"], second["supersedes"], second["headline"]) == (str(new["id"]), str(old["id"]), "Green van")
+    assert await read(engine, other.actor) == []
+    wider = await send(engine, sender, supersedes=str(new["id"]), to={"units": [str(other.unit.id)]})
+    assert wider["recipients"] == 2, "who got the old one is told what holds now, whomever the new one names"
+    seen = await get(engine, sender, new)
+    assert (seen["state"], seen["superseded_by"], seen["ended_by_name"]) == (
+        "superseded", str(wider["id"]), sender.name,
+    )  # fmt: skip
+
+
+async def test_of_many_who_replace_a_notice_one_wins_and_the_others_learn_who_and_when(engine: AsyncEngine) -> None:
+    senders, one = [await dispatcher(engine) for _ in range(4)], await crew(engine)
+    old = await send(engine, senders[0], to={"everyone": True})
+    outcomes = await asyncio.gather(
+        *(send(engine, sender, supersedes=str(old["id"])) for sender in senders), return_exceptions=True
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, TransitionNotAllowed)]
+    assert len(refused) == 3, outcomes
+    assert refused[0].extra["changed_by"] == senders[0].name
+    assert str(refused[0].extra["changed_at"]).endswith("Z")
+    assert [item["body"]["state"] for item in await read(engine, one.actor)] == ["sent", "superseded", "sent"]
+    analyst = actor_of(await person(engine, Role.RISK_ANALYST))
+    own = await send(engine, analyst, to={"everyone": True})
+    await send(engine, analyst, supersedes=str(own["id"]))
+    with pytest.raises(NotAllowed):  # another's: that is cancelling, which analysts may not
+        await send(engine, analyst, supersedes=str((await send(engine, senders[0], to={"everyone": True}))["id"]))
+
+
+async def test_a_reply_is_kept_with_its_own_time_and_only_recipients_may(engine: AsyncEngine) -> None:
+    sender, one, other = await dispatcher(engine), await crew(engine), await crew(engine)
+    made = await send(engine, sender, to={"units": [str(one.unit.id)]})
+    await cancel(engine, sender, made)  # an answer from a dead zone comes late, and is kept all the same
+    at = datetime.now(UTC) - timedelta(minutes=30)
     async with open_work(engine, one.actor) as work:
-        assert (await notices.receipt(work, made["id"], "acknowledged_at", None))["acknowledged"] == 1
+        await notices.reply(work, made["id"], ReplyIn(text="Seen at the bridge", at=at))
+    with pytest.raises(NotFound):
+        async with open_work(engine, other.actor) as work:
+            await notices.reply(work, made["id"], ReplyIn(text="x"))
+    whole = await get(engine, sender, made)
+    (said,) = whole["replies"]
+    assert (whole["replied"], said["text"], said["unit_id"]) == (1, "Seen at the bridge", str(one.unit.id))
+    assert datetime.fromisoformat(said["received_at"]) - datetime.fromisoformat(said["at"]) > timedelta(minutes=29)
+    assert (await get(engine, one.actor, made))["replies"] == [said]
 
 
 async def test_the_list_pages_and_tells_what_is_valid(engine: AsyncEngine) -> None:
@@ -180,7 +267,7 @@ async def test_who_joins_gets_the_valid_notices_of_the_unit_once(engine: AsyncEn
     late: Crew = await crew(engine, on_shift=False)
     for _ in range(2):
         async with open_work(engine, one.actor) as work:
-            await notices.open_for_unit(work, one.unit.id, late.officer.id)
+            await audience.open_for_unit(work, one.unit.id, late.officer.id)
     assert [item["body"]["id"] for item in await read(engine, late.actor)] == [str(wanted["id"]), str(for_all["id"])]
     assert (await get(engine, sender, wanted))["recipients"] == 2
 

@@ -1,0 +1,33 @@
+"""Alerts: what the centre must look at until somebody takes it."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from core.actor import May
+from core.work import Work
+from dispatch_api.deps import Limit, working
+from dispatch_api.idempotent import once
+from dispatch_api.paging import Page
+from mobile_contract.messages import Alert
+from mobile_contract.resources import TakeIn
+from tasks import alerts, escalation
+
+router = APIRouter(tags=["alerts"])
+Watching = Annotated[Work, working(May.WATCH_LIVE)]
+
+
+@router.get("/alerts", response_model=Page[Alert])
+async def listed(
+    work: Watching, is_open: Annotated[bool | None, Query(alias="open")] = None, limit: Limit = 100
+) -> Any:
+    """The newest alerts, newest first; the live socket tells of each as it comes and goes."""
+    return {"items": await alerts.listed(work, is_open=is_open, limit=limit), "next": None}
+
+
+@router.post("/alerts/{alert_id}/take", response_model=Alert)
+async def take(alert_id: UUID, response: Response, work: Watching, body: TakeIn | None = None) -> Any:
+    """Take an alert: it sounds no longer and is not escalated further. 409 says who took it first, and when."""
+    body = body or TakeIn()
+    return await once(work, response, f"alerts.take:{alert_id}", body.id, body, lambda: escalation.take(work, alert_id))

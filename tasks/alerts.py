@@ -1,0 +1,81 @@
+"""Alerts: what a dispatcher must look at. Each is raised once, shown to all until one takes it, and cleared when over.
+
+An alert about a task changes only under the lock on that task.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+
+from core.audit import Action
+from core.work import Work
+from mobile_contract.fields import utc_text
+from tasks.models import Alert, Task, TaskEvent
+
+OF_STATUS = {"unacknowledged": "task_unacknowledged", "declined": "task_declined"}
+"""The alert that stands as long as a task stands like this."""
+CONFLICT = "task_conflict"
+_TEXTS = {
+    "task_unacknowledged": "Task {number} was not acknowledged in time: {title}",
+    "task_declined": "Task {number} was declined: {title}",
+    "task_conflict": "Task {number} was cancelled, but its crew went on: {title}",
+    "unit_silent": "{call_sign} sends no position",
+    "tracker_silent": "A tracker of {call_sign} is silent",
+}
+_SHOWN = text("""
+SELECT a.*, t.number, t.title, u.call_sign FROM alert a LEFT JOIN task t ON t.id = a.task_id
+LEFT JOIN unit u ON u.id = a.unit_id WHERE a.id = ANY(:ids) ORDER BY a.raised_at DESC, a.id DESC
+""")
+
+
+async def follow(work: Work, task: Task, event: TaskEvent) -> None:
+    """Let the task's alert follow a step just recorded; most steps have none and cost nothing."""
+    before, now = event.from_status, task.status
+    if before in OF_STATUS and before != now:
+        await clear(work, task.id, OF_STATUS[before])
+    if now in OF_STATUS and before != now and event.to_status == now:
+        await raised(work, OF_STATUS[now], task)
+
+
+async def raised(work: Work, kind: str, task: Task) -> None:
+    """Raise an alert about a task, unless it stands already."""
+    row = Alert(kind=kind, task_id=task.id, unit_id=task.unit_id, raised_at=work.now, updated_at=work.now)
+    async with work.elevated():  # officers raise what they do not see
+        await work.session.execute(insert(Alert).values(row.model_dump()).on_conflict_do_nothing())
+
+
+async def clear(work: Work, task_id: UUID, kind: str) -> None:
+    """The task's alert of this kind is over."""
+    query = update(Alert).where(col(Alert.task_id) == task_id, col(Alert.kind) == kind, col(Alert.cleared_at).is_(None))
+    async with work.elevated():
+        await work.session.execute(query.values(cleared_at=work.now, updated_at=work.now))
+
+
+async def resources(work: Work, ids: Iterable[UUID]) -> list[dict[str, Any]]:
+    """These alerts, JSON-ready, newest first."""
+    await work.session.flush()
+    rows = (await work.session.execute(_SHOWN, {"ids": list(ids)})).mappings()
+    return [_resource(dict(row)) for row in rows]
+
+
+def _resource(row: dict[str, Any]) -> dict[str, Any]:
+    moments = {name: row[name] and utc_text(row[name]) for name in ("since", "raised_at", "taken_at", "cleared_at")}
+    ids = {name: row[name] and str(row[name]) for name in ("id", "task_id", "unit_id", "device_id", "taken_by")}
+    return ids | moments | {
+        "kind": row["kind"], "text": _TEXTS[row["kind"]].format(**row), "reached": row["reached"],
+        "called": [str(user_id) for user_id in row["called"]], "taken_by_name": row["taken_by_name"],
+    }  # fmt: skip
+
+
+async def listed(work: Work, *, is_open: bool | None, limit: int) -> Sequence[dict[str, Any]]:
+    """The newest alerts, of those that stand or of those that are over."""
+    query = select(Alert.id).order_by(col(Alert.raised_at).desc(), col(Alert.id).desc()).limit(limit)
+    if is_open is not None:
+        query = query.where(col(Alert.cleared_at).is_(None) if is_open else col(Alert.cleared_at).is_not(None))
+    ids = await work.all(query)
+    work.audit(Action.CONSULTATION, "alert", None, n=len(ids), open=is_open)
+    return await resources(work, ids)

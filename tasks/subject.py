@@ -1,0 +1,27 @@
+"""What is held about one person: tasks made, steps taken, notices sent and received."""
+
+from core.subject import Section
+
+SECTIONS = (
+    Section(
+        "tasks", "Tasks made",
+        "SELECT id, number, created_at, kind, priority, status, title, instruction, reason_code, reason FROM task"
+        " WHERE created_by = :user_id ORDER BY number",
+    ),
+    Section(
+        "task_steps", "Steps taken on tasks",
+        "SELECT t.number AS task, e.at, e.received_at, e.verb, e.from_status, e.to_status, e.result, e.reason_code,"
+        " e.reason, ST_X(e.point) AS lon, ST_Y(e.point) AS lat FROM task_event e JOIN task t ON t.id = e.task_id"
+        ' WHERE e."by" = :user_id ORDER BY e.received_at',
+    ),
+    Section(
+        "notices_sent", "Notices sent",
+        "SELECT id, number, created_at, kind, priority, headline, body, instruction, addressed FROM notice"
+        " WHERE created_by = :user_id ORDER BY number",
+    ),
+    Section(
+        "notices_received", "Notices received",
+        "SELECT n.number, n.kind, n.headline, r.channel, r.queued_at, r.delivered_at, r.seen_at, r.acknowledged_at"
+        " FROM notice_recipient r JOIN notice n ON n.id = r.notice_id WHERE r.user_id = :user_id ORDER BY n.number",
+    ),
+)  # fmt: skip
