@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,9 @@ class Field:
         await engine.dispose()
         return made, dispatcher.login
 
-    def report(self, lon: float, lat: float) -> None:
-        fix = {"fix_at": datetime.now(UTC).isoformat(), "lon": lon, "lat": lat, "heading_deg": 45, "speed_mps": 15}
+    def report(self, lon: float, lat: float, age_s: float = 0) -> None:
+        at = datetime.now(UTC) - timedelta(seconds=age_s)
+        fix = {"fix_at": at.isoformat(), "lon": lon, "lat": lat, "heading_deg": 45, "speed_mps": 15}
         headers = {"Authorization": f"Bearer {self.crew.device_key}"}
         assert self.http.post("/positions", json={"fixes": [fix]}, headers=headers).json()["accepted"] == 1
 

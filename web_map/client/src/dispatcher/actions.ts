@@ -1,7 +1,7 @@
 /** What the dispatcher does: requests to the server, the ten seconds in which a send can be undone, and refusals. */
 import { api, ApiError, newId, withQuery } from "../shared/api";
 import { code, hourMinute, startOfDay, t } from "../shared/i18n";
-import type { Heat, LonLat, Nearest, Notice, Receipt, Task, TaskEvent } from "../shared/types";
+import type { Alert, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";
 import { redraw, set, store, toast, ui } from "./state";
 import { addTask } from "./store";
 
@@ -25,13 +25,14 @@ async function attempt(work: () => Promise<void>): Promise<boolean> {
   }
 }
 
+const first = (error: ApiError): { who: string; at: string } | null => {
+  const { changed_by: who, changed_at: at } = error.body;
+  return typeof who === "string" && typeof at === "string" ? { who, at } : null;
+};
+
 function refusal(error: ApiError): string {
-  if (error.code === "version_conflict") {
-    if (ui.taskId) void openTask(ui.taskId);
-    const who = error.body.changed_by_name ?? error.body.changed_by;
-    const at = error.body.changed_at;
-    return t("conflict.version", { who: String(who ?? "?"), at: typeof at === "string" ? hourMinute(at) : "?" });
-  }
+  const other = first(error);
+  if (other) return t("conflict.version", { who: other.who, at: hourMinute(other.at) });
   if (error.status === 0) return t("error.unreachable");
   const fields = error.errors.map((fault) => `${fault.field}: ${fault.detail}`).join("; ");
   return fields || error.message || code("error", error.code);
@@ -65,7 +66,8 @@ export function releaseHeld(): void {
 
 export async function openTask(id: string): Promise<void> {
   const task = store.tasks.get(id);
-  set({ panel: "task", taskId: id, asking: null, nearest: null, events: [] });
+  const overruled = ui.overruled?.taskId === id ? ui.overruled : null;
+  set({ panel: "task", taskId: id, asking: null, nearest: null, events: [], overruled });
   try {
     const [fresh, events] = await Promise.all([
       api.get<Task>(`/tasks/${id}`),
@@ -105,7 +107,8 @@ export function assign(task: Task, unitId: string, callSign: string): void {
 
 export async function transition(task: Task, verb: string, fields: Record<string, unknown> = {}): Promise<void> {
   const body = { id: newId(), verb, version: task.version, ...fields };
-  const answer = await api.post<{ result: string; task: Task }>(`/tasks/${task.id}/transitions`, body);
+  const sent = api.post<{ result: string; task: Task }>(`/tasks/${task.id}/transitions`, body);
+  const answer = await sent.catch((error: unknown) => overruled(task.id, error));
   addTask(store, answer.task);
   if (ui.taskId === task.id) {
     set({ asking: null });
@@ -113,6 +116,29 @@ export async function transition(task: Task, verb: string, fields: Record<string
   }
   redraw();
 }
+
+/** Somebody else was first: keep saying so in the task, and show it as it is now. */
+function overruled(taskId: string, error: unknown): never {
+  const other = error instanceof ApiError ? first(error) : null;
+  if (other && error instanceof ApiError) {
+    set({ overruled: { taskId, ...other, verb: String(error.body.changed_verb ?? "") } });
+    if (ui.taskId === taskId) void openTask(taskId);
+  }
+  throw error;
+}
+
+/** Take an alert: it sounds nowhere any more, and everybody sees who has it. */
+export const takeAlert = (id: string): Promise<boolean> => attempt(async () => {
+  const alert = await api.post<Alert>(`/alerts/${id}/take`, { id: newId() });
+  if (store.alerts.has(id)) store.alerts.set(id, alert);
+  if (ui.taskId && alert.task_id === ui.taskId) await refreshEvents(ui.taskId);
+});
+
+/** Say whether a cancel stands or the work of the crew that went on counts. */
+export const resolve = (task: Task, outcome: "cancel_stands" | "work_counts", reason: string): Promise<boolean> => attempt(async () => {
+  addTask(store, await api.post<Task>(`/tasks/${task.id}/resolve`, { id: newId(), outcome, reason }));
+  await refreshEvents(task.id);
+});
 
 /** A dispatcher's verb with a reason, held back for undo as every send is. */
 export function act(task: Task, verb: string, reason: string): void {
@@ -132,23 +158,38 @@ export async function createTask(fields: Record<string, unknown>): Promise<void>
 }
 
 export async function openNotice(id: string): Promise<void> {
-  set({ panel: "notice", noticeId: id, receipts: [] });
-  await attempt(async () => {
-    const notice = await api.get<Notice & { receipts: Receipt[] }>(`/notices/${id}`);
-    store.notices.set(id, { ...store.notices.get(id), ...notice });
-    if (ui.noticeId === id) set({ receipts: notice.receipts });
-  });
+  set({ panel: "notice", noticeId: id, receipts: [], replies: [], missingOnly: false });
+  await attempt(() => readNotice(id));
+}
+
+async function readNotice(id: string): Promise<void> {
+  const notice = await api.get<WholeNotice>(`/notices/${id}`);
+  store.notices.set(id, notice);
+  if (ui.noticeId === id) set({ receipts: notice.receipts, replies: notice.replies });
+}
+
+const RECEIPTS_EVERY_MS = 2_000;
+let receiptsTimer = 0;
+
+/** The socket told of a receipt or a reply. The open notice is read again; hundreds of receipts are read together. */
+export function noticeChanged(notice: NoticeSummary, before: NoticeSummary | undefined): void {
+  if (before && notice.replied > before.replied) toast(t("notice.answered", { number: notice.number, headline: notice.headline }));
+  if (ui.noticeId !== notice.id) return;
+  receiptsTimer ||= window.setTimeout(() => {
+    receiptsTimer = 0;
+    if (ui.noticeId) void readNotice(ui.noticeId).catch(() => undefined);
+  }, RECEIPTS_EVERY_MS);
 }
 
 export function sendNotice(fields: Record<string, unknown>, urgent: boolean): void {
-  set({ panel: "notices" });
+  set({ panel: "notices", replacing: null, corners: [], drawing: false });
   hold(t("notice.held", { headline: String(fields.headline) }), urgent, async () => {
     const made = await api.post<{ id: string }>("/notices", { id: newId(), ...fields });
     await openNotice(made.id);
   });
 }
 
-export function cancelNotice(notice: Notice): void {
+export function cancelNotice(notice: NoticeSummary): void {
   hold(t("notice.cancel_held", { number: notice.number }), false, async () => {
     await api.post(`/notices/${notice.id}/cancel`, { id: newId() });
     await openNotice(notice.id);

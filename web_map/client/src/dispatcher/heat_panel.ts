@@ -5,7 +5,7 @@ import { RAMP, stepFrom } from "../shared/map/cells";
 import { set, ui } from "./state";
 import type { HeatFilter } from "./ui";
 
-export function heatPanel(top: number, changed: () => void): TemplateResult | typeof nothing {
+export function heatPanel(changed: () => void): TemplateResult | typeof nothing {
   if (!ui.heat.on) return nothing;
   const change = (fields: Partial<HeatFilter>): void => {
     set({ heat: { ...ui.heat, ...fields } });
@@ -19,8 +19,7 @@ export function heatPanel(top: number, changed: () => void): TemplateResult | ty
       <label class="field"><span>${t("heat.to")}</span><input type="date" .value=${ui.heat.to} @change=${(e: Event) => change({ to: value(e) })}></label></div>
     <label class="field"><span>${t("heat.category")}</span><select .value=${ui.heat.category} @change=${(e: Event) => change({ category: value(e) })}>
       <option value="">${t("heat.all")}</option>${ui.categories.map(({ category, n }) => html`<option value=${category}>${code("violation_category", category)} (${number(n)})</option>`)}</select></label>
-    ${legend(top)}
-    ${data ? html`<p class="muted small">${t("heat.total", { n: number(data.total) })}${data.left_out.accuracy + data.left_out.office ? html`<br>${t("heat.left_out", { accuracy: data.left_out.accuracy, office: data.left_out.office })}` : nothing}</p>` : html`<p class="muted small">${t("loading")}</p>`}</section>`;
+    ${data ? html`${legend(data.top)}<p class="muted small">${t("heat.total", { n: number(data.total) })}${data.left_out.accuracy + data.left_out.office ? html`<br>${t("heat.left_out", { accuracy: data.left_out.accuracy, office: data.left_out.office })}` : nothing}</p>` : html`<p class="muted small">${t("loading")}</p>`}</section>`;
 }
 
 export function legend(top: number): TemplateResult {

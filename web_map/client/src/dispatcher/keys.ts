@@ -1,6 +1,8 @@
 /** The console by keyboard; single keys do nothing while something is typed. */
 import { toggleTheme } from "../shared/theme";
-import { openTask, undoHeld } from "./actions";
+import { openTask, takeAlert, undoHeld } from "./actions";
+import { standing, untaken } from "./alerts";
+import { leaveNotice } from "./notice_form";
 import { set, store, ui } from "./state";
 import { queue } from "./store";
 import { assignNumber } from "./task_panel";
@@ -26,14 +28,16 @@ function back(): void {
   if (ui.help) set({ help: false });
   else if (ui.picking) set({ picking: false });
   else if (ui.asking) set({ asking: null });
-  else if (ui.panel === "write_notice" || ui.panel === "notice") set({ panel: "notices" });
+  else if (ui.drawing) set({ drawing: false });
+  else if (ui.panel === "write_notice") leaveNotice();
+  else if (ui.panel === "notice") set({ panel: "notices", noticeId: null });
   else if (ui.panel !== "queue") set({ panel: "queue", taskId: null, point: null });
   else set({ unitId: null });
 }
 
 /** Open the next thing that needs a decision: alarms first. */
 function nextAlarm(): void {
-  const alert = [...store.alerts.values()].find((one) => one.task_id);
+  const alert = standing().find((one) => one.task_id);
   const task = alert?.task_id ?? queue(store)[0]?.id;
   if (task) void openTask(task);
 }
@@ -49,6 +53,7 @@ export function listenToKeys(context: Context): void {
     v: () => set({ heat: { ...ui.heat, on: !ui.heat.on } }),
     t: toggleTheme,
     u: undoHeld,
+    y: () => { const [alert] = untaken(); if (alert) void takeAlert(alert.id); },
     a: () => document.querySelector<HTMLElement>(".nearest .row")?.focus(),
     "?": () => set({ help: !ui.help }),
   };

@@ -8,14 +8,15 @@ import { Live, TOO_MANY_OPEN } from "../shared/live";
 import { loginForm } from "../shared/login";
 import { may, me, resume, signOut } from "../shared/session";
 import { onTheme } from "../shared/theme";
-import type { CodeLists, LonLat, Unit } from "../shared/types";
-import { refreshEvents, releaseHeld, undoHeld } from "./actions";
-import { composePanel, noticeForm, setCodes } from "./compose_panel";
+import type { CodeLists, LonLat, Office, ServerMessage, Unit } from "../shared/types";
+import { noticeChanged, refreshEvents, releaseHeld, undoHeld } from "./actions";
+import { composePanel, setCodes } from "./compose_panel";
 import { heatPanel } from "./heat_panel";
 import { listenToKeys } from "./keys";
-import { ConsoleMap, heatTop } from "./map";
+import { ConsoleMap } from "./map";
+import { noticeForm } from "./notice_form";
 import { noticePanel } from "./notice_panel";
-import { noticesPanel, queuePanel } from "./queue_panel";
+import { alertsPanel, noticesPanel, queuePanel } from "./queue_panel";
 import { armSound, soundAlerts } from "./sound";
 import { onDraw, redraw, set, store, ui } from "./state";
 import { apply } from "./store";
@@ -33,20 +34,20 @@ function side(): unknown {
   switch (ui.panel) {
     case "task": return taskPanel((at: LonLat) => view?.show(at));
     case "compose": return composePanel();
+    case "alerts": return alertsPanel();
     case "notices": return noticesPanel();
     case "notice": return noticePanel();
-    case "write_notice": return noticeForm();
+    case "write_notice": return noticeForm(() => view?.bbox());
     default: return queuePanel();
   }
 }
 
 function page(): unknown {
-  const zoom = view?.map.getZoom() ?? 7;
   return html`${topbar(() => void logOut())}${linkBanner()}
     <div class="console">
-      ${unitsPanel((id) => view?.select(id), showUnit)}
+      ${unitsPanel((id) => view?.select(id), showUnit, (points) => view?.drawPast(points))}
       <main class="stage"><div id="map" role="application" aria-label=${t("map.title")}></div>
-        ${heatPanel(heatTop(zoom), () => view?.refreshHeat())}</main>
+        ${heatPanel(() => view?.refreshHeat())}</main>
       <aside class="side" aria-label=${t("tab.queue")}>${side()}</aside>
     </div>${banners(undoHeld)}${help()}`;
 }
@@ -85,12 +86,14 @@ async function logOut(): Promise<void> {
 }
 
 async function loadLists(): Promise<void> {
-  const [units, codes, categories] = await Promise.all([
+  const [units, offices, codes, categories] = await Promise.all([
     all<Unit>("/units"),
+    all<Office>("/offices"),
     api.get<CodeLists>("/code-lists"),
     api.get<{ items: { category: string; n: number }[] } | { category: string; n: number }[]>("/violations/categories"),
   ]);
   store.units = new Map(units.map((unit) => [unit.id, unit]));
+  store.offices = new Map(offices.map((office) => [office.id, office]));
   setCodes(codes);
   set({ categories: Array.isArray(categories) ? categories : categories.items });
 }
@@ -99,6 +102,15 @@ async function loadLists(): Promise<void> {
 async function refreshUnits(): Promise<void> {
   const units = await all<Unit>("/units");
   store.units = new Map(units.map((unit) => [unit.id, unit]));
+  redraw();
+}
+
+function heard(message: ServerMessage): void {
+  const before = message.kind === "notice" ? store.notices.get(message.notice.id) : undefined;
+  apply(store, message);
+  if ((message.kind === "units" || message.kind === "snapshot") && [...store.marks.keys()].some((id) => !store.units.has(id))) void refreshUnits();
+  if (ui.taskId && (message.kind === "snapshot" || (message.kind === "task" && message.task.id === ui.taskId))) void refreshEvents(ui.taskId).catch(() => undefined);
+  if (message.kind === "notice") noticeChanged(message.notice, before);
   redraw();
 }
 
@@ -115,12 +127,7 @@ async function start(): Promise<void> {
   live = new Live({
     path: "/api/v1/live",
     hello: () => ({ bbox: view?.bbox() }),
-    message: (message) => {
-      apply(store, message);
-      if ((message.kind === "units" || message.kind === "snapshot") && [...store.marks.keys()].some((id) => !store.units.has(id))) void refreshUnits();
-      if (message.kind === "task" && message.task.id === ui.taskId) void refreshEvents(message.task.id).catch(() => undefined);
-      redraw();
-    },
+    message: heard,
     state: (state, code) => {
       store.crowded = state === "lost" ? code === TOO_MANY_OPEN : store.crowded && state !== "up";
       store.link = state === "connecting" && (store.asOf || store.crowded) ? "lost" : state;

@@ -5,7 +5,7 @@ import { t } from "../shared/i18n";
 import { addBasemap, HOME_BOUNDS } from "../shared/map/basemap";
 import { CellLayer } from "../shared/map/cells";
 import { UnitLayer, type Placed } from "../shared/map/unit_layer";
-import type { LonLat, Task } from "../shared/types";
+import type { Area, LonLat, Task } from "../shared/types";
 import { loadHeat, openTask, track } from "./actions";
 import { set, store, toast, ui } from "./state";
 import { isOpen, serverNow, shown } from "./store";
@@ -19,8 +19,12 @@ export class ConsoleMap {
   private readonly cells = new CellLayer();
   private readonly tasks = L.layerGroup();
   private readonly trackLine = L.polyline([], { color: "#6cc3f2", weight: 3, opacity: 0.85, interactive: false });
+  private readonly pastLine = L.polyline([], { color: "#f0a6ff", weight: 3, opacity: 0.9, dashArray: "2 6", interactive: false });
   private readonly pin = L.circleMarker([0, 0], { radius: 9, color: "#ffd166", weight: 3, fillOpacity: 0.2, interactive: false });
+  private readonly area = L.polygon([], { color: "#ffd166", weight: 2, dashArray: "6 5", fillOpacity: 0.1, interactive: false });
+  private readonly cornerDots = L.layerGroup();
   private drawnTasks = "";
+  private drawnArea = "";
 
   constructor(element: HTMLElement, private readonly viewed: (bbox: number[]) => void) {
     this.map = L.map(element, { zoomControl: false, minZoom: 5, maxZoom: 18, preferCanvas: true, zoomSnap: 0.5, keyboard: true });
@@ -29,16 +33,16 @@ export class ConsoleMap {
     this.map.fitBounds(HOME_BOUNDS);
     void addBasemap(this.map).catch(() => toast(t("map.no_basemap"), true));
     element.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || !ui.picking) return;
-      const middle = this.map.getCenter();
-      set({ point: [round(middle.lng), round(middle.lat)], picking: false });
+      if (event.key === "Enter") this.take(this.map.getCenter());
+      else if (event.key === "Backspace" && ui.drawing) set({ corners: ui.corners.slice(0, -1) });
     });
-    for (const layer of [this.trackLine, this.tasks, this.units]) layer.addTo(this.map);
+    for (const layer of [this.area, this.cornerDots, this.trackLine, this.tasks, this.units]) layer.addTo(this.map);
     this.map.on("click", (event) => this.clicked(event));
     this.map.on("moveend", () => this.moved());
     this.map.on("mousemove", (event) => {
-      const over = !ui.picking && this.units.unitAt(event.layerPoint);
-      element.style.cursor = ui.picking ? "crosshair" : over ? "pointer" : "";
+      const choosing = ui.picking || ui.drawing;
+      const over = !choosing && this.units.unitAt(event.layerPoint);
+      element.style.cursor = choosing ? "crosshair" : over ? "pointer" : "";
     });
   }
 
@@ -47,11 +51,17 @@ export class ConsoleMap {
     return [Math.max(-180, b.getWest()), Math.max(-90, b.getSouth()), Math.min(180, b.getEast()), Math.min(90, b.getNorth())];
   }
 
+  /** Take a place that is asked for: a task's point, or the next corner of a notice's area. */
+  private take({ lng, lat }: L.LatLng): boolean {
+    const at: LonLat = [round(lng), round(lat)];
+    if (ui.picking) set({ point: at, picking: false });
+    else if (ui.drawing) set({ corners: [...ui.corners, at] });
+    else return false;
+    return true;
+  }
+
   private clicked(event: L.LeafletMouseEvent): void {
-    if (ui.picking) {
-      set({ point: [round(event.latlng.lng), round(event.latlng.lat)], picking: false });
-      return;
-    }
+    if (this.take(event.latlng)) return;
     const unitId = this.units.unitAt(event.layerPoint);
     if (unitId) this.select(unitId);
     else set({ unitId: null });
@@ -62,10 +72,17 @@ export class ConsoleMap {
   select(unitId: string): void {
     set({ unitId });
     this.trackLine.setLatLngs([]);
+    this.pastLine.setLatLngs([]);
     track(unitId, TRACK_HOURS).then(
       (points) => { if (ui.unitId === unitId) this.trackLine.setLatLngs(points.map(latLng)); },
       () => undefined, // a person without the right to tracks sees none
     );
+  }
+
+  /** Draw where a unit was on an earlier day and bring it into view; nothing for no points. */
+  drawPast(points: LonLat[]): void {
+    this.pastLine.setLatLngs(points.map(latLng));
+    if (points.length) this.map.fitBounds(this.pastLine.getBounds().pad(0.1), { maxZoom: 14 });
   }
 
   /** Bring a place into view because somebody asked for it. */
@@ -100,11 +117,26 @@ export class ConsoleMap {
       });
     }
     this.units.set(placed, ui.unitId);
-    if (ui.heat.on && ui.heatData) this.cells.set(ui.heatData.cells, ui.heatData.cell_m, heatTop(this.map.getZoom()));
+    if (ui.heat.on && ui.heatData) this.cells.set(ui.heatData.cells, ui.heatData.cell_m, ui.heatData.top);
     if (ui.point) this.pin.setLatLng(latLng(ui.point)).addTo(this.map);
     else this.pin.remove();
     this.drawTasks();
+    this.drawArea();
     this.map.getContainer().classList.toggle("lost", store.link === "lost");
+  }
+
+  /** The area being drawn, else that of the open notice. */
+  private drawArea(): void {
+    const writing = ui.panel === "write_notice";
+    const area: Area | undefined = ui.panel === "notice" && ui.noticeId ? store.notices.get(ui.noticeId)?.addressed?.area : undefined;
+    const rings = writing ? [ui.corners] : area?.coordinates ?? [];
+    const key = JSON.stringify(rings);
+    if (key === this.drawnArea) return;
+    this.drawnArea = key;
+    this.area.setLatLngs(rings.map((ring) => ring.map(latLng)));
+    this.cornerDots.clearLayers();
+    if (!writing) return;
+    for (const corner of ui.corners) this.cornerDots.addLayer(L.circleMarker(latLng(corner), { radius: 5, color: "#ffd166", weight: 2, fillOpacity: 0.6, interactive: false }));
   }
 
   private drawTasks(): void {
@@ -128,8 +160,5 @@ function taskMarker(task: Task): L.Layer {
   label.textContent = `#${task.number} ${task.title}`;
   return marker.bindTooltip(label, { direction: "top" }).on("click", () => void openTask(task.id));
 }
-
-/** The end of the colour scale: fixed per zoom, so that colours do not jump while the map is panned. */
-export const heatTop = (zoom: number): number => Math.max(8, Math.round(4 ** ((13 - Math.min(13, zoom)) * 0.55) * 8));
 
 const round = (degrees: number): number => Math.round(degrees * 1e6) / 1e6;

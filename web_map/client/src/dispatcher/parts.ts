@@ -25,3 +25,9 @@ export function unitLine({ unit, mark, status, group, fresh }: Shown): TemplateR
 export const callSign = (unitId: string | null): string => (unitId && store.units.get(unitId)?.call_sign) || "";
 export const since = (moment: string): string => span((serverNow(store) - Date.parse(moment)) / 1000);
 export const unitGroup = (status: string): StatusGroup => groupOf(status);
+
+/** A coded reason, or the result that a step reported. */
+export function reasonOf(value: string): string {
+  const text = code("reason_code", value);
+  return text === value.replaceAll("_", " ") ? code("task_result", value) : text;
+}

@@ -3,16 +3,18 @@ import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { code, dayTime, t } from "../shared/i18n";
 import { may } from "../shared/session";
-import type { Notice, Task } from "../shared/types";
+import type { NoticeSummary, Task } from "../shared/types";
 import { openNotice, openTask } from "./actions";
+import { alertOf, alertRows, fate } from "./alerts";
+import { writeNotice } from "./notice_form";
 import { callSign, priority, since, statusBadge } from "./parts";
 import { set, store, ui } from "./state";
-import { queue, serverNow, urgency } from "./store";
+import { awaitsConfirmation, queue, serverNow, urgency } from "./store";
 
 export function tabs(): TemplateResult {
-  const tab = (name: "queue" | "notices", n: number): TemplateResult => html`<button role="tab"
+  const tab = (name: "queue" | "alerts" | "notices", n: number): TemplateResult => html`<button role="tab"
     aria-selected=${ui.panel === name} class=${ui.panel === name ? "on" : ""} @click=${() => set({ panel: name })}>${t(`tab.${name}`)} <span class="count">${n}</span></button>`;
-  return html`<div class="tabs big" role="tablist">${tab("queue", queue(store).length)}${tab("notices", store.notices.size)}</div>`;
+  return html`<div class="tabs big" role="tablist">${tab("queue", queue(store).length)}${tab("alerts", store.alerts.size)}${tab("notices", store.notices.size)}</div>`;
 }
 
 export function queuePanel(): TemplateResult {
@@ -34,24 +36,42 @@ function group(title: string, tasks: Task[]): TemplateResult | typeof nothing {
 
 function taskRow(task: Task): TemplateResult {
   const late = urgency(task, serverNow(store)) <= 1;
+  const alert = alertOf(task.id);
   return html`<li><button class="row task ${late ? "late" : ""} ${task.id === ui.taskId ? "on" : ""}" data-task=${task.id} @click=${() => void openTask(task.id)}>
     ${priority(task.priority)}
     <span class="grow"><strong>${task.title}</strong>
-      <span class="line2">#${task.number} · ${code("task_kind", task.kind)}${task.unit_id ? ` · ${callSign(task.unit_id)}` : ""}${task.exercise ? ` · ${t("task.exercise")}` : ""}</span></span>
-    <span class="right">${statusBadge(task.status)}<span class="age">${since(task.issued_at ?? task.created_at)}</span></span></button></li>`;
+      <span class="line2">#${task.number} · ${code("task_kind", task.kind)}${task.unit_id ? ` · ${callSign(task.unit_id)}` : ""}${task.exercise ? ` · ${t("task.exercise")}` : ""}</span>
+      ${alert ? html`<span class="line2">${fate(alert)}</span>` : nothing}</span>
+    <span class="right">${taskBadge(task)}<span class="age">${since(task.issued_at ?? task.created_at)}</span></span></button></li>`;
 }
+
+export const alertsPanel = (): TemplateResult => html`${tabs()}<div class="scroll">${alertRows()}</div>`;
 
 export function noticesPanel(): TemplateResult {
   const notices = [...store.notices.values()].sort((a, b) => b.number - a.number);
   return html`${tabs()}<div class="scroll">
-    ${may("notices.send") ? html`<button class="button primary wide" @click=${() => set({ panel: "write_notice" })}>${t("notice.new")}</button>` : nothing}
+    ${may("notices.send") ? html`<button class="button primary wide" @click=${() => writeNotice()}>${t("notice.new")}</button>` : nothing}
     <ul class="rows">${repeat(notices, (notice) => notice.id, noticeRow)}</ul>
     ${notices.length ? nothing : html`<p class="empty">${t("notice.none")}</p>`}</div>`;
 }
 
-function noticeRow(notice: Notice): TemplateResult {
-  return html`<li><button class="row" @click=${() => void openNotice(notice.id)}>${priority(notice.priority)}
+function noticeRow(notice: NoticeSummary): TemplateResult {
+  return html`<li><button class="row" data-notice=${notice.id} @click=${() => void openNotice(notice.id)}>${priority(notice.priority)}
     <span class="grow"><strong>${notice.headline}</strong>
       <span class="line2">#${notice.number} · ${code("notice_kind", notice.kind)} · ${dayTime(notice.created_at)}</span></span>
-    <span class="right">${notice.state && notice.state !== "sent" ? html`<span class="badge">${code("notice_state", notice.state)}</span>` : nothing}</span></button></li>`;
+    <span class="right">${noticeBadge(notice)}
+      <span class="age" title=${t("step.acknowledged_at")}>${notice.replied ? html`<span class="answers">${t("notice.answers", { n: notice.replied })}</span> · ` : nothing}✓ ${notice.acknowledged}/${notice.recipients}</span></span></button></li>`;
+}
+
+/** How a task stands, or what of it waits for an answer. */
+function taskBadge(task: Task): TemplateResult {
+  if (task.conflict === "open") return html`<span class="badge conflict">${t("conflict.open")}</span>`;
+  if (awaitsConfirmation(task)) return html`<span class="badge unacknowledged">${t("task.cancel_unconfirmed")}</span>`;
+  return statusBadge(task.status);
+}
+
+function noticeBadge(notice: NoticeSummary): TemplateResult | typeof nothing {
+  if (notice.state === "sent") return nothing;
+  return notice.unconfirmed ? html`<span class="badge unacknowledged">${t("notice.unconfirmed", { n: notice.unconfirmed })}</span>`
+    : html`<span class="badge">${code("notice_state", notice.state)}</span>`;
 }

@@ -1,4 +1,5 @@
 /** Sound for what is urgent only: repeated until it is taken, silenced for at most a quarter of an hour. */
+import { sounds } from "./alerts";
 import { set, store, ui } from "./state";
 
 const MUTE_MS = 15 * 60_000;
@@ -22,7 +23,7 @@ export function toggleMute(): void {
 
 /** Sound again while an alert stands; called with each tick of the clock. */
 export function soundAlerts(): void {
-  if (!context || ui.muted || !store.alerts.size || Date.now() - last < REPEAT_MS) return;
+  if (!context || ui.muted || ![...store.alerts.values()].some(sounds) || Date.now() - last < REPEAT_MS) return;
   last = Date.now();
   for (const [i, frequency] of [880, 660, 880].entries()) {
     const [tone, gain] = [context.createOscillator(), context.createGain()];

@@ -2,7 +2,7 @@
 import { ageSeconds, freshness, type Freshness } from "../shared/age";
 import type { LinkState } from "../shared/live";
 import { groupOf, type StatusGroup } from "../shared/status";
-import type { Alert, Notice, ServerMessage, Task, TaskStatus, Unit, UnitRows } from "../shared/types";
+import type { Alert, NoticeSummary, Office, ServerMessage, Task, TaskStatus, Unit, UnitRows } from "../shared/types";
 
 /** A unit's newest plausible position, as the live socket tells it. */
 export interface Mark {
@@ -21,7 +21,8 @@ export interface Store {
   units: Map<string, Unit>;
   marks: Map<string, Mark>;
   tasks: Map<string, Task>;
-  notices: Map<string, Notice>;
+  notices: Map<string, NoticeSummary>;
+  offices: Map<string, Office>;
   alerts: Map<string, Alert>;
   link: LinkState;
   /** The link is lost because the person has too many screens open. */
@@ -37,6 +38,7 @@ export const emptyStore = (): Store => ({
   marks: new Map(),
   tasks: new Map(),
   notices: new Map(),
+  offices: new Map(),
   alerts: new Map(),
   link: "connecting",
   crowded: false,
@@ -45,7 +47,13 @@ export const emptyStore = (): Store => ({
 });
 
 const ENDED = new Set<TaskStatus>(["closed", "cancelled", "expired", "discarded"]);
-export const isOpen = (task: Task): boolean => !ENDED.has(task.status);
+
+/** Whether an officer who had acknowledged a task has still to confirm that it was cancelled. */
+export const awaitsConfirmation = (task: Task): boolean =>
+  task.status === "cancelled" && task.acknowledged_at !== null && task.cancel_confirmed_at === null;
+
+export const isOpen = (task: Task): boolean =>
+  !ENDED.has(task.status) || task.conflict === "open" || awaitsConfirmation(task);
 
 /** Bring the store up to date with one message; the same message twice changes nothing. */
 export function apply(store: Store, message: ServerMessage): void {
@@ -118,7 +126,9 @@ const URGENCY: Partial<Record<TaskStatus, number>> = { unacknowledged: 0, declin
 
 /** Where a task stands in the work queue: what needs a decision first, then what runs, by priority. */
 export function urgency(task: Task, now: number): number {
+  if (task.conflict === "open") return 1;
   if (task.status === "draft") return 2;
+  if (task.status === "cancelled") return 4;
   const late = task.ack_due_at && !task.acknowledged_at && Date.parse(task.ack_due_at) < now;
   return URGENCY[task.status] ?? (late ? 0 : task.status === "paused" ? 4 : 5);
 }

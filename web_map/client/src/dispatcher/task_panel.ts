@@ -5,10 +5,11 @@ import { clock, code, dayTime, distance, hourMinute, span, t } from "../shared/i
 import { may } from "../shared/session";
 import { groupOf } from "../shared/status";
 import type { Nearest, Task, TaskEvent, TaskStatus } from "../shared/types";
-import { act, assign } from "./actions";
-import { callSign, priority, shape, statusBadge } from "./parts";
+import { act, assign, resolve } from "./actions";
+import { alertOf, fate, takeButton } from "./alerts";
+import { callSign, priority, reasonOf, shape, statusBadge } from "./parts";
 import { set, store, ui } from "./state";
-import { serverNow } from "./store";
+import { awaitsConfirmation, serverNow } from "./store";
 
 const STEPS = ["issued_at", "delivered_at", "seen_at", "acknowledged_at", "en_route_at", "on_scene_at", "completed_at"] as const;
 const NEEDS_UNIT = new Set<TaskStatus>(["draft", "unacknowledged", "declined", "paused"]);
@@ -31,14 +32,45 @@ export function taskPanel(show: (at: [number, number]) => void): TemplateResult 
   if (!task) return html`<p class="empty">${t("loading")}</p>`;
   return html`<div class="scroll task-detail">
     <button class="button back" @click=${() => set({ panel: "queue", taskId: null })}>← ${t("tab.queue")}</button>
-    <h2>${priority(task.priority)} #${task.number} ${statusBadge(task.status)}</h2>
+    <h2>${priority(task.priority)} #${task.number} ${statusBadge(task.status)}${awaitsConfirmation(task) ? html`<span class="badge unacknowledged">${t("task.cancel_unconfirmed")}</span>` : nothing}</h2>
     <h3>${task.title}</h3>
     <p class="muted">${code("task_kind", task.kind)} · ${code("control_reason", task.reason_code)}${task.unit_id ? html` · <strong>${callSign(task.unit_id)}</strong>` : nothing}${task.exercise ? ` · ${t("task.exercise")}` : ""}</p>
     ${task.instruction ? html`<p class="instruction">${task.instruction}</p>` : nothing}
+    ${overruled(task)}${alarm(task)}${conflict(task)}
     ${place(task, show)}${timeline(task)}
     ${needsUnit(task) ? nearest(task) : nothing}
     ${may("tasks.dispatch") ? verbs(task) : nothing}
     ${history(ui.events)}</div>`;
+}
+
+/** What was refused because another dispatcher was first: who did what when, until it is read. */
+function overruled(task: Task): TemplateResult | typeof nothing {
+  const other = ui.overruled;
+  if (other?.taskId !== task.id) return nothing;
+  return html`<div class="notice-box" role="alert"><p>${t("conflict.overruled", { who: other.who, at: clock(other.at), verb: code("verb", other.verb) })}</p>
+    <button class="icon" aria-label=${t("close")} @click=${() => set({ overruled: null })}>✕</button></div>`;
+}
+
+function alarm(task: Task): TemplateResult | typeof nothing {
+  const alert = alertOf(task.id);
+  if (!alert) return nothing;
+  return html`<div class="notice-box ${alert.taken_at ? "" : "urgent"}"><p><b>${t(`alert.${alert.kind}`)}</b> ${hourMinute(alert.raised_at)} ${fate(alert)}</p>${takeButton(alert)}</div>`;
+}
+
+/** What the crew did against the cancel, by its own time, and what a dispatcher says of it. */
+function conflict(task: Task): TemplateResult | typeof nothing {
+  if (!task.conflict) return nothing;
+  if (task.conflict !== "open") return html`<div class="notice-box"><p>${t(`conflict.${task.conflict}`)}</p></div>`;
+  const steps = ui.events.filter((event) => event.result === "conflict");
+  return html`<form class="ask conflict-form" @submit=${(event: SubmitEvent) => {
+    event.preventDefault();
+    const outcome = (event.submitter as HTMLButtonElement).value as "cancel_stands" | "work_counts";
+    void resolve(task, outcome, String(new FormData(event.target as HTMLFormElement).get("reason")));
+  }}><p><b>${t("conflict.title")}</b></p>
+    <ul>${steps.map((step) => html`<li>${code("verb", step.verb)}${step.reason_code ? ` (${reasonOf(step.reason_code)})` : ""} · ${t("conflict.done", { at: clock(step.at), received: clock(step.received_at) })}</li>`)}</ul>
+    ${may("tasks.dispatch") ? html`<label class="field"><span>${t("conflict.reason")}</span><input name="reason" required maxlength="200"></label>
+      <div class="verbs"><button class="button" value="cancel_stands">${t("conflict.do.cancel_stands")}</button>
+        <button class="button primary" value="work_counts">${t("conflict.do.work_counts")}</button></div>` : nothing}</form>`;
 }
 
 function place(task: Task, show: (at: [number, number]) => void): TemplateResult {
@@ -98,6 +130,11 @@ function verbs(task: Task): TemplateResult {
       <button class="button primary">${t(`verb.${asking}`)}</button></form>` : nothing}`;
 }
 
+const LATE_MS = 60_000;
+
+/** Whether a step was told long after it was taken: the device had no connection. */
+const isLate = (event: TaskEvent): boolean => Math.abs(Date.parse(event.received_at) - Date.parse(event.at)) > LATE_MS;
+
 function history(events: TaskEvent[]): TemplateResult | typeof nothing {
   if (!events.length) return nothing;
   return html`<details class="history" open><summary>${t("task.history")} <span class="count">${events.length}</span></summary>
@@ -105,7 +142,8 @@ function history(events: TaskEvent[]): TemplateResult | typeof nothing {
       <span class="when">${hourMinute(event.at)}</span>
       <span><strong>${code("verb", event.verb)}</strong> ${event.by_name}
         ${event.result === "applied" ? nothing : html`<span class="badge ${event.result}">${code("event_result", event.result)}</span>`}
-        ${event.reason_code ? html`<br>${code("reason_code", event.reason_code)}` : nothing}${event.reason ? html`<br>${event.reason}` : nothing}</span></li>`)}</ul></details>`;
+        ${event.reason_code ? html`<br>${reasonOf(event.reason_code)}` : nothing}${event.reason ? html`<br>${event.reason}` : nothing}
+        ${isLate(event) ? html`<br><small>${t("task.received", { at: hourMinute(event.received_at) })}</small>` : nothing}</span></li>`)}</ul></details>`;
 }
 
 /** Assign the open task to the unit numbered so; for the keys 1 to 9. */

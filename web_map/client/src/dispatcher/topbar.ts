@@ -1,9 +1,9 @@
 /** The bar above everything: link, clock, counts that open their lists, and the page's own switches. */
 import { html, nothing, svg, type TemplateResult } from "lit";
-import { clock, hourMinute, setLanguage, currentLanguage, LANGUAGES, t } from "../shared/i18n";
+import { clock, setLanguage, currentLanguage, LANGUAGES, t } from "../shared/i18n";
 import { me } from "../shared/session";
 import { currentTheme, toggleTheme } from "../shared/theme";
-import { openTask } from "./actions";
+import { alarms } from "./alerts";
 import { toggleMute } from "./sound";
 import { set, store, ui } from "./state";
 import { queue, serverNow, shown, urgency } from "./store";
@@ -48,9 +48,7 @@ export const linkBanner = (): TemplateResult | typeof nothing => store.link === 
 export function banners(undo: () => void): TemplateResult {
   const now = Date.now();
   const held = ui.held;
-  return html`${store.alerts.size ? html`<div class="alerts" role="alert">${[...store.alerts.values()].slice(0, 4).map((alert) => html`<button class="alert"
-      @click=${() => { if (alert.task_id) void openTask(alert.task_id); else if (alert.unit_id) set({ unitId: alert.unit_id }); }}>
-      <b>${t(`alert.${alert.kind}`)}</b> ${alert.text} <span class="age">${hourMinute(alert.raised_at)}</span></button>`)}</div>` : nothing}
+  return html`${alarms()}
     <div class="bars" aria-live="polite">
       ${held ? html`<div class="bar undo"><span>${held.text}</span><span class="age">${Math.max(0, Math.ceil((held.until - now) / 1000))} s</span><button class="button" id="undo" @click=${undo}>${t("undo")} <kbd>u</kbd></button></div>` : nothing}
       ${ui.toast && ui.toast.until > now ? html`<div class="bar ${ui.toast.urgent ? "urgent" : ""}">${ui.toast.text}</div>` : nothing}
@@ -59,7 +57,7 @@ export function banners(undo: () => void): TemplateResult {
 
 const KEYS: readonly [keys: string, key: string][] = [
   ["/", "search"], ["j k", "rows"], ["Enter", "open"], ["1 – 9", "assign"], ["c", "compose"], ["n", "next"],
-  ["m", "map"], ["v", "heat"], ["t", "theme"], ["u", "undo"], ["Esc", "back"], ["?", "help"],
+  ["m", "map"], ["v", "heat"], ["t", "theme"], ["u", "undo"], ["y", "take"], ["Esc", "back"], ["?", "help"],
 ];
 
 export function help(): TemplateResult | typeof nothing {

@@ -1,7 +1,7 @@
 /** What the console shows now, beside the data: panels, selection, filters, what is held back for undo. */
-import type { Heat, LonLat, Nearest, TaskEvent, Receipt } from "../shared/types";
+import type { Heat, LonLat, Nearest, Receipt, Reply, TaskEvent } from "../shared/types";
 
-export type Panel = "queue" | "task" | "compose" | "notices" | "notice" | "write_notice";
+export type Panel = "queue" | "alerts" | "task" | "compose" | "notices" | "notice" | "write_notice";
 
 export interface Toast {
   text: string;
@@ -15,6 +15,13 @@ export interface Held {
   until: number;
   send: () => Promise<void>;
   timer: number;
+}
+
+export interface Overruled {
+  taskId: string;
+  who: string;
+  at: string;
+  verb: string;
 }
 
 export interface HeatFilter {
@@ -36,7 +43,17 @@ export interface Ui {
   nearest: Nearest[] | null;
   shortfalls: string[];
   events: TaskEvent[];
+  /** Another dispatcher was first: what was refused here, and who did what when. */
+  overruled: Overruled | null;
   receipts: Receipt[];
+  replies: Reply[];
+  /** Only the receipts of those who have not acknowledged yet. */
+  missingOnly: boolean;
+  /** The notice that the one being written takes the place of. */
+  replacing: string | null;
+  /** Corners of the area being drawn for a notice, in order; while `drawing` a click adds one. */
+  corners: LonLat[];
+  drawing: boolean;
   asking: string | null;
   heat: HeatFilter;
   heatData: Heat | null;
@@ -62,7 +79,13 @@ export const initialUi = (): Ui => ({
   nearest: null,
   shortfalls: [],
   events: [],
+  overruled: null,
   receipts: [],
+  replies: [],
+  missingOnly: false,
+  replacing: null,
+  corners: [],
+  drawing: false,
   asking: null,
   heat: { on: false, from: localDay(Date.now() - 365 * 86_400_000), to: localDay(Date.now()), category: "" },
   heatData: null,

@@ -249,6 +249,20 @@ export async function acknowledgeNotice(notice: Notice): Promise<void> {
   await refresh();
 }
 
+/** Confirm that the officer knows a notice they had acknowledged was cancelled. */
+export async function confirmNotice(notice: Notice): Promise<void> {
+  const at = now();
+  const about = { kind: "notice", id: notice.id, verb: "notice_confirm" } as const;
+  if (!(await keep(`/notices/${notice.id}/acknowledge`, { at, state: "cancelled" }, about))) return;
+  await store().noteReceipt(notice.id, "confirmed_at", at);
+  await refresh();
+}
+
+export async function replyToNotice(notice: Notice, text: string): Promise<void> {
+  const about = { kind: "notice", id: notice.id, verb: "notice_reply" } as const;
+  if (await keep(`/notices/${notice.id}/reply`, { at: now(), text }, about)) say(t("officer.said.reply"));
+}
+
 export const startShift = async (unitId: string): Promise<void> => {
   await keep("/shifts/start", { unit_id: unitId, at: now() }, { kind: "shift", id: unitId, verb: "shift_start" });
 };

@@ -1,6 +1,6 @@
 /** What this device keeps for one person: their inbox as read so far, and what waits to be sent. */
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
-import type { CodeLists, Draft, Entry, InboxItem, KeptNotice, KeptTask, Late, Shift, Status, Task, Unit } from "./model";
+import type { CodeLists, Draft, Entry, InboxItem, KeptNotice, KeptTask, Late, Receipt, Shift, Status, Task, Unit } from "./model";
 
 /** Single values, by name. */
 interface Facts {
@@ -88,7 +88,9 @@ export class Local {
         await t.objectStore("tasks").put(newest(await t.objectStore("tasks").get(item.body.id), item.body));
       } else if (item.kind === "notice") {
         const kept = await t.objectStore("notices").get(item.body.id);
-        const receipts = { seen_at: kept?.seen_at ?? null, acknowledged_at: kept?.acknowledged_at ?? null };
+        const receipts = {
+          seen_at: kept?.seen_at ?? null, acknowledged_at: kept?.acknowledged_at ?? null, confirmed_at: kept?.confirmed_at ?? null,
+        };
         await t.objectStore("notices").put({ ...receipts, ...item.body });
       }
     }
@@ -106,7 +108,7 @@ export class Local {
     await t.done;
   }
 
-  async noteReceipt(noticeId: string, receipt: "seen_at" | "acknowledged_at", at: string): Promise<void> {
+  async noteReceipt(noticeId: string, receipt: Receipt, at: string): Promise<void> {
     const t = this.db.transaction("notices", "readwrite");
     const kept = await t.store.get(noticeId);
     if (kept) await t.store.put({ ...kept, [receipt]: kept[receipt] ?? at });

@@ -4,18 +4,22 @@ import type { Notice as AnyNotice, Task as AnyTask } from "../shared/types";
 export type { CodeLists, Me, Priority, Unit } from "../shared/types";
 export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
-export type Task = AnyTask & { cancel_confirmed_at: string | null };
+export type Task = AnyTask;
 
 /** A task as it is kept here: the server's state, and how far a supporting unit has come (which only this device knows). */
 export type KeptTask = Task & { support_status?: Status };
 
-export type Notice = Omit<AnyNotice, "state"> & { state: "sent" | "cancelled" | "expired" };
+export type Notice = AnyNotice;
 
 /** A notice as it is kept here, with what this device knows of its own receipts. */
 export interface KeptNotice extends Notice {
   seen_at: string | null;
   acknowledged_at: string | null;
+  /** When the officer confirmed that it was cancelled. */
+  confirmed_at: string | null;
 }
+
+export type Receipt = "seen_at" | "acknowledged_at" | "confirmed_at";
 
 export type InboxItem = { seq: number; event_id: string; at: string } & (
   | { kind: "task"; body: Task }
@@ -47,7 +51,7 @@ export interface Place {
 export interface About {
   kind: "task" | "notice" | "shift" | "violation";
   id: string;
-  verb: Verb | "seen" | "notice_seen" | "notice_acknowledge" | "shift_start" | "shift_end" | "report";
+  verb: Verb | "seen" | "notice_seen" | "notice_acknowledge" | "notice_confirm" | "notice_reply" | "shift_start" | "shift_end" | "report";
 }
 
 /** One thing the officer did, kept on the device until the server has answered. */

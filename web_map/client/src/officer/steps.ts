@@ -1,5 +1,5 @@
 /** The officer's side of a task's lifecycle as data: the one next step, what else is possible, where each leads. */
-import type { Entry, KeptTask, Priority, Status, Task, Verb } from "./model";
+import type { Entry, KeptNotice, KeptTask, Priority, Status, Task, Verb } from "./model";
 
 /** Where each step leads. */
 export const LEADS_TO: Record<Verb, Status> = {
@@ -118,3 +118,7 @@ export function sorted(tasks: readonly Task[], outbox: readonly Entry[], unitIds
 /** Whether an officer who had taken on a task must confirm that it was called off. */
 export const mustConfirmCancel = (task: Task): boolean =>
   task.status === "cancelled" && task.acknowledged_at !== null && task.cancel_confirmed_at === null;
+
+/** Whether an officer who had acknowledged a notice must confirm that it was cancelled. */
+export const mustConfirmNotice = (notice: KeptNotice): boolean =>
+  notice.state === "cancelled" && notice.acknowledged_at !== null && !notice.confirmed_at;

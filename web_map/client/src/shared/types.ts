@@ -45,7 +45,7 @@ export interface Task {
   reason_code: string;
   reason: string | null;
   point: { type: "Point"; coordinates: LonLat } | null;
-  area: { type: "Polygon"; coordinates: LonLat[][] } | null;
+  area: Area | null;
   address: string | null;
   window_from: string | null;
   window_to: string | null;
@@ -63,7 +63,10 @@ export interface Task {
   en_route_at: string | null;
   on_scene_at: string | null;
   completed_at: string | null;
+  cancel_confirmed_at: string | null;
   result?: string | null;
+  /** The crew went on with it after its cancel, and what a dispatcher said of that. */
+  conflict: "open" | "cancel_stands" | "work_counts" | null;
 }
 
 export interface TaskEvent {
@@ -76,18 +79,50 @@ export interface TaskEvent {
   at: string;
   received_at: string;
   result: "applied" | "superseded" | "conflict";
+  unit_id: string | null;
   reason_code: string | null;
   reason: string | null;
 }
 
 export interface Receipt {
   user_id: string;
+  name: string;
   unit_id: string | null;
   queued_at: string;
   delivered_at: string | null;
   seen_at: string | null;
   acknowledged_at: string | null;
+  cancel_confirmed_at: string | null;
   channel: string;
+}
+
+/** What a recipient answered to a notice. */
+export interface Reply {
+  id: string;
+  name: string;
+  unit_id: string | null;
+  text: string;
+  at: string;
+  received_at: string;
+}
+
+export interface Area {
+  type: "Polygon";
+  coordinates: LonLat[][];
+}
+
+/** Whom a notice goes to. */
+export interface NoticeTo {
+  units?: string[];
+  offices?: string[];
+  area?: Area;
+  everyone?: boolean;
+}
+
+export interface Office {
+  id: string;
+  code: string;
+  name: string;
 }
 
 export interface Notice {
@@ -98,21 +133,49 @@ export interface Notice {
   headline: string;
   body: string;
   instruction: string | null;
-  state?: string;
+  state: "sent" | "superseded" | "cancelled" | "expired";
   valid_to: string | null;
   created_at: string;
-  recipients?: number;
-  receipts?: Receipt[];
+  supersedes: string | null;
+  superseded_by: string | null;
+}
+
+/** A notice as the centre sees it, with how many people it went to and how many have it. */
+export interface NoticeSummary extends Notice {
+  addressed: NoticeTo;
+  ended_at: string | null;
+  ended_by_name: string | null;
+  recipients: number;
+  delivered: number;
+  seen: number;
+  acknowledged: number;
+  /** Who had acknowledged it and has not confirmed its cancel yet. */
+  unconfirmed: number;
+  replied: number;
+}
+
+export interface WholeNotice extends NoticeSummary {
+  receipts: Receipt[];
+  replies: Reply[];
 }
 
 export interface Alert {
   id: string;
   kind: string;
-  task_id?: string | null;
-  unit_id?: string | null;
+  task_id: string | null;
+  unit_id: string | null;
+  device_id: string | null;
+  /** When a silent unit or tracker was last heard. */
+  since: string | null;
   raised_at: string;
   text: string;
-  cleared_at?: string | null;
+  reached: "dispatchers" | "deputy" | "supervisors";
+  /** The supervisors it went to. */
+  called: string[];
+  taken_by: string | null;
+  taken_by_name: string | null;
+  taken_at: string | null;
+  cleared_at: string | null;
 }
 
 export interface Nearest {
@@ -132,6 +195,8 @@ export interface Heat {
   cells: [number, number, number][];
   total: number;
   max_n: number;
+  /** Where the colours end: the same wherever the filter is looked at with cells of this size. */
+  top: number;
   left_out: { accuracy: number; office: number };
 }
 
@@ -162,10 +227,10 @@ export interface UnitRows {
 
 export type ServerMessage = { at: string } & (
   | { kind: "welcome"; server_time: string; heartbeat_s: number }
-  | { kind: "snapshot"; as_of: string; version: number; units: UnitRows; tasks: Task[]; alerts: Alert[]; notices?: Notice[] }
+  | { kind: "snapshot"; as_of: string; version: number; units: UnitRows; tasks: Task[]; alerts: Alert[]; notices?: NoticeSummary[] }
   | ({ kind: "units"; as_of: string; version: number; gone: string[] } & UnitRows)
   | { kind: "task"; task: Task }
-  | { kind: "notice"; notice: Notice }
+  | { kind: "notice"; notice: NoticeSummary }
   | { kind: "alert"; alert: Alert }
   | { kind: "inbox"; items: { seq: number; event_id: string; kind: string; at: string; body: Record<string, unknown> }[] }
   | { kind: "pong"; n: number }

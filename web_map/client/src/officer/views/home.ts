@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { dayTime, t } from "../../shared/i18n";
 import type { KeptNotice, Task } from "../model";
-import { mustConfirmCancel } from "../steps";
+import { mustConfirmCancel, mustConfirmNotice } from "../steps";
 import { duty, myTasks, state } from "../store";
 import { chip, heading, icon, label, standingText, wayText, windowText } from "./parts";
 import { nextButton } from "./task";
@@ -23,7 +23,7 @@ const taskRow = (task: Task): TemplateResult => html`<li><a class="item ${task.p
   <p class="row">${chip(task.priority)}${standingText(task)}</p><b>${task.title}</b>
   <small>${t("officer.task", { number: task.number })} ${windowText(task)}</small></a></li>`;
 
-const noticeRow = (notice: KeptNotice): TemplateResult => html`<li><a class="item ${notice.acknowledged_at ? "" : "new"}"
+const noticeRow = (notice: KeptNotice): TemplateResult => html`<li><a class="item ${notice.acknowledged_at && !mustConfirmNotice(notice) ? "" : "new"}"
   href="#/notice/${notice.id}"><p class="row"><span class="kind">${label("notice_kind", notice.kind)}</span>${notice.state === "sent"
     ? notice.acknowledged_at ? nothing : html`<span class="fresh">${t(notice.seen_at ? "officer.notice.open" : "officer.notice.new")}</span>`
     : html`<span>${t(`officer.notice.${notice.state}`)}</span>`}</p>
@@ -33,7 +33,7 @@ const DONE_SHOWN = 20;
 
 function notices(): TemplateResult | typeof nothing {
   const all = [...state.kept.notices].sort((a, b) => b.created_at.localeCompare(a.created_at));
-  const open = all.filter((notice) => notice.state === "sent" && !notice.acknowledged_at);
+  const open = all.filter((notice) => (notice.state === "sent" && !notice.acknowledged_at) || mustConfirmNotice(notice));
   const read = all.filter((notice) => !open.includes(notice)).slice(0, DONE_SHOWN);
   if (!all.length) return nothing;
   return html`<section><h2>${t("officer.notices")}${open.length ? html` <span class="count">${open.length}</span>` : nothing}</h2>

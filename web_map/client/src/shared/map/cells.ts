@@ -1,4 +1,4 @@
-/** Heat cells on one canvas: a ramp ordered in lightness (readable with colour blindness), its scale fixed per zoom. */
+/** Heat cells on one canvas: a ramp ordered in lightness (readable with colour blindness), its scale the caller's. */
 import L from "leaflet";
 
 /** Nine steps of matplotlib's "inferno" (CC0), from its dark third upward. */
