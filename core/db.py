@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, RowMapping, TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 
@@ -34,6 +34,16 @@ def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_pre_ping=False,
         connect_args={"timeout": 5, "server_settings": {"application_name": "outrider"}},
     )
+
+
+async def look_up(engine: AsyncEngine, query: TextClause, values: dict[str, Any]) -> RowMapping | None:
+    """The first row of a query that changes nothing, in one round trip: without a transaction around it.
+
+    It sees what the role sees without an actor; everything else goes through core/work.py.
+    """
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        return (await connection.execute(query, values)).mappings().first()
 
 
 def asyncpg_dsn(url: str) -> str:

@@ -25,10 +25,6 @@ Stored = Callable[[Work, dict[UUID, datetime]], Awaitable[None]]
 ON_STORED: dict[str, Stored] = {}
 """By kind of item: told, in the transaction of an `ack`, which objects it covered and when the newest was sent."""
 
-_MAKE = text(
-    "INSERT INTO recipient (user_id, seq) SELECT u.id, 0 FROM user_account u WHERE u.id = ANY(:ids)"
-    " AND NOT EXISTS (SELECT FROM recipient r WHERE r.user_id = u.id) ORDER BY u.id ON CONFLICT DO NOTHING"
-)
 _HOLD = text("SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE")
 _PUSH = text(
     "WITH l AS (SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE),"
@@ -40,10 +36,8 @@ _PUSH = text(
 
 async def hold(work: Work, user_ids: Iterable[UUID]) -> None:
     """Lock these people's counters, in id order: before several pushes in one transaction to different people."""
-    ids = {"ids": sorted(set(user_ids))}
     async with work.elevated():
-        await work.session.execute(_MAKE, ids)
-        await work.session.execute(_HOLD, ids)
+        await work.session.execute(_HOLD, {"ids": sorted(set(user_ids))})
 
 
 async def push(
@@ -55,7 +49,6 @@ async def push(
         return
     item = {"event_id": event_id, "kind": kind, "object_id": object_id, "body": body, "at": work.now}
     async with work.elevated():
-        await work.session.execute(_MAKE, {"ids": ids})
         await work.session.execute(_PUSH, {"ids": ids} | item)
     work.publish(InboxGrew, *ids)
 

@@ -6,15 +6,16 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, delete, func, text, update
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from core import passwords, people
-from core.actor import Actor, Role
+from core.actor import Actor, Role, system
 from core.audit import Action
 from core.bus import AccessChanged, Bus
+from core.db import look_up, utcnow
 from core.errors import BadCredentials, Conflict, Invalid, NotFound, NotSignedIn, TooMany
 from core.ids import digest, new_secret
 from core.models import Credential, Install, LoginTry, SignIn, SocketTicket, UserAccount
@@ -151,19 +152,7 @@ async def open_session(work: Work, user: UserAccount, install_id: UUID | None = 
     return Opened(token, csrf_token, session.expires_at, user)
 
 
-_SESSION = """
-SELECT s.id, s.csrf_token, s.expires_at, s.used_at, s.install_id, u.id AS user_id, u.login, u.name, u.roles,
-       u.office_id, duty.shift_id, duty.unit_id,
-       ARRAY(SELECT unit_id FROM unit_member WHERE user_id = u.id) AS member_of
-FROM sign_in s JOIN user_account u ON u.id = s.user_id
-LEFT JOIN install i ON i.id = s.install_id
-LEFT JOIN LATERAL (SELECT h.id AS shift_id, h.unit_id FROM shift h JOIN shift_member m ON m.shift_id = h.id
-  WHERE m.user_id = u.id AND h.on_at IS NOT NULL AND h.off_at IS NULL LIMIT 1) duty ON true
-WHERE {which} AND s.expires_at > :now AND u.disabled_at IS NULL AND i.revoked_at IS NULL
-  AND (s.install_id IS NOT NULL OR s.used_at > :idle_since)
-"""
-_BY_TOKEN = text(_SESSION.replace("{which}", "s.token_digest = :digest"))
-_BY_ID = text(_SESSION.replace("{which}", "s.id = :id"))
+_SESSION = text("SELECT * FROM live_session(:digest, CAST(:id AS uuid), :now, :idle_since)")
 
 
 @dataclass(frozen=True)
@@ -177,23 +166,26 @@ class Found:
     shift_id: UUID | None
 
 
-async def find(work: Work, token: str, *, address: str = "", request_id: str = "") -> Found:
-    """The session of this token, noted as used; raises NotSignedIn. Call as the system."""
-    return await _found(work, _BY_TOKEN, {"digest": digest(token)}, address, request_id)
+async def find(engine: AsyncEngine, token: str, *, address: str = "", request_id: str = "") -> Found:
+    """The session of this token, noted as used; raises NotSignedIn."""
+    return await _found(engine, {"digest": digest(token), "id": None}, address, request_id)
 
 
-async def find_by_ticket(work: Work, ticket: str, *, address: str = "") -> Found:
-    """The session a ticket was made for; the ticket opens nothing again. Raises NotSignedIn. Call as the system."""
-    return await _found(work, _BY_ID, {"id": await _take_ticket(work, ticket)}, address, "")
+async def find_by_ticket(engine: AsyncEngine, ticket: str, *, address: str = "") -> Found:
+    """The session a ticket was made for; the ticket opens nothing again. Raises NotSignedIn."""
+    async with open_work(engine, system("sign-in")) as work:
+        session_id = await _take_ticket(work, ticket)
+    return await _found(engine, {"digest": None, "id": session_id}, address, "")
 
 
-async def _found(work: Work, query: TextClause, which: dict[str, Any], address: str, request_id: str) -> Found:
-    values = which | {"now": work.now, "idle_since": work.now - IDLE}
-    row = (await work.session.execute(query, values)).mappings().first()
+async def _found(engine: AsyncEngine, which: dict[str, Any], address: str, request_id: str) -> Found:
+    now = utcnow()
+    row = await look_up(engine, _SESSION, which | {"now": now, "idle_since": now - IDLE})
     if row is None:
         raise NotSignedIn
-    if work.now - row["used_at"] > USED_EVERY:
-        await work.session.execute(update(SignIn).where(col(SignIn.id) == row["id"]).values(used_at=work.now))
+    if now - row["used_at"] > USED_EVERY:
+        async with open_work(engine, system("sign-in")) as work:
+            await work.session.execute(update(SignIn).where(col(SignIn.id) == row["id"]).values(used_at=now))
     actor = Actor(
         user_id=row["user_id"],
         login=row["login"],

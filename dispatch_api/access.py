@@ -9,7 +9,7 @@ from fastapi import Response
 from starlette.requests import HTTPConnection
 
 from core import sign_in
-from core.actor import Actor, system
+from core.actor import Actor
 from core.audit import Action
 from core.errors import Csrf, NotSignedIn
 from core.settings import Settings
@@ -90,17 +90,6 @@ def bearer(connection: HTTPConnection) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-async def session_for_token(state: State, token: str, *, address: str = "", request_id: str = "") -> Found:
-    """The live session of a token; raises NotSignedIn."""
-    async with open_work(state.engine, system("sign-in")) as work:
-        return await sign_in.find(work, token, address=address, request_id=request_id)
-
-
-async def actor_for_token(state: State, token: str, address: str = "") -> Actor:
-    """The person behind a session's token; raises NotSignedIn."""
-    return (await session_for_token(state, token, address=address)).actor
-
-
 async def session_of(connection: HTTPConnection) -> Found:
     """The session behind a request. A cookie also needs the CSRF token and an own Origin for unsafe methods.
 
@@ -114,7 +103,8 @@ async def session_of(connection: HTTPConnection) -> Found:
     if not token or len(token) > 200:
         raise NotSignedIn
     address = client_address(connection, state.settings)
-    found = await session_for_token(state, token, address=address, request_id=connection.scope.get("request_id", ""))
+    request_id = connection.scope.get("request_id", "")
+    found = await sign_in.find(state.engine, token, address=address, request_id=request_id)
     if by_cookie and connection.scope.get("method", "GET") not in SAFE:
         await _check_own_page(connection, state, found)
     connection.scope["outrider.actor"] = found.actor

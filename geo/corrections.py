@@ -65,9 +65,9 @@ async def correct(
     if all(stands[name] == value for name, value in changes.items()):
         raise Invalid.at("changes", "empty", "This is what the record says already.")
     lon, lat = changes.get("lon", lon), changes.get("lat", lat)
-    for name, value in changes.items():
-        if name not in {"lon", "lat"}:
-            setattr(violation, name, decimal(value) if name in {"quantity", "evaded_duties_eur"} else value)
+    for name in changes.keys() - {"lon", "lat"}:
+        value = changes[name]
+        setattr(violation, name, decimal(value) if name in {"quantity", "evaded_duties_eur"} else value)
     violation.point = f"SRID=4326;POINT({lon!r} {lat!r})"
     violation.cell_x, violation.cell_y = cells.column(lon), cells.row(lat)
     violation.in_area = in_area(lon, lat, area)
@@ -78,10 +78,8 @@ async def correct(
     work.session.add(addendum)
     await work.session.flush()
     await work.session.refresh(violation)  # version and moment are the database's
-    work.audit(
-        Action.ALTERATION, "violation", violation_id, addendum=addendum.id, reason_code=reason_code, reason=reason,
-        changed=sorted(changes),
-    )  # fmt: skip
+    told = {"addendum": addendum.id, "reason_code": reason_code, "reason": reason, "changed": sorted(changes)}
+    work.audit(Action.ALTERATION, "violation", violation_id, **told)
     return resource(violation, lon, lat)
 
 

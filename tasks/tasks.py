@@ -61,21 +61,31 @@ async def create(work: Work, body: TaskIn, limits: Limits = STANDARD) -> dict[st
     if body.issue:
         work.actor.demand(May.DISPATCH_TASKS)
     values = _values(body)
-    await guards.check_unit(work, body.unit_id)
     values.setdefault("required_capabilities", guards.NEEDED_BY_KIND.get(body.kind, []))
     now = work.now
     task = Task(id=body.id or new_id(), **values, created_by=work.actor.user_id, created_at=now, updated_at=now)
-    await _store(work, task)
-    work.audit(Action.COLLECTION, "task", task.id, number=task.number, issue=body.issue)
-    record(work, task, "create", Was(None, "draft"))
-    work.publish(TasksChanged, task.id)
     if body.issue:
-        await work.session.flush()
-        command = TransitionIn(verb="issue", override_reason=body.override_reason, divert=body.divert)
-        news = await assign(work, task, command, limits)
-        work.audit(Action.ALTERATION, "task", task.id, verb="issue", to="issued", unit_id=task.unit_id)
-        return (await tell(work, *news))[0]
+        return await _issued(work, task, body, limits)
+    await guards.check_unit(work, body.unit_id)
+    await _store(work, task)
+    record(work, task, "create", Was(None, "draft"))
+    work.audit(Action.COLLECTION, "task", task.id, number=task.number, issue=False)
+    work.publish(TasksChanged, task.id)
     return await one(work, task)
+
+
+async def _issued(work: Work, task: Task, body: TaskIn, limits: Limits) -> dict[str, Any]:
+    """A new task issued at once: draft and issue are written together, after the unit was found fit."""
+    record(work, task, "create", Was(None, "draft"))
+    command = TransitionIn(verb="issue", override_reason=body.override_reason, divert=body.divert)
+    try:
+        with work.session.no_autoflush:
+            news = await assign(work, task, command, limits)
+    except IntegrityError as error:
+        raise IdReused from error
+    work.audit(Action.COLLECTION, "task", task.id, number=task.number, issue=True)
+    work.audit(Action.ALTERATION, "task", task.id, verb="issue", to="issued", unit_id=task.unit_id)
+    return (await tell(work, *news))[0]
 
 
 async def self_initiated(work: Work, body: SelfTaskIn) -> dict[str, Any]:

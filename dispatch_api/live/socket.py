@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from core import inbox, sign_in
-from core.actor import Actor, May, system
-from core.audit import Action, row
+from core.actor import Actor, May
+from core.audit import Action
 from core.errors import NotSignedIn, OutriderError
 from core.work import open_work
 from dispatch_api import access
@@ -109,20 +109,20 @@ async def _actor(socket: WebSocket, state: State, hello: Hello, cookie: str | No
     """Who is there, with the right to this socket and its opening written to the audit; raises Ended."""
     address = access.client_address(socket, state.settings)
     try:
-        async with open_work(state.engine, system("sign-in")) as work:
-            if hello.ticket:
-                actor = (await sign_in.find_by_ticket(work, hello.ticket, address=address)).actor
-            elif token := hello.token or cookie:
-                actor = (await sign_in.find(work, token, address=address)).actor
-            else:
-                raise NotSignedIn
-            if not actor.may(needs):
-                raise Ended(NO_RIGHT, "your role has no such socket")
-            if needs is May.WATCH_LIVE:
-                work.session.add(row(actor, work.now, Action.CONSULTATION, "live", None, {"bbox": hello.bbox}))
-            return actor
+        if hello.ticket:
+            actor = (await sign_in.find_by_ticket(state.engine, hello.ticket, address=address)).actor
+        elif token := hello.token or cookie:
+            actor = (await sign_in.find(state.engine, token, address=address)).actor
+        else:
+            raise NotSignedIn
     except NotSignedIn as error:
         raise Ended(NOT_SIGNED_IN, "not signed in") from error
+    if not actor.may(needs):
+        raise Ended(NO_RIGHT, "your role has no such socket")
+    if needs is May.WATCH_LIVE:
+        async with open_work(state.engine, actor) as work:
+            work.audit(Action.CONSULTATION, "live", None, bbox=hello.bbox)
+    return actor
 
 
 def _admit(state: State, actor: Actor) -> None:
