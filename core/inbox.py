@@ -25,19 +25,15 @@ Stored = Callable[[Work, dict[UUID, datetime]], Awaitable[None]]
 ON_STORED: dict[str, Stored] = {}
 """By kind of item: told, in the transaction of an `ack`, which objects it covered and when the newest was sent."""
 
-_HOLD = text("SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE")
-_PUSH = text(
-    "WITH l AS (SELECT user_id FROM recipient WHERE user_id = ANY(:ids) ORDER BY user_id FOR NO KEY UPDATE),"
-    " s AS (UPDATE recipient r SET seq = r.seq + 1 FROM l WHERE r.user_id = l.user_id RETURNING r.user_id, r.seq)"
-    " INSERT INTO inbox (user_id, seq, event_id, kind, object_id, body, at)"
-    " SELECT user_id, seq, :event_id, :kind, :object_id, :body, :at FROM s"
-).bindparams(bindparam("body", type_=JSONB))
+_HOLD = text("SELECT hold_inboxes(:ids)")
+_PUSH = text("SELECT push_inboxes(:ids, :event_id, :kind, :object_id, :body, :at)").bindparams(
+    bindparam("body", type_=JSONB)
+)
 
 
 async def hold(work: Work, user_ids: Iterable[UUID]) -> None:
     """Lock these people's counters, in id order: before several pushes in one transaction to different people."""
-    async with work.elevated():
-        await work.session.execute(_HOLD, {"ids": sorted(set(user_ids))})
+    await work.session.execute(_HOLD, {"ids": sorted(set(user_ids))})
 
 
 async def push(
@@ -48,8 +44,7 @@ async def push(
     if not ids:
         return
     item = {"event_id": event_id, "kind": kind, "object_id": object_id, "body": body, "at": work.now}
-    async with work.elevated():
-        await work.session.execute(_PUSH, {"ids": ids} | item)
+    await work.session.execute(_PUSH, {"ids": ids} | item)
     work.publish(InboxGrew, *ids)
 
 

@@ -18,8 +18,8 @@ from mobile_contract.fields import OptionalLine
 MAX_PAGE = 500
 
 
-def get_state(request: Request) -> State:
-    """The parts of this server process."""
+async def get_state(request: Request) -> State:
+    """The parts of this server process. Like every dependency not a plain function: those run in threads."""
     return state_of(request)
 
 
@@ -83,7 +83,7 @@ def parse_bbox(text: str) -> Bbox:
     return Bbox(west, south, east, north)
 
 
-def _bbox(bbox: Annotated[str | None, Query(max_length=200)] = None) -> Bbox | None:
+async def _bbox(bbox: Annotated[str | None, Query(max_length=200)] = None) -> Bbox | None:
     return None if bbox is None else parse_bbox(bbox)
 
 

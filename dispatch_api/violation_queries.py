@@ -14,7 +14,7 @@ Until = Annotated[Moment | None, Query(alias="to")]
 Categories = Annotated[list[Line] | None, Query(max_length=50)]
 
 
-def _wanted(bbox: OptionalBbox, since: Since = None, until: Until = None, category: Categories = None) -> Filter:
+async def _wanted(bbox: OptionalBbox, since: Since = None, until: Until = None, category: Categories = None) -> Filter:
     box = (bbox.min_lon, bbox.min_lat, bbox.max_lon, bbox.max_lat) if bbox else None
     return Filter(box, since, until, tuple(category or ())).check(utcnow())
 

@@ -1,10 +1,12 @@
 """Shifts: a unit's tours of duty, which open and close the duty gate for its positions."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -15,11 +17,12 @@ from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.models import UserAccount
 from core.work import Work
 from geo import units
-from geo.models import Shift, ShiftMember, Unit, UnitMember
+from geo.models import Shift, ShiftMember, Unit
 
 FUTURE_SLACK = timedelta(minutes=2)
 START_BACK = timedelta(hours=24)
 """An offline tablet may report its shift's start or end a day late; not later, and never ahead of time."""
+_CREWS = text("SELECT unit_id, user_id FROM crews_of(:ids)")
 
 
 @dataclass
@@ -74,15 +77,12 @@ async def active_of_user(work: Work, user_id: UUID) -> ShiftView | None:
     return (await views(work, [shift]))[0] if shift else None
 
 
-async def active_members(work: Work, unit_id: UUID) -> list[UUID]:
-    """Who gets what is sent to a unit: those on its active shift, else all its members."""
-    on_shift = (
-        select(ShiftMember.user_id)
-        .join(Shift, col(Shift.id) == ShiftMember.shift_id)
-        .where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
-    )
-    found = await work.all(on_shift)
-    return found or await work.all(select(UnitMember.user_id).where(UnitMember.unit_id == unit_id))
+async def crews_of(work: Work, unit_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
+    """Who gets what is sent to units: those on a unit's active shift, else all its members; whoever asks."""
+    found: dict[UUID, set[UUID]] = {}
+    for row in await work.session.execute(_CREWS, {"ids": list(unit_ids)}):
+        found.setdefault(row.unit_id, set()).add(row.user_id)
+    return found
 
 
 async def plan(

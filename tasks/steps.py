@@ -142,19 +142,19 @@ async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
     for item in news:
         await alerts.follow(work, item.task, item.event)
     supports = await supports_of(work, [item.task.id for item in news])
-    parcels: list[tuple[set[UUID], News, dict[str, Any]]] = []
-    async with work.elevated():  # a crew is told by whoever moves its task, also by those who may not list crews
-        for item in news:
-            supporting = [support.unit_id for support in supports.get(item.task.id, [])]
-            crews = {item.task.unit_id, item.former_unit_id, *supporting} - {None}
-            users = [await shifts.active_members(work, unit_id) for unit_id in crews if unit_id]
-            parcels.append((set().union(*users), item, resource(item.task, supporting)))
-        if len(parcels) > 1:
-            await inbox.hold(work, set().union(*(users for users, _, _ in parcels)))
-        for crew, item, body in parcels:
-            await inbox.push(work, crew, item.event.id, "task", item.task.id, body)
-            work.publish(TasksChanged, item.task.id)
-    return [body for _, _, body in parcels]
+    supporting = [[support.unit_id for support in supports.get(item.task.id, [])] for item in news]
+    concerned = [
+        {item.task.unit_id, item.former_unit_id, *more} - {None} for item, more in zip(news, supporting, strict=True)
+    ]
+    crews = await shifts.crews_of(work, {unit_id for unit_ids in concerned for unit_id in unit_ids if unit_id})
+    people = [{user for unit_id in unit_ids if unit_id for user in crews.get(unit_id, ())} for unit_ids in concerned]
+    if len(news) > 1:
+        await inbox.hold(work, set().union(*people))
+    bodies = [resource(item.task, more) for item, more in zip(news, supporting, strict=True)]
+    for item, crew, body in zip(news, people, bodies, strict=True):
+        await inbox.push(work, crew, item.event.id, "task", item.task.id, body)
+        work.publish(TasksChanged, item.task.id)
+    return bodies
 
 
 def release_supports(work: Work, supports: Iterable[TaskSupport], to: str) -> None:
