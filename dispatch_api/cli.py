@@ -30,6 +30,12 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     return serve.run(settings)
 
 
+def _gateway(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.gateway import server
+
+    return server.run(settings)
+
+
 def _migrate(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import migrate
 
@@ -121,6 +127,7 @@ def _add_running(add: Add) -> None:
     """What runs Outrider and sets it up."""
     add("up", _up, "private database, server and worker in one supervised tree (what `make run` starts)")
     add("serve", _serve, "the HTTP server alone")
+    add("gateway", _gateway, "the listeners for trackers that do not speak HTTP (Teltonika: TCP and UDP 5027)")
     add("worker", _worker, "background work alone: deadlines, audit seals, imports, retention")
     add("migrate", _migrate, "bring the database's schema to this version").add_argument(
         "revision", nargs="?", default="head", help="`head`, `base` or a revision"

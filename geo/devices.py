@@ -12,7 +12,7 @@ from core.bus import DutyChanged
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import digest, new_secret
 from core.work import Work
-from geo.models import Device, DeviceAssignment, Unit
+from geo.models import Device, DeviceAssignment, Unit, UnknownDevice
 
 MAX_BULK = 1_000
 
@@ -139,3 +139,14 @@ async def revoke(work: Work, device_id: UUID) -> dict[str, Any]:
     device.revoked_at = device.revoked_at or work.now
     device.old_key_digest = device.old_key_until = None
     return await _changed(work, device, revoked=True)
+
+
+async def unknown(work: Work, limit: int) -> list[UnknownDevice]:
+    """Who knocked at the gateway and is not registered by now, the last one first."""
+    registered = select(Device.id).where(
+        Device.protocol == UnknownDevice.protocol,
+        Device.identifier == UnknownDevice.identifier,
+        col(Device.revoked_at).is_(None),
+    )
+    newest = select(UnknownDevice).where(~registered.exists()).order_by(col(UnknownDevice.last_seen).desc())
+    return await work.all(newest.limit(limit))

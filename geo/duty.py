@@ -119,6 +119,18 @@ class DutyBook:
         await self._knock()
         return self.forwarded(forwarder_id, identifier)
 
+    def named(self, protocol: str, identifier: str) -> KnownDevice | None:
+        """The device that a protocol knows by this identifier alone, as far as known here."""
+        found = (self._devices[each] for each in self._named.get(identifier, ()))
+        return next((device for device in found if device.protocol == protocol), None)
+
+    async def find_named(self, protocol: str, identifier: str) -> KnownDevice | None:
+        """The same, after asking the database when it is not known here; raises Overloaded when that is away."""
+        if found := self.named(protocol, identifier):
+            return found
+        await self._knock()
+        return self.named(protocol, identifier)
+
     async def _knock(self) -> None:
         """Read the database for somebody unknown."""
         knocked = utcnow()

@@ -108,6 +108,11 @@ class Positions:
 CLASSES: tuple[RecordClass, ...] = (
     Positions(),
     Rows("last_places", "unit_latest", "r.received_at", position_period, held=_HELD_FIX),
+    Rows(
+        "raw_frames", "raw_frame", "r.received_at", of_days("retention_raw_days"),
+        held=held_unit("r.unit_id", "r.received_at", "r.received_at"),
+    ),
+    Rows("unknown_devices", "unknown_device", "r.last_seen", position_period),
     Rows("patrol_minutes", "patrol_minutes", "(r.part::timestamp AT TIME ZONE 'UTC')", patrol_period),
     Rows(
         "violations", "violation", "r.recorded_at", violation_period,

@@ -14,7 +14,7 @@ from geo.protocols.checksum import LONGEST, crc16_ibm
 from geo.protocols.fixes import MAX_AHEAD
 
 IMEI_DIGITS = 15
-PING = 0xFF
+PING = b"\xff"
 """What a device sends between messages to keep its connection; nothing is answered."""
 ACCEPTED, REFUSED = b"\x01", b"\x00"
 """The answers to a hello."""

@@ -110,6 +110,11 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
             text("INSERT INTO ingest_count (device_id, day, accepted, duplicates, off_duty, suspect, rejected, seen_at)"
                  " VALUES (:id, now(), 1, 0, 0, 0, 0, now())"), {"id": one.device.id},
         )  # fmt: skip
+    owner: asyncpg.Connection = await database.owner()  # what the gateway writes
+    await owner.execute("INSERT INTO unknown_device VALUES ('teltonika', $1, now(), now(), 1, '')", new_id().hex)
+    frame = "INSERT INTO raw_frame VALUES ($1, $2, $3, now(), '', '', '')"
+    await owner.execute(frame, new_id(), one.device.id, one.unit.id)
+    await owner.close()
     return World(engine, database, settings, one, dispatcher, UUID(task["id"]), notice["id"], found)
 
 
@@ -127,6 +132,8 @@ AGES = {
     "inbox": ("inbox", "UPDATE inbox SET at = $1"),
     "inbox_answers": (ACKS, f"UPDATE {ACKS.replace(' WHERE', ' SET at = $1 WHERE')}"),
     "ingest_counts": ("ingest_count", "UPDATE ingest_count SET day = $1"),
+    "raw_frames": ("raw_frame", "UPDATE raw_frame SET received_at = $1"),
+    "unknown_devices": ("unknown_device", "UPDATE unknown_device SET last_seen = $1"),
     "jobs": ("job", "UPDATE job SET finished_at = $1"),
 }  # fmt: skip
 """How a row of a class is made as old as needed."""
@@ -163,9 +170,9 @@ async def age_all(world: World) -> None:
 
 
 KEPT_BY = {
-    "unit": {"task", "notice", "violation", "shift", "ingest_count"},
+    "unit": {"task", "notice", "violation", "shift", "ingest_count", "raw_frame"},
     "person": {"task", "notice", "violation", "shift", "ingest_count", "inbox", "job"},
-    "task": {"task", "notice", "violation", "shift", "ingest_count", "inbox"},
+    "task": {"task", "notice", "violation", "shift", "ingest_count", "inbox", "raw_frame"},
     "violation": {"violation", "task"},
     "area": {"task", "violation"},
 }

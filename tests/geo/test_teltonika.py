@@ -15,12 +15,12 @@ from geo.protocols import teltonika
 from geo.protocols.checksum import LONGEST, crc16_ibm
 from geo.protocols.teltonika import Contradiction, Damaged, DecodeError, Lost, Message, Unreadable
 from tests.geo import vectors
+from tests.geo.teltonika_frames import WIDTHS, Parameters, data, framed, record
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 VECTORS = vectors.load("teltonika")
 SESSIONS = vectors.load("teltonika_sessions")
 FRAMES = [bytes.fromhex(v["payload"]) for v in VECTORS if v["transport"] == "tcp" and v.get("record_count")]
-WHOLE = [1, 2, 4, 8]
 
 
 def read(raw: bytes, transport: str = "tcp") -> tuple[Message | str | None, bytes]:
@@ -83,48 +83,10 @@ def test_conversations(session: dict[str, Any]) -> None:
     vectors.check({"name": session["name"], "outcome": "positions", "expected": session["expected"]}, rows, NOW)
 
 
-# Frames made here, by another way than the decoder reads them.
-
-Parameters = dict[int, tuple[int, int]]
-"""Value and its width by id."""
-
-
-def record(
-    codec: int = 8, at: datetime = NOW, *, lon: float = 25.3, lat: float = 54.7, altitude: int = 100, heading: int = 90,
-    satellites: int = 9, kmh: int = 36, priority: int = 0, cause: int = 0, io: Parameters | None = None,
-    texts: dict[int, bytes] | None = None,
-) -> bytes:  # fmt: skip
-    io, texts = io or {}, texts or {}
-    number, count = (">H" if codec != 8 else ">B"), (">H" if codec == 0x8E else ">B")
-    total = len(io) + (len(texts) if codec == 0x8E else 0)
-    parts = [
-        struct.pack(">Q", round(at.timestamp() * 1000)), struct.pack(">B", priority),
-        struct.pack(">ii", round(lon * 1e7), round(lat * 1e7)),
-        struct.pack(">hHBH", altitude, heading, satellites, kmh), struct.pack(number, cause),
-        b"\x05" if codec == 0x10 else b"", struct.pack(count, total),
-    ]  # fmt: skip
-    for width in WHOLE:
-        group = {i: value for i, (value, wide) in io.items() if wide == width}
-        parts.append(struct.pack(count, len(group)))
-        parts += [struct.pack(number, i) + value.to_bytes(width) for i, value in group.items()]
-    if codec == 0x8E:
-        parts.append(struct.pack(">H", len(texts)))
-        parts += [struct.pack(">HH", i, len(text)) + text for i, text in texts.items()]
-    return b"".join(parts)
-
-
-def data(*records: bytes, codec: int = 8) -> bytes:
-    return bytes([codec, len(records), *b"".join(records), len(records)])
-
-
-def framed(content: bytes) -> bytes:
-    return struct.pack(">II", 0, len(content)) + content + struct.pack(">I", crc16_ibm(content))
-
-
 def one(**fields: Any) -> Any:
     """The one fix of a record, or the code of why it is rejected."""
     codec = fields.get("codec", 8)
-    found = teltonika.decode(data(record(**fields), codec=codec), NOW)
+    found = teltonika.decode(data(record(**{"at": NOW} | fields), codec=codec), NOW)
     assert found.records == 1
     return found.fixes[0] if found.fixes else found.rejected[0].code
 
@@ -151,8 +113,10 @@ def test_without_satellites_the_last_place_is_telemetry() -> None:
 
 
 def test_no_time_and_no_place_are_told_apart_from_their_neighbours() -> None:
-    good = record()
-    found = teltonika.decode(data(good, record(lat=90.1), record(lon=-180.1), record(at=NOW.replace(year=2100))), NOW)
+    good = record(at=NOW)
+    found = teltonika.decode(
+        data(good, record(at=NOW, lat=90.1), record(at=NOW, lon=-180.1), record(at=NOW.replace(year=2100))), NOW
+    )
     assert (found.records, len(found.fixes)) == (4, 1), "the device is told of all, or it would send them for ever"
     assert [(each.index, each.code) for each in found.rejected] == [(1, "lat"), (2, "lat"), (3, "time")]
     assert one(at=datetime(1970, 1, 1, tzinfo=UTC)).fix_at.year == 1970
@@ -255,7 +219,7 @@ def test_checksum_of_the_longest() -> None:
 # Whatever comes
 
 some_io = st.dictionaries(
-    st.integers(1, 255), st.sampled_from(WHOLE).flatmap(lambda w: st.tuples(st.integers(0, 256**w - 1), st.just(w)))
+    st.integers(1, 255), st.sampled_from(WIDTHS).flatmap(lambda w: st.tuples(st.integers(0, 256**w - 1), st.just(w)))
 )
 some_record = {
     "at": st.datetimes(datetime(1971, 1, 1), datetime(2026, 1, 1)).map(  # noqa: DTZ001 - made aware

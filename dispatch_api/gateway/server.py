@@ -1,0 +1,119 @@
+"""The gateway put together: listeners over the duty book and the group-commit writer, from start to stop."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvloop
+
+from core.settings import Settings
+from dispatch_api import logs
+from dispatch_api.commands.database import with_database
+from dispatch_api.gateway.desk import Desk
+from dispatch_api.gateway.line import Lines
+from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
+from dispatch_api.process import tls
+from dispatch_api.process.console import CannotStart
+from geo.arrivals import Arrivals
+from geo.duty import UNAVAILABLE, DutyBook
+from geo.positions import Writer
+
+log = structlog.get_logger()
+
+BACKLOG = 2048
+STOP_WITHIN_S = 5.0
+RETRY_S = 2.0
+
+
+def run(settings: Settings) -> int:
+    """Serve trackers until SIGTERM or SIGINT; the exit code: 1 when a port cannot be had."""
+    logs.configure(settings.log_level)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.gateway_connections + 256
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(hard, wanted), hard)
+        )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(with_database(settings)))
+
+
+async def _serve(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    while not stopping.is_set():
+        try:
+            async with gateway(settings):
+                await stopping.wait()
+        except CannotStart as error:
+            sys.stderr.write(f"The gateway cannot start. {error}\n")
+            return 1
+        except UNAVAILABLE as error:  # the database is not up yet
+            log.warning("database_away", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), RETRY_S)
+    log.info("gateway_stopped")
+    return 0
+
+
+@asynccontextmanager
+async def gateway(settings: Settings) -> AsyncIterator[Lines]:
+    """The gateway, serving; raises CannotStart when a port cannot be had. What is begun is answered before it ends.
+
+    It tells no screen: fixes are stored by the writer the server has as well, and every server's hub reads the units'
+    latest positions each second, whoever stored them.
+    """
+    url = settings.ingest_database_url
+    assert url is not None  # with_database filled it in
+    lines = Lines(settings.gateway_connections)
+    duty = DutyBook(url)
+    async with duty, Writer(url, duty, on_latest=lambda _: None) as writer, Arrivals(url, duty) as arrivals:
+        desk = Desk(settings, duty, writer, arrivals)
+        async with _teltonika(desk, lines):
+            watching = asyncio.create_task(lines.watch(), name="lines")
+            log.info("gateway_started", host=settings.host, teltonika=settings.teltonika_port)
+            try:
+                yield lines
+            finally:
+                watching.cancel()
+
+
+@asynccontextmanager
+async def _teltonika(desk: Desk, lines: Lines) -> AsyncIterator[None]:
+    settings = desk.settings
+    if not settings.teltonika_port:
+        yield
+        return
+    loop, place = asyncio.get_running_loop(), (settings.host, settings.teltonika_port)
+    async with contextlib.AsyncExitStack() as begun:
+        try:
+            secure = _tls(settings) if settings.teltonika_tls else None
+            server = await loop.create_server(lambda: TeltonikaLine(desk, lines), *place, backlog=BACKLOG, ssl=secure)
+            begun.callback(server.close)
+            transport, datagrams = await loop.create_datagram_endpoint(
+                lambda: TeltonikaDatagrams(desk), local_addr=place
+            )
+        except OSError as error:
+            raise CannotStart(f"Port {place[1]} on {place[0]}: {error.strerror or error}.") from error
+        begun.push_async_callback(lines.close, STOP_WITHIN_S)
+        begun.callback(transport.close)
+        begun.push_async_callback(datagrams.finish)
+        begun.callback(server.close)
+        yield
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    for problem in tls.problems(settings.tls_cert, settings.tls_key):
+        raise CannotStart(problem)
+    if settings.tls_cert is None:
+        raise CannotStart("OUTRIDER_TELTONIKA_TLS needs OUTRIDER_TLS_CERT and OUTRIDER_TLS_KEY.")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
