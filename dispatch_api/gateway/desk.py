@@ -1,7 +1,9 @@
 """What the gateway's listeners share: who a device is, where its fixes go, and what is done with the unreadable."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -13,6 +15,10 @@ from geo.positions import Stored, Writer
 
 log = structlog.get_logger()
 
+ROWS_AT_ONCE = 10_000
+"""Fixes given to the writer and not committed yet, half of what it takes: whoever comes with more waits for a turn,
+since a tracker that is turned away comes back at once."""
+
 
 @dataclass
 class Desk:
@@ -22,6 +28,8 @@ class Desk:
     duty: DutyBook
     writer: Writer
     arrivals: Arrivals
+    _rows: int = 0
+    _waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
     async def device(self, protocol: str, identifier: str, address: str) -> KnownDevice | None:
         """The registered device; None, and noted for the administrator, for others. Raises Overloaded."""
@@ -32,8 +40,37 @@ class Desk:
 
     def stored(self, device: KnownDevice, fixes: list[Fix], rejected: list[Rejected]) -> asyncio.Future[Stored]:
         """What becomes of fixes, done once they are committed; fails with Overloaded, nothing stored."""
-        waiting = self.writer.store_soon(device, fixes, rejected=len(rejected))
-        return waiting or asyncio.ensure_future(self.writer.store(device, fixes, rejected=len(rejected)))
+        if self._has_room(len(fixes)) and not self._waiting:
+            soon = self.writer.store_soon(device, fixes, rejected=len(rejected))
+            if soon is not None:
+                self._rows += len(fixes)
+                soon.add_done_callback(partial(self._leave, len(fixes)))
+                return soon
+        return asyncio.ensure_future(self._store_in_turn(device, fixes, len(rejected)))
+
+    async def _store_in_turn(self, device: KnownDevice, fixes: list[Fix], rejected: int) -> Stored:
+        if self._waiting or not self._has_room(len(fixes)):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((len(fixes), turn))
+            await turn
+        else:
+            self._rows += len(fixes)
+        try:
+            return await self.writer.store(device, fixes, rejected=rejected)
+        finally:
+            self._leave(len(fixes))
+
+    def _has_room(self, rows: int) -> bool:
+        return not self._rows or self._rows + rows <= ROWS_AT_ONCE
+
+    def _leave(self, rows: int, _: object = None) -> None:
+        """So many rows are committed, or refused: let those in who wait longest."""
+        self._rows -= rows
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            more, turn = self._waiting.popleft()
+            if not turn.done():
+                self._rows += more
+                turn.set_result(None)
 
     async def unreadable(self, device: KnownDevice, frame: bytes, records: int, error: Exception) -> bool:
         """Keep, count and report a frame that cannot be decoded; whether the very same came before."""

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from core.actor import Role
 from core.settings import Settings
-from dispatch_api.gateway import line
+from dispatch_api.gateway import desk, line
 from dispatch_api.gateway.line import READ_BYTES, WAITING_BYTES, Line, Lines
 from dispatch_api.gateway.server import gateway
 from dispatch_api.process import tls
@@ -309,6 +309,27 @@ async def test_memory_is_bounded_while_the_database_stands_still(
     async with tracker.known() as wire:
         assert await wire.say(frame(now())) == b"\0\0\0\1"
     await owner.close()
+
+
+async def test_more_than_the_writer_takes_wait_for_their_turn(
+    tracker: Tracker, lines: Lines, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "ROWS_AT_ONCE", 30)
+    other = await registered(tracker.fleet, tracker.settings)
+    begin = now() - timedelta(hours=1)
+    owner = await database.owner()
+    async with tracker.known() as one, tracker.known() as two, other.known() as three, other.known() as four:
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE position IN EXCLUSIVE MODE")
+            asked = [
+                asyncio.create_task(wire.say(frame(begin + timedelta(minutes=n), 25) * 3, 12))
+                for n, wire in enumerate((one, two, three, four))
+            ]
+            await asyncio.sleep(0.5)
+            assert not any(task.done() for task in asked)
+        assert await asyncio.gather(*asked) == [b"\0\0\0\x19" * 3] * 4
+    await owner.close()
+    assert len(await tracker.track()) == len(await other.track()) == 50
 
 
 async def test_a_lost_database_answers_nobody_and_loses_nothing(tracker: Tracker, database: Database) -> None:
