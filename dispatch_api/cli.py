@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_running(add: Add) -> None:
     """What runs Outrider and sets it up."""
-    add("up", _up, "private database, server and worker in one supervised tree (what `make run` starts)")
+    add("up", _up, "private database, server, worker and gateway in one supervised tree (what `make run` starts)")
     add("serve", _serve, "the HTTP server alone")
     add("gateway", _gateway, "the listeners for trackers that do not speak HTTP (Teltonika: TCP and UDP 5027)")
     add("worker", _worker, "background work alone: deadlines, audit seals, imports, retention")

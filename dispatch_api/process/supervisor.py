@@ -1,6 +1,6 @@
-"""`outrider up`: the private database, server, worker and demonstration as one tree of processes.
+"""`outrider up`: the private database, server, worker, gateway and demonstration as one tree of processes.
 
-The order is fixed: lock, port, database, schema, demonstration, server, worker. Nothing is begun before the
+The order is fixed: lock, port, database, schema, demonstration, server, worker, gateway. Nothing is begun before the
 port is ours, and everything that was begun is ended in the opposite order, however the start or the run ends.
 """
 
@@ -66,6 +66,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.env: dict[str, str] = {}
         self.logs = Path(settings.data_dir).resolve() / "log"
+        self.trackers = "over HTTP alone"
         self.accounts, self.loading = accounts_file(settings), loading_mark(settings)
 
     def run(self) -> None:
@@ -125,6 +126,7 @@ class Supervisor:
             with step(number, len(steps), name):
                 action()
         self._add("worker", outrider_command("worker"))
+        self._start_gateway()
         if self.settings.demo and self.accounts.exists():
             self._add("demo", outrider_command("demo", "drive"))
 
@@ -184,11 +186,25 @@ class Supervisor:
                 return
         raise CannotStart(f"The server was not ready within {READY_WITHIN_S:.0f} s: /readyz said {answer}")
 
+    def _start_gateway(self) -> None:
+        """Listen for trackers too, unless their port is another's: people can work without them."""
+        host, port = self.settings.host, self.settings.teltonika_port
+        if not port:
+            return
+        try:
+            ports.bind(host, port).close()
+        except CannotStart:
+            say(f"Port {port} on {host} cannot be had: no Teltonika trackers (OUTRIDER_TELTONIKA_PORT names another).")
+        else:
+            self._add("gateway", outrider_command("gateway"))
+            self.trackers = f"Teltonika on TCP and UDP port {port}"
+
     def _introduce(self, listening: socket.socket) -> None:
         say()
         for address in ports.addresses(listening, "https" if self.settings.tls else "http"):
             say(f"  Outrider    {address}")
         say(f"  database    {self._where()}")
+        say(f"  trackers    {self.trackers}")
         say(f"  logs        {_short(self.logs)}")
         if not self.settings.demo:
             say("  first administrator:  .venv/bin/outrider create-user LOGIN --role administrator")
