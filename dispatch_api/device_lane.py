@@ -15,7 +15,7 @@ from core.db import utcnow
 from core.errors import OutriderError, TooLarge
 from core.ids import digest
 from dispatch_api import errors
-from dispatch_api.lane_request import Headers, Reply
+from dispatch_api.lane_request import JSON_HEADERS, Headers, Reply
 from dispatch_api.lane_routes import HANDLERS, POSITIONS, Handler, bearer, told
 from dispatch_api.security import HEADERS, HSTS
 from dispatch_api.state import State
@@ -25,6 +25,7 @@ from geo.protocols import fixes as batch
 log = structlog.get_logger()
 
 ACCEPTED_STATUS = 200
+HEADS = 1_000
 NO_STORE = (b"cache-control", b"no-store")
 ACCEPTED: Headers = [NO_STORE, (b"x-content-type-options", b"nosniff")]
 
@@ -35,6 +36,7 @@ class DeviceLane:
     def __init__(self, app: ASGIApp, api: FastAPI) -> None:
         self._app, self._api = app, api
         refusal = HEADERS | ({"Strict-Transport-Security": HSTS} if api.state.settings.tls else {})
+        self._heads: dict[tuple[int, int], bytes] = {}
         self._refusal = [(name.lower().encode(), value.encode()) for name, value in refusal.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,24 +54,35 @@ class DeviceLane:
         always = ACCEPTED if reply.status == ACCEPTED_STATUS else [NO_STORE, *self._refusal]
         return [(b"content-length", b"%d" % len(reply.body)), *reply.headers, *always]
 
-    def store_soon(self, headers: Headers, body: bytes, answer: Callable[[int, Headers, bytes], None]) -> bool:
+    def _head(self, reply: Reply) -> bytes:
+        """The headers as they are sent; the usual answer's are made once."""
+        key = (len(reply.body), reply.status) if reply.headers is JSON_HEADERS else None
+        head = self._heads.get(key) if key else None
+        if head is None:
+            head = b"".join(name + b": " + value + b"\r\n" for name, value in self._headers(reply))
+            if key and len(self._heads) < HEADS:
+                self._heads[key] = head
+        return head
+
+    def store_soon(self, headers: Headers, body: bytes, answer: Callable[[int, bytes, bytes], None]) -> bool:
         """Take a plain delivery of positions without a task (process/http.py); False when it is not plain."""
         state: State = self._api.state.outrider
         try:
             device = state.duty.device(digest(bearer(headers)))
             if device is None:
                 return False
-            usable, rejected = batch.decode(body, utcnow())
+            now = utcnow()
+            usable, rejected = batch.decode(body, now)
         except OutriderError:
             return False
-        waiting = state.writer.store_soon(device, usable, rejected=len(rejected))
+        waiting = state.writer.store_soon(device, usable, rejected=len(rejected), received_at=now)
         if waiting is None:
             return False
 
         def committed(done: asyncio.Future[Stored]) -> None:
             failure = done.exception()
             reply = _refusal(failure, POSITIONS) if failure else told(done.result(), rejected)
-            answer(reply.status, self._headers(reply), reply.body)
+            answer(reply.status, self._head(reply), reply.body)
 
         waiting.add_done_callback(committed)
         return True

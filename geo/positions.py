@@ -160,11 +160,13 @@ class Writer:
         units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes, received_at)
         return await self._queued(device, fixes, units, received_at, rejected)
 
-    def store_soon(self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0) -> asyncio.Future[Stored] | None:
+    def store_soon(
+        self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0, received_at: datetime | None = None
+    ) -> asyncio.Future[Stored] | None:
         """The same without waiting, when all that judging needs is in memory and there is room; else None."""
         if self._is_full(fixes) or not self._is_ready(device, fixes):
             return None
-        return self._queued(device, fixes, None, utcnow(), rejected)
+        return self._queued(device, fixes, None, received_at or utcnow(), rejected)
 
     def _is_full(self, fixes: list[Fix]) -> bool:
         return not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS
@@ -321,7 +323,9 @@ class Writer:
 
     def _settle(self, delivery: _Delivery, again: Sequence[Row]) -> None:
         """Count a delivery and answer its caller; `again` are those of its rows that were there before."""
-        suspect = delivery.suspect - sum(1 for row in again if row[-1] is not None)
+        suspect = delivery.suspect
+        if again:
+            suspect -= sum(1 for row in again if row[-1] is not None)
         accepted = len(delivery.rows) - len(again)
         sums = accepted, len(again), delivery.off_duty, suspect, delivery.rejected
         self._counts.add(delivery.device_id, delivery.received_at, *sums)

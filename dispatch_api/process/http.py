@@ -15,14 +15,15 @@ STRAIGHT = b"/api/v1/positions"
 STRAIGHT_BODY = 1 << 16
 """Longer bodies go the usual way, which can hold the sender back."""
 Headers = list[tuple[bytes, bytes]]
-Answer = Callable[[int, Headers, bytes], None]
+Answer = Callable[[int, bytes, bytes], None]
+"""Takes status, the headers as they are sent, and the body."""
 
 
 class Lane(Protocol):
     """What takes plain deliveries."""
 
     def store_soon(self, headers: Headers, body: bytes, answer: Answer) -> bool:
-        """Whether it was taken: then `answer` is called once with status, headers and body."""
+        """Whether it was taken: then `answer` is called once."""
 
 
 class _Together:
@@ -109,8 +110,8 @@ class OnePacketProtocol(HttpToolsProtocol):
         request: Any = self.cycle
         if type(request) is _Straight and not request.response_complete:
 
-            def answer(status: int, headers: Headers, body: bytes) -> None:
-                self._answer(request, status, headers, body)
+            def answer(status: int, head: bytes, body: bytes) -> None:
+                self._answer(request, status, head, body)
 
             if self._lane and self._lane.store_soon(self.headers, bytes(request.body), answer):
                 return
@@ -124,11 +125,11 @@ class OnePacketProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         super().on_body(body)
 
-    def _answer(self, request: _Straight, status: int, headers: Headers, body: bytes) -> None:
+    def _answer(self, request: _Straight, status: int, head: bytes, body: bytes) -> None:
         request.response_complete = True
         if not request.disconnected:
-            lines = [name + b": " + value + b"\r\n" for name, value in (*self.server_state.default_headers, *headers)]
-            self._plain.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+            always = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+            self._plain.write(b"".join([STATUS_LINE[status], *always, head, b"\r\n", body]))
             if not request.keep_alive:
                 self._plain.close()
         self.on_response_complete()

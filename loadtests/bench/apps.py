@@ -12,8 +12,6 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.db import asyncpg_dsn, utcnow
-from core.settings import Settings
-from dispatch_api.app import create_app
 from dispatch_api.device_lane import DeviceLane
 
 OK = b'{"ok":true}'
@@ -76,4 +74,6 @@ class Bench:
 
 def ingest() -> ASGIApp:
     """The application under measurement."""
-    return Bench(create_app(Settings()))
+    from dispatch_api.asgi import app
+
+    return Bench(app)
