@@ -22,6 +22,7 @@ from loadtests.faults.nemesis import Broken
 from loadtests.faults.trial import Fault, Outcome, Plan
 
 ACKS = 20_000
+KILLS: dict[Fault, int] = {"F1": 20, "F2": 10}
 SHORT: dict[str, Any] = {"acks": 1_000, "kills": 2, "pauses_s": (0.5, 1.5)}
 MUTANTS: dict[str, Fault] = {"ack_before_commit": "F1", "asynchronous_commit": "F2"}
 """The fault that shows each."""
@@ -32,9 +33,11 @@ def plans(arguments: argparse.Namespace) -> list[Plan]:
     """What the command line asks for."""
     only = MUTANTS.get(arguments.mutant, arguments.only)
     given = {name: value for name in ("acks", "kills") if (value := getattr(arguments, name)) is not None}
-    how = (SHORT if arguments.short else {"acks": ACKS}) | given
-    faults: list[Fault] = [only] if only else ["F1", "F2"]
-    return [Plan(fault=fault, seed=arguments.seed, mutant=arguments.mutant, **how) for fault in faults]
+    made = []
+    for fault in [only] if only else KILLS:
+        how = SHORT if arguments.short else {"acks": ACKS, "kills": KILLS[fault]}
+        made.append(Plan(fault=fault, seed=arguments.seed, mutant=arguments.mutant, **how | given))
+    return made
 
 
 def report(outcome: Outcome) -> list[str]:
@@ -65,8 +68,8 @@ def main() -> int:
     """Run and print; 1 when a promise was broken, or kept too slowly."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--acks", type=int, help=f"acknowledged writes to reach in each; {ACKS} unless said")
-    parser.add_argument("--kills", type=int, help="blows to strike in each; as many as it takes unless said")
-    parser.add_argument("--only", choices=list(trial.MEANING))
+    parser.add_argument("--kills", type=int, help=f"blows to strike in each; {KILLS} unless said")
+    parser.add_argument("--only", choices=list(KILLS))
     parser.add_argument("--short", action="store_true", help=f"a quick look: {SHORT}")
     parser.add_argument("--mutant", choices=list(MUTANTS))
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))

@@ -39,15 +39,12 @@ ORDERLY_EVERY = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do: at least so many acknowledged writes, `pauses_s` from all clients' return to the next blow.
-
-    Without `kills` there are as many blows as it takes, with it so many.
-    """
+    """What to do: so many blows, `pauses_s` from all clients' return to the next, and at least so many writes."""
 
     fault: Fault
     acks: int
+    kills: int
     seed: int
-    kills: int | None = None
     pauses_s: tuple[float, float] = (2.0, 6.0)
     away_s: tuple[float, float] = (0.2, 1.0)
     mutant: Mutant | None = None
@@ -162,22 +159,17 @@ class _Trial:
     def _strike(self) -> None:
         plan = self._plan
         self._wait_back()
-        while True:
+        for number in range(1, plan.kills + 1):
             time.sleep(self._chance.uniform(*plan.pauses_s))
-            if self._struck_enough():
-                break
-            blow = self._blow()
+            blow = self._blow(orderly=number % ORDERLY_EVERY == 0)
             self._blows.append(blow)
             self._back_s.append(self._wait_back())
             self._say(
-                f"{plan.fault} {blow.what}, {len(self._blows)}: {self._load.acked} of {plan.acks} acknowledged,"
+                f"{plan.fault} {number}/{plan.kills} {blow.what}: {self._load.acked} acknowledged,"
                 f" ready {blow.ready_s:.1f} s, all clients back {self._back_s[-1]:.1f} s later"
             )
+        time.sleep(self._chance.uniform(*plan.pauses_s))
         until(self._has_enough, plan.acks / SLOWEST_PER_S, "the writers are too slow")
-
-    def _struck_enough(self) -> bool:
-        kills = self._plan.kills
-        return self._has_enough() if kills is None else len(self._blows) >= kills
 
     def _has_enough(self) -> bool:
         """Whether the writers wrote all they should, or fell over, which `Load.stop` tells."""
@@ -190,10 +182,9 @@ class _Trial:
         if self.server.pid is None:
             self.server.start()
 
-    def _blow(self) -> Blow:
+    def _blow(self, *, orderly: bool) -> Blow:
         if self._plan.fault == "F1":
             return nemesis.kill_server(self.server)
-        orderly = len(self._blows) % ORDERLY_EVERY == ORDERLY_EVERY - 1
         away_s = self._chance.uniform(*self._plan.away_s)
         return nemesis.strike_database(self.server, self._cluster, orderly=orderly, away_s=away_s)
 
