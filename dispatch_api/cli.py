@@ -96,6 +96,12 @@ def _replay(settings: Settings, args: argparse.Namespace) -> int:
     return asyncio.run(replay.run(settings, args))
 
 
+def _simulate(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import simulate
+
+    return asyncio.run(simulate.run(settings, args))
+
+
 def _import(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import import_violations
 
@@ -151,6 +157,15 @@ def _add_feeding(add: Add) -> None:
     replay.add_argument("--keep-times", action="store_true", help="send the recorded times unchanged")
     replay.add_argument("--duration", type=float, help="stop after this many seconds")
     _server_options(replay, "administrator")
+    driven = add("simulate", _simulate, "generated units that drive about and report as real trackers do")
+    driven.add_argument("--protocol", choices=["teltonika"], default="teltonika")
+    driven.add_argument("--units", type=int, default=10, help="how many (default 10)")
+    driven.add_argument("--interval", type=float, default=5.0, help="seconds between two records (default 5)")
+    driven.add_argument("--records", type=int, default=1, help="records sent together (default 1)")
+    driven.add_argument("--duration", type=float, help="stop after this many seconds")
+    driven.add_argument("--host", help="address of the gateway (default: the one of the settings)")
+    driven.add_argument("--port", type=int, help="its port (default: the one of the settings)")
+    _server_options(driven, "administrator")
     load = add("import", _import, "import violations from CSV or GeoJSON, with progress")
     load.add_argument("file")
     load.add_argument("--source", default="import", help="name of the source; ids are unique within it")

@@ -24,7 +24,7 @@ from core.work import open_work
 from tests.conftest import cloned
 from tests.geo.fleet import Fleet, now
 from tests.geo.teltonika_frames import frame, hello
-from tests.helpers import ROOT, Database, Server, eventually, free_port, person
+from tests.helpers import PASSWORD, ROOT, Database, Server, eventually, free_port, person
 
 IMEI = "356307042441013"
 
@@ -34,6 +34,14 @@ def database(template: Database) -> Iterator[Database]:
     """One database for the tests here."""
     with cloned(template) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for the tests here."""
+    running = Server(database, tmp_path_factory.mktemp("server")).start()
+    yield running
+    running.stop()
 
 
 @dataclass
@@ -181,3 +189,25 @@ async def test_what_it_stores_is_on_every_servers_live_map(
                 break
         assert (seen[0]["lat"], datetime.fromisoformat(seen[0]["fix_at"])) == (54.7, at)
         assert datetime.now(at.tzinfo) - committed < timedelta(seconds=2.5)
+
+
+async def test_simulated_units_report_to_it(
+    gateway: Gateway, server: Server, engine: AsyncEngine, fleet: Fleet, tmp_path: Path
+) -> None:
+    administrator = await person(engine, Role.ADMINISTRATOR)
+    words = ["--units", "3", "--interval", "0.5", "--records", "2", "--duration", "3", "--url", server.url]
+    words += ["--port", str(gateway.port), "--login", administrator.login, "--password", PASSWORD]
+    _, writer = await gateway.connected()
+    writer.close()
+    for _ in range(2):  # the second time they are registered already
+        done = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "dispatch_api.cli", "simulate", *words,
+            cwd=ROOT, env=os.environ | {"OUTRIDER_DATA_DIR": str(tmp_path)}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        shown, _ = await done.communicate()
+        tally = dict(line.split() for line in shown.decode().splitlines() if len(line.split()) == 2)
+        assert done.returncode == 0, shown
+        assert int(tally["acknowledged"]) >= 3
+    counted = "SELECT count(*) FROM position p JOIN unit u ON u.id = p.unit_id WHERE u.call_sign LIKE 'SIM-%'"
+    assert await fleet.db.fetchval(counted + " AND suspect IS NULL") == await fleet.db.fetchval(counted) >= 6
+    assert await fleet.db.fetchval("SELECT count(*) FROM device WHERE identifier LIKE '35000000000000_'") == 3
