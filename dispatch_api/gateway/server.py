@@ -16,7 +16,7 @@ from core.settings import Settings
 from dispatch_api import logs
 from dispatch_api.commands.database import with_database
 from dispatch_api.gateway.desk import Desk
-from dispatch_api.gateway.line import Lines
+from dispatch_api.gateway.line import HELLO_S, Lines
 from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
 from dispatch_api.process import tls
 from dispatch_api.process.console import CannotStart
@@ -41,7 +41,7 @@ def run(settings: Settings) -> int:
             resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(hard, wanted), hard)
         )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(with_database(settings)))
+        return runner.run(_serve(settings if settings.ingest_database_url else with_database(settings)))
 
 
 async def _serve(settings: Settings) -> int:
@@ -65,13 +65,14 @@ async def _serve(settings: Settings) -> int:
 
 @asynccontextmanager
 async def gateway(settings: Settings) -> AsyncIterator[Lines]:
-    """The gateway, serving; raises CannotStart when a port cannot be had. What is begun is answered before it ends.
+    """The gateway, serving; raises CannotStart when it has no port or database. What is begun is answered at its end.
 
     It tells no screen: fixes are stored by the writer the server has as well, and every server's hub reads the units'
     latest positions each second, whoever stored them.
     """
     url = settings.ingest_database_url
-    assert url is not None  # with_database filled it in
+    if url is None:
+        raise CannotStart("OUTRIDER_INGEST_DATABASE_URL is not set.")
     lines = Lines(settings.gateway_connections)
     duty = DutyBook(url)
     async with duty, Writer(url, duty, on_latest=lambda _: None) as writer, Arrivals(url, duty) as arrivals:
@@ -95,7 +96,10 @@ async def _teltonika(desk: Desk, lines: Lines) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as begun:
         try:
             secure = _tls(settings) if settings.teltonika_tls else None
-            server = await loop.create_server(lambda: TeltonikaLine(desk, lines), *place, backlog=BACKLOG, ssl=secure)
+            server = await loop.create_server(
+                lambda: TeltonikaLine(desk, lines), *place, backlog=BACKLOG, ssl=secure,
+                ssl_handshake_timeout=HELLO_S if secure else None,
+            )  # fmt: skip
             begun.callback(server.close)
             transport, datagrams = await loop.create_datagram_endpoint(
                 lambda: TeltonikaDatagrams(desk), local_addr=place

@@ -271,6 +271,17 @@ async def test_a_length_that_cannot_be_ends_the_connection(tracker: Tracker, siz
         assert await wire.say(struct.pack(">II", 0, size)) == b""
 
 
+async def test_half_open_connections_hurt_nobody(tracker: Tracker, lines: Lines) -> None:
+    async with contextlib.AsyncExitStack() as idle, tracker.known() as steady:
+        for n in range(200):
+            wire = await idle.enter_async_context(tracker.connected())
+            wire.writer.write((b"", b"\x00", b"\x00\x0f350")[n % 3])
+        assert len(lines) > 200
+        for n in range(5):
+            async with asyncio.timeout(2):
+                assert await steady.say(frame(now() - timedelta(minutes=n))) == b"\0\0\0\1"
+
+
 async def test_the_silent_and_the_slow_are_cut(tracker: Tracker, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line, "HELLO_S", 0.5)
     monkeypatch.setattr(line, "MESSAGE_S", 0.5)
