@@ -13,6 +13,8 @@ import { awaitsConfirmation, serverNow } from "./store";
 
 const STEPS = ["issued_at", "delivered_at", "seen_at", "acknowledged_at", "en_route_at", "on_scene_at", "completed_at"] as const;
 const NEEDS_UNIT = new Set<TaskStatus>(["draft", "unacknowledged", "declined", "paused"]);
+/** Tasks whose acknowledgement is still to come. */
+const WAITING = new Set<TaskStatus>(["issued", "delivered", "unacknowledged"]);
 const AT_WORK: readonly TaskStatus[] = ["acknowledged", "en_route", "on_scene"];
 const CANCELLABLE: readonly TaskStatus[] = ["issued", "delivered", "unacknowledged", "declined", "paused", ...AT_WORK];
 
@@ -87,8 +89,15 @@ function timeline(task: Task): TemplateResult | typeof nothing {
   const last = STEPS.reduce((found, step, i) => (task[step] ? i : found), -1);
   return html`<ol class="timeline" aria-label=${t("task.times")}>${STEPS.map((step, i) => html`<li
     class=${task[step] ? "done" : i < last ? "skipped" : "open"}><span class="dot"></span>
-    <span class="what">${t(`step.${step}`)}</span><span class="when">${task[step] ? clock(task[step]) : "–"}</span></li>`)}</ol>
-    ${task.ack_due_at && !task.acknowledged_at ? html`<p class="due">${due(task.ack_due_at)}</p>` : nothing}`;
+    <span class="what">${t(`step.${step}`)}</span>${moment(task[step])}</li>`)}</ol>
+    ${task.ack_due_at && !task.acknowledged_at && WAITING.has(task.status) ? html`<p class="due">${due(task.ack_due_at)}</p>` : nothing}`;
+}
+
+/** Hours and minutes, which fit seven abreast; the seconds are in the tooltip. */
+function moment(at: string | null | undefined): TemplateResult {
+  return at
+    ? html`<time class="when" datetime=${at} title=${clock(at)}>${hourMinute(at)}</time>`
+    : html`<span class="when">–</span>`;
 }
 
 function due(at: string): string {
