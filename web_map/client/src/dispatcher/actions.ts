@@ -1,6 +1,7 @@
 /** What the dispatcher does: requests to the server, the ten seconds in which a send can be undone, and refusals. */
 import { api, ApiError, newId, withQuery } from "../shared/api";
-import { code, hourMinute, startOfDay, t } from "../shared/i18n";
+import { hourMinute, startOfDay, t } from "../shared/i18n";
+import { refusalText } from "../shared/refusal";
 import type { Alert, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";
 import { redraw, set, store, toast, ui } from "./state";
 import { addTask } from "./store";
@@ -33,9 +34,7 @@ const first = (error: ApiError): { who: string; at: string } | null => {
 function refusal(error: ApiError): string {
   const other = first(error);
   if (other) return t("conflict.version", { who: other.who, at: hourMinute(other.at) });
-  if (error.status === 0) return t("error.unreachable");
-  const fields = error.errors.map((fault) => `${fault.field}: ${fault.detail}`).join("; ");
-  return fields || error.message || code("error", error.code);
+  return refusalText(error);
 }
 
 /** Send after ten seconds unless it is undone; at once when urgent. A second send lets the first one go. */

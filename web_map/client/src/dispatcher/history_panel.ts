@@ -1,7 +1,8 @@
 /** Where a unit was on an earlier day: asked for with a reason, which the server writes down; drawn, or saved as a file. */
 import { html, nothing, type TemplateResult } from "lit";
-import { api, ApiError, withQuery } from "../shared/api";
+import { api, withQuery } from "../shared/api";
 import { code, number, startOfDay, t } from "../shared/i18n";
+import { refusalText } from "../shared/refusal";
 import { may } from "../shared/session";
 import type { CodeLists, LonLat, Unit } from "../shared/types";
 import { redraw } from "./state";
@@ -33,13 +34,10 @@ async function open(unitId: string): Promise<void> {
   try {
     mine.reasons = (await api.get<CodeLists>("/code-lists")).consultation_reason ?? [];
   } catch (error) {
-    mine.fault = said(error);
+    mine.fault = refusalText(error);
   }
   redraw();
 }
-
-const said = (error: unknown): string =>
-  error instanceof ApiError ? error.errors[0]?.detail || error.message || t("error.unreachable") : String(error);
 
 async function ask(mine: Past, asked: Asked, draw: (points: LonLat[]) => void): Promise<void> {
   Object.assign(mine, { busy: true, fault: "", found: null });
@@ -51,7 +49,7 @@ async function ask(mine: Past, asked: Asked, draw: (points: LonLat[]) => void): 
     mine.found = { asked, n: points.length };
     draw(points);
   } catch (error) {
-    mine.fault = said(error);
+    mine.fault = refusalText(error);
   }
   mine.busy = false;
   redraw();

@@ -46,6 +46,9 @@ export function t(key: string, values: Record<string, string | number> = {}): st
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? String(values[name]) : whole));
 }
 
+/** The text of a key, if a catalogue has one. */
+export const known = (key: string): string | undefined => CATALOGUES[language][key];
+
 /** The text of a coded value, e.g. `code("task_kind", "escort")`; a value no catalogue knows shows as it is. */
 export function code(list: string, value: string | null | undefined): string {
   if (!value) return "";

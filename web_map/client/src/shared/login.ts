@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { ApiError } from "./api";
 import { currentLanguage, LANGUAGES, setLanguage, t } from "./i18n";
+import { refusalText } from "./refusal";
 import { signIn } from "./session";
 import { currentTheme, toggleTheme } from "./theme";
 import type { Me } from "./types";
@@ -42,7 +43,7 @@ export function loginForm(done: (me: Me) => void, redraw: () => void): TemplateR
 function reason(error: ApiError): string {
   if (error.code === "bad_credentials") return t("login.bad");
   if (error.code === "too_many") return t("login.too_many", { n: Number(error.body.retry_after_s ?? 60) });
-  return error.status === 0 ? t("error.unreachable") : error.message;
+  return refusalText(error);
 }
 
 export const languageButtons = (): TemplateResult[] =>

@@ -2,12 +2,13 @@
 import L from "leaflet";
 import { html, nothing, render, svg, type TemplateResult } from "lit";
 import "../shared/theme.css";
-import { api, ApiError, withQuery } from "../shared/api";
+import { api, withQuery } from "../shared/api";
 import { markDemo } from "../shared/demo";
 import { code, currentLanguage, LANGUAGES, number, onLanguage, setLanguage, startOfDay, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
 import { addBasemap, HOME_BOUNDS, nearestTown } from "../shared/map/basemap";
 import { CellLayer, RAMP, stepFrom, stepOf } from "../shared/map/cells";
+import { refusalText } from "../shared/refusal";
 import { may, me, resume, signOut } from "../shared/session";
 import { currentTheme, onTheme, toggleTheme } from "../shared/theme";
 import type { Heat, HotCells } from "../shared/types";
@@ -56,7 +57,7 @@ async function load(): Promise<void> {
     const names = await Promise.all(hot.items.map((item) => nearestTown(item.lon, item.lat).catch(() => "")));
     state.towns = new Map(hot.items.map((item, i) => [item.rank, names[i] ?? ""]));
   } catch (error) {
-    if (mine === asked) state.fault = error instanceof ApiError ? error.message || t("error.unreachable") : String(error);
+    if (mine === asked) state.fault = refusalText(error);
   }
   if (mine === asked) state.loading = false;
   redraw();

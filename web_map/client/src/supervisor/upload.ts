@@ -1,6 +1,7 @@
 /** The import of a file with its progress: while it is sent, and while the server works it in. */
 import { api, ApiError, withQuery } from "../shared/api";
 import { t } from "../shared/i18n";
+import { refusalText } from "../shared/refusal";
 import type { Job } from "../shared/types";
 import { state, type ImportResult } from "./state";
 
@@ -17,7 +18,7 @@ export async function importFile(file: File, source: string, redraw: () => void)
     upload.result = "job_id" in answer ? await followed(answer.job_id, (progress) => { upload.progress = progress; redraw(); }) : answer;
     upload.progress = 1;
   } catch (error) {
-    upload.fault = error instanceof ApiError ? error.message || t("error.unreachable") : String(error);
+    upload.fault = refusalText(error);
   }
   upload.done = true;
   redraw();

@@ -1,6 +1,7 @@
 /** What waits on this device, and what the server refused: nothing is dropped without the officer's word. */
 import { html, nothing, type TemplateResult } from "lit";
 import { clock, hourMinute, t } from "../../shared/i18n";
+import { refusedFor } from "../../shared/refusal";
 import { discard, retry } from "../app";
 import type { Entry } from "../model";
 import { isOnline, refused, state, taskById, waiting } from "../store";
@@ -15,7 +16,7 @@ function about({ about: { kind, id } }: Entry): string {
 const row = (entry: Entry): TemplateResult => html`<li class="item"><b>${t(`officer.verb.${entry.about.verb}`)}</b>
   <span>${about(entry)}</span><small>${hourMinute(entry.made_at)}${entry.attempts > 1 && !entry.refused
     ? html` · ${t("officer.outbox.tries", { n: entry.attempts })}` : nothing}</small>
-  ${entry.refused ? html`<p class="fault">${t("officer.outbox.refused", { code: entry.refused.code })} ${entry.refused.detail}</p>
+  ${entry.refused ? html`<p class="fault">${t("officer.outbox.refused")} ${refusedFor(entry.refused.code, entry.refused.detail)}</p>
     <div class="pair"><button class="big" @click=${() => retry(entry)}>${t("officer.outbox.retry")}</button>
       <button class="big" @click=${() => discard(entry)}>${t("officer.outbox.remove")}</button></div>` : nothing}</li>`;
 
