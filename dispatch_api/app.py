@@ -13,14 +13,15 @@ from dispatch_api import errors, logs, wiring
 from dispatch_api.device_lane import DeviceLane
 from dispatch_api.live import socket
 from dispatch_api.live.hub import Hub
+from dispatch_api.metrics import server as shown
+from dispatch_api.metrics.measures import Commits, Measures, Requests
+from dispatch_api.metrics.pages import Page
 from dispatch_api.routes import ROUTERS
-from dispatch_api.security import BodyLimit, SecurityHeaders
+from dispatch_api.security import API, BodyLimit, SecurityHeaders
 from dispatch_api.state import State
 from geo.duty import DutyBook
 from geo.positions import Writer
 from web_map.pages import STATIC_DIR
-
-API = "/api/v1"
 
 
 @asynccontextmanager
@@ -32,10 +33,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     bus = Bus()
     duty = DutyBook(settings.ingest_database_url)
     hub = Hub(engine, bus)
-    writer = Writer(settings.ingest_database_url, duty, on_latest=hub.positions_moved)
-    app.state.outrider = State(settings, engine, bus, duty, writer, hub)
+    measures: Measures = app.state.measures
+    commits = Commits(measures)
+    writer = Writer(settings.ingest_database_url, duty, on_latest=hub.positions_moved, on_commit=commits)
+    page = Page(settings.data_dir, "server", measures.registry)
+    app.state.outrider = State(settings, engine, bus, duty, writer, hub, page)
     wiring.connect(app.state.outrider)
-    async with duty, writer, hub:
+    commits.watch(writer)
+    measures.show(lambda: shown.families(app.state.outrider))
+    async with duty, writer, hub, page:
         yield
     await engine.dispose()
 
@@ -52,10 +58,11 @@ def create_app(settings: Settings) -> DeviceLane:
         redoc_url=None,
         openapi_url=None,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.measures = settings, Measures()
+    requests = Requests(app.state.measures)
     errors.install(app)
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=API if prefix else "")
     app.include_router(socket.router, prefix=API)
     app.mount("/static", StaticFiles(directory=STATIC_DIR, check_dir=False), name="static")
-    return DeviceLane(SecurityHeaders(BodyLimit(app), tls=settings.tls), app)
+    return DeviceLane(SecurityHeaders(BodyLimit(app), requests, tls=settings.tls), app, requests)

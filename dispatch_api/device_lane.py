@@ -5,6 +5,7 @@ them in its OpenAPI document (routes/ingest.py) and runs this same code.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -17,6 +18,7 @@ from core.ids import digest
 from dispatch_api import errors
 from dispatch_api.lane_request import JSON_HEADERS, Headers, Reply
 from dispatch_api.lane_routes import HANDLERS, POSITIONS, Handler, bearer, told
+from dispatch_api.metrics.measures import Requests
 from dispatch_api.security import HEADERS, HSTS
 from dispatch_api.state import State
 from geo.positions import Stored
@@ -33,8 +35,8 @@ ACCEPTED: Headers = [NO_STORE, (b"x-content-type-options", b"nosniff")]
 class DeviceLane:
     """Answers trackers itself and hands everything else on. It writes no access log: addresses hold keys."""
 
-    def __init__(self, app: ASGIApp, api: FastAPI) -> None:
-        self._app, self._api = app, api
+    def __init__(self, app: ASGIApp, api: FastAPI, requests: Requests) -> None:
+        self._app, self._api, self._requests = app, api, requests
         refusal = HEADERS | ({"Strict-Transport-Security": HSTS} if api.state.settings.tls else {})
         self._heads: dict[tuple[int, int], bytes] = {}
         self._refusal = [(name.lower().encode(), value.encode()) for name, value in refusal.items()]
@@ -45,7 +47,9 @@ class DeviceLane:
         if handler is None:
             await self._app(scope, receive, send)
             return
+        begun = time.perf_counter()
         reply = await _answered(handler, self._api.state.outrider, scope, receive)
+        self._requests.answered(scope["method"], scope["path"], reply.status, time.perf_counter() - begun)
         await send({"type": "http.response.start", "status": reply.status, "headers": self._headers(reply)})
         await send({"type": "http.response.body", "body": reply.body})
 

@@ -19,6 +19,7 @@ from core.settings import Settings
 from dispatch_api.access import through_proxy
 from dispatch_api.errors import problem, server_fault
 from dispatch_api.hosts import is_own, own_names
+from dispatch_api.metrics.measures import Requests
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 HSTS = "max-age=31536000"
+API = "/api/v1"
 MIB = 1024 * 1024
 DEFAULT_LIMIT = MIB
 LIMITS = {"/api/v1/violations/import": 512 * MIB, "/api/v1/hotspot-runs": 8 * MIB}
@@ -49,8 +51,8 @@ BRACKETS = re.compile(rb"[\[\]{}]")
 class SecurityHeaders:
     """Adds the headers, a request id, and one log line a request; the path without its query string."""
 
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
-        self._app, self._tls = app, tls
+    def __init__(self, app: ASGIApp, requests: Requests, *, tls: bool) -> None:
+        self._app, self._requests, self._tls = app, requests, tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -80,12 +82,14 @@ class SecurityHeaders:
             await server_fault()(scope, receive, answer)
         finally:
             actor = scope.get("outrider.actor")
+            took_s = time.perf_counter() - start
+            self._requests.answered(scope["method"], route_of(scope), status, took_s)
             log.info(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
-                ms=round((time.perf_counter() - start) * 1000, 1),
+                ms=round(took_s * 1000, 1),
                 actor=actor and str(actor.user_id),
                 request_id=scope["request_id"],
             )
@@ -98,6 +102,15 @@ class SecurityHeaders:
             headers.setdefault("Cache-Control", "no-store")
         if self._tls:
             headers["Strict-Transport-Security"] = HSTS
+
+
+def route_of(scope: Scope) -> str | None:
+    """The template of the route that answered, or the folder the file is in; None when there was neither."""
+    route = scope.get("route")
+    if route is None:
+        return scope.get("root_path") or None
+    # A router knows its routes without the prefix it was included with.
+    return f"{API if scope['path'].startswith(f'{API}/') else ''}{route.path}"
 
 
 class BodyLimit:

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from core.bus import Bus
 from core.settings import Settings
 from dispatch_api.live.hub import Hub
+from dispatch_api.metrics.pages import Page
 from geo.duty import DutyBook
 from geo.positions import Writer
 
@@ -23,6 +24,7 @@ class State:
     duty: DutyBook
     writer: Writer
     hub: Hub
+    page: Page
 
 
 def state_of(connection: HTTPConnection | FastAPI) -> State:

@@ -16,6 +16,11 @@ class Counts:
     def __init__(self) -> None:
         self._sums: dict[tuple[UUID, int], list[int]] = {}
         self._seen: dict[tuple[UUID, int], datetime] = {}
+        self._written = [0, 0, 0, 0, 0]
+
+    def totals(self) -> list[int]:
+        """Of this process so far: accepted, duplicates, off duty, suspect, rejected; never less than before."""
+        return [sum(column) for column in zip(self._written, *self._sums.values(), strict=True)]
 
     def add(
         self, device_id: UUID, at: datetime, accepted: int, duplicates: int, off_duty: int, suspect: int, rejected: int
@@ -41,9 +46,14 @@ class Counts:
         keys = sorted(sums)
         days = [seen[key].replace(hour=0, minute=0, second=0, microsecond=0) for key in keys]
         columns = list(zip(*(sums[key] for key in keys), strict=True))
+        self._count(columns, 1)
         try:
             await pool.execute(ADD, [device_id for device_id, _ in keys], days, *columns, [seen[k] for k in keys])
         except BaseException:
+            self._count(columns, -1)
             for key, more in sums.items():
                 self.add(key[0], seen[key], *more)
             raise
+
+    def _count(self, columns: list[tuple[int, ...]], sign: int) -> None:
+        self._written = [was + sign * sum(column) for was, column in zip(self._written, columns, strict=True)]

@@ -109,9 +109,18 @@ class Writer:
     Lost connections are made anew by the next delivery; until then callers get Overloaded, never a false success.
     """
 
-    def __init__(self, url: str, duty: DutyBook, on_latest: Callable[[list[Latest]], None]) -> None:
-        """`url` is the database as the ingest role; `on_latest` hears after each commit which units moved."""
-        self._dsn, self._duty, self._on_latest = asyncpg_dsn(url), duty, on_latest
+    def __init__(
+        self,
+        url: str,
+        duty: DutyBook,
+        on_latest: Callable[[list[Latest]], None],
+        on_commit: Callable[[float, float], None] = lambda commit_s, delivery_s: None,
+    ) -> None:
+        """`url` is the database as the ingest role; `on_latest` hears after each commit which units moved.
+
+        `on_commit` hears how long it took, and how long ago its oldest delivery was received (seconds).
+        """
+        self._dsn, self._duty, self._on_latest, self._on_commit = asyncpg_dsn(url), duty, on_latest, on_commit
         self._queue: deque[_Delivery] = deque()
         self._queued_rows = self._waiting_rows = 0
         self._motion: dict[UUID, Motion] = {}
@@ -167,6 +176,15 @@ class Writer:
         if self._is_full(fixes) or not self._is_ready(device, fixes):
             return None
         return self._queued(device, fixes, None, received_at or utcnow(), rejected)
+
+    @property
+    def queued_rows(self) -> int:
+        """Fixes that wait for their commit, or are being committed."""
+        return self._queued_rows
+
+    def totals(self) -> list[int]:
+        """Fixes given to it so far: accepted, duplicates, off duty, suspect (among the accepted), rejected."""
+        return self._counts.totals()
 
     def _is_full(self, fixes: list[Fix]) -> bool:
         return not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS
@@ -300,7 +318,9 @@ class Writer:
 
     async def _write(self, line: Line, taken: list[_Delivery]) -> None:
         rows = [row for delivery in taken for row in delivery.rows] if len(taken) > 1 else taken[0].rows
+        begun = self._loop.time()
         duplicates, devices, moments = await line.store(rows)
+        self._on_commit(self._loop.time() - begun, (utcnow() - taken[0].received_at).total_seconds())
         self._answer(taken, duplicates)
         if devices:
             self._tell(taken, zip(devices, moments, strict=True))

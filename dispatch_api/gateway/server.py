@@ -6,11 +6,13 @@ import resource
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
 from core.settings import Settings
 from dispatch_api import logs
@@ -18,6 +20,8 @@ from dispatch_api.commands.database import with_database
 from dispatch_api.gateway.desk import Desk
 from dispatch_api.gateway.line import HELLO_S, Lines
 from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
+from dispatch_api.metrics.measures import Commits, Measures
+from dispatch_api.metrics.pages import Page
 from dispatch_api.process import tls
 from dispatch_api.process.console import CannotStart
 from geo.arrivals import Arrivals
@@ -75,7 +79,12 @@ async def gateway(settings: Settings) -> AsyncIterator[Lines]:
         raise CannotStart("OUTRIDER_INGEST_DATABASE_URL is not set.")
     lines = Lines(settings.gateway_connections)
     duty = DutyBook(url)
-    async with duty, Writer(url, duty, on_latest=lambda _: None) as writer, Arrivals(url, duty) as arrivals:
+    measures = Measures()
+    commits = Commits(measures)
+    writer = Writer(url, duty, on_latest=lambda _: None, on_commit=commits)
+    commits.watch(writer)
+    measures.show(lambda: _families(lines))
+    async with duty, writer, Arrivals(url, duty) as arrivals, Page(settings.data_dir, "gateway", measures.registry):
         desk = Desk(settings, duty, writer, arrivals)
         async with _teltonika(desk, lines):
             watching = asyncio.create_task(lines.watch(), name="lines")
@@ -84,6 +93,11 @@ async def gateway(settings: Settings) -> AsyncIterator[Lines]:
                 yield lines
             finally:
                 watching.cancel()
+
+
+def _families(lines: Lines) -> Iterator[Metric]:
+    yield GaugeMetricFamily("outrider_gateway_connections", "Open connections of trackers.", len(lines))
+    yield CounterMetricFamily("outrider_gateway_cut", "Connections cut because they were silent or slow.", lines.cut)
 
 
 @asynccontextmanager

@@ -60,6 +60,11 @@ class Client:
             with contextlib.suppress(OSError):
                 kernel.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, KERNEL_HOLDS)
 
+    @property
+    def owed(self) -> int:
+        """Messages that wait to be sent."""
+        return len(self._owed)
+
     def owe(self, message: str) -> None:
         """Send this next."""
         if len(self._owed) >= MOST_OWED:

@@ -172,6 +172,11 @@ class Hub:
         """How many sockets a person has open in this process."""
         return sum(client.actor.user_id == user_id for client in self._clients())
 
+    def open_sockets(self) -> dict[str, list[int]]:
+        """By kind of socket, how many messages each open one is still owed."""
+        readers = [reader.owed for mine in self._readers.values() for reader in mine]
+        return {"live": [watcher.owed for watcher in self._watchers], "inbox": readers}
+
     def _clients(self) -> list[Client]:
         return [*self._watchers, *(reader for readers in self._readers.values() for reader in readers)]
 

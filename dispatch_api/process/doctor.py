@@ -13,16 +13,16 @@ from typing import Any
 import asyncpg
 from pydantic import SecretStr
 
-from core.db import asyncpg_dsn
+from core.db import asyncpg_dsn, utcnow
 from core.settings import Settings
 from dispatch_api.commands.database import with_database
 from dispatch_api.process import ports, tls
 from dispatch_api.process.cluster import Cluster
+from dispatch_api.process.condition import DISK_WANTED_BYTES, SKEW_BORNE_S, clock_is_kept, disks, skew_s
 from dispatch_api.process.console import CannotStart, say
 from dispatch_api.process.postgres import Binaries
 from dispatch_api.routes.health import DURABLE
 
-FREE_WANTED_BYTES = 3 * 1024**3
 _PASSWORD = re.compile(r"(://[^:@/]*):[^@/]*@")
 
 
@@ -64,7 +64,8 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     """Each check by name, with None or what is wrong and what to do."""
     folder = Path(settings.data_dir)
     yield f"data folder {folder}", _folder_trouble(folder)
-    yield "free disk space", _space_trouble(folder)
+    yield "free disk space", _space_trouble(settings)
+    yield f"this machine's clock{'' if clock_is_kept() else ': no time service is known to keep it'}", None
     yield f"time zone {settings.timezone}", _zone_trouble(settings.timezone)
     yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
     if settings.database_url is None:
@@ -83,13 +84,13 @@ def _folder_trouble(folder: Path) -> str | None:
     return None
 
 
-def _space_trouble(folder: Path) -> str | None:
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if free >= FREE_WANTED_BYTES:
-        return None
-    return f"only {free / 1024**3:.1f} GB are free, 3 GB are wanted: make room or move OUTRIDER_DATA_DIR"
+def _space_trouble(settings: Settings) -> str | None:
+    for disk in disks(settings):
+        if disk.is_low:
+            free, wanted = disk.free_bytes / 1024**3, DISK_WANTED_BYTES / 1024**3
+            place = f"{free:.1f} GB are free in {disk.folder}, {wanted:.0f} GB are wanted"
+            return f"only {place}: make room or move OUTRIDER_DATA_DIR"
+    return None
 
 
 def _zone_trouble(name: str) -> str | None:
@@ -147,6 +148,10 @@ async def _database_trouble(settings: Settings) -> str | None:
                 return f"{name} is {value}, so acknowledged fixes could be lost: set it on in PostgreSQL"
         if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgis')"):
             return "PostGIS is not installed there: install it for that PostgreSQL version"
+        before = utcnow()
+        skew = skew_s(await connection.fetchval("SELECT clock_timestamp()"), before, utcnow())
+        if abs(skew) > SKEW_BORNE_S:
+            return f"its clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this one: keep both by NTP"
     finally:
         await connection.close()
     return None

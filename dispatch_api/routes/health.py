@@ -1,6 +1,7 @@
 """Is the process alive, and may it be given work?"""
 
 from functools import cache
+from typing import Any
 
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter
@@ -9,6 +10,8 @@ from sqlalchemy import text
 from core.errors import Overloaded
 from dispatch_api.commands.migrate import ROOT
 from dispatch_api.deps import GetState
+from dispatch_api.metrics.probe import clock_skew_s
+from dispatch_api.process.condition import warnings
 
 AT_ROOT = True
 router = APIRouter(tags=["operating"])
@@ -32,8 +35,11 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(state: GetState) -> dict[str, str]:
-    """The database answers to the app role, keeps what it commits, and has this version's schema; else 503."""
+async def readyz(state: GetState) -> dict[str, Any]:
+    """The database answers to the app role, keeps what it commits, and has this version's schema; else 503.
+
+    `warnings` names what will get worse: `disk_low` (less than 3 GiB free), `clock_skew` (over 2 s from the database).
+    """
     async with state.engine.connect() as connection:
         row = (await connection.execute(_READ)).mappings().one()
     for name, good in DURABLE.items():
@@ -41,4 +47,4 @@ async def readyz(state: GetState) -> dict[str, str]:
             raise Overloaded(f"The database does not keep what it commits: {name} is {row[name]}.", 30)
     if row["revision"] != _newest():
         raise Overloaded(f"The schema is {row['revision']}, not {_newest()}: run `outrider migrate`.", 30)
-    return {"status": "ready"}
+    return {"status": "ready", "warnings": warnings(state.settings, await clock_skew_s(state.engine))}

@@ -6,8 +6,9 @@ what the database says. SIGTERM and Ctrl-C let the rounds that run come to their
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,7 +17,9 @@ from core.db import make_engine
 from core.settings import Settings
 from dispatch_api import logs
 from dispatch_api.commands.database import with_database
-from dispatch_api.workers import deadlines, heat, imports, patrol, retention, seals
+from dispatch_api.metrics.measures import Measures, Rounds
+from dispatch_api.metrics.pages import Page
+from dispatch_api.workers import condition, deadlines, heat, imports, patrol, retention, seals
 
 log = structlog.get_logger()
 
@@ -30,6 +33,7 @@ class Desk:
     engine: AsyncEngine
     settings: Settings
     stopping: asyncio.Event
+    rounds: Rounds = field(default_factory=lambda: Rounds(Measures(), {}))
 
 
 Round = Callable[[Desk], Awaitable[bool]]
@@ -55,6 +59,7 @@ LOOPS = (
     Loop("heat", 2, lambda d: heat.round_(d.engine)),
     Loop("patrol", 900, lambda d: patrol.round_(d.engine, d.settings, d.stopping.is_set)),
     Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings, d.stopping.is_set)),
+    Loop("condition", 60, lambda d: condition.round_(d.engine, d.settings)),
 )
 
 
@@ -71,8 +76,10 @@ async def _run(settings: Settings) -> int:
         loop.add_signal_handler(number, stopping.set)
     url = with_database(settings).database_url
     assert url is not None  # with_database filled it in
-    desk = Desk(make_engine(url, pool_size=len(LOOPS)), settings, stopping)
-    async with asyncio.TaskGroup() as group:
+    measures = Measures()
+    rounds = Rounds(measures, {one.name: one.every_s for one in LOOPS})
+    desk = Desk(make_engine(url, pool_size=len(LOOPS)), settings, stopping, rounds)
+    async with Page(settings.data_dir, "worker", measures.registry), asyncio.TaskGroup() as group:
         for one in LOOPS:
             group.create_task(keep(one, desk), name=one.name)
         log.info("worker_started", loops=[one.name for one in LOOPS])
@@ -85,12 +92,14 @@ async def keep(loop: Loop, desk: Desk) -> None:
     """Do a loop's rounds until `desk.stopping`; a failing one waits longer each time, at most LONGEST_WAIT_S more."""
     failed = 0
     while not desk.stopping.is_set():
-        more = False
+        more, begun = False, time.monotonic()
         try:
             more = await loop.round(desk)
             failed = 0
+            desk.rounds.went_well(loop.name, time.monotonic() - begun)
         except Exception:
             failed += 1
+            desk.rounds.failed(loop.name)
             log.exception("round_failed", loop=loop.name, times=failed)
         if more:
             continue

@@ -2,13 +2,15 @@
 
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from core.db import utcnow
 from core.settings import Settings
-from dispatch_api.process import doctor
+from dispatch_api.process import condition, doctor
 from dispatch_api.process.cluster import Cluster
 
 
@@ -73,16 +75,18 @@ def test_a_data_folder_that_cannot_be_made(settings: Settings, tmp_path: Path) -
     assert any("set OUTRIDER_DATA_DIR" in trouble for trouble in found.values())
 
 
-def test_a_running_database(settings: Settings) -> None:
+def test_a_running_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with Cluster.temporary() as cluster:
         named = settings.model_copy(update={"database_url": cluster.url()})
         assert not troubles(named)
         lazy = cluster.url() + "&synchronous_commit=off"
         assert "synchronous_commit is off" in str(troubles(settings.model_copy(update={"database_url": lazy})))
+        monkeypatch.setattr(doctor, "utcnow", lambda: utcnow() - timedelta(seconds=9))
+        assert "its clock is 9.0 s ahead of this one" in str(troubles(named))
     assert "is it running" in str(troubles(named))
 
 
 def test_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "FREE_WANTED_BYTES", 1 << 60)
+    monkeypatch.setattr(condition, "DISK_WANTED_BYTES", 1 << 60)
     assert "make room" in troubles(settings)["free disk space"]
     assert os.path.isdir(settings.data_dir)

@@ -1,0 +1,1 @@
+"""What Outrider tells about itself, in the text form that Prometheus reads."""
