@@ -25,7 +25,10 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 ARGUMENTS = {
     "ingest": (["--rounds", "3", "--seconds", "5"], ["--rounds", "1", "--seconds", "2"]),
     "fanout": (["--rounds", "2", "--seconds", "30"], ["--rounds", "1", "--seconds", "10"]),
-    "heat": (["--rows", "1000000", "--rounds", "5"], ["--rows", "100000", "--rounds", "2"]),
+    "heat": (
+        ["--rows", "1000000", "5000000", "--rounds", "5"],
+        ["--rows", "50000", "100000", "--rounds", "2"],
+    ),
 }
 """What each measurement is run with, in full and with --short."""
 
@@ -79,14 +82,19 @@ LINES: dict[str, list[Line]] = {
         Line("server CPU, of one core", "server_cpu", "x"),
     ],
     "heat": [
-        Line("country, times faster than ST_SnapToGrid", "times_faster_than_snap_to_grid.country", "x"),
-        Line("country, one category", "times_faster_than_snap_to_grid.country_filtered", "x"),
-        Line("city", "times_faster_than_snap_to_grid.city", "x"),
-        Line("city, one category", "times_faster_than_snap_to_grid.city_filtered", "x"),
+        Line("country, times faster than ST_SnapToGrid", "times_faster_than_snap_to_grid.country", "x", floor=100),
+        Line("country, one category", "times_faster_than_snap_to_grid.country_category", "x"),
+        Line("country, nine months", "times_faster_than_snap_to_grid.country_period", "x"),
+        Line("country, our time at the last size to that at the first", "growth.country", "x", ceiling=1.3),
+        Line("city", "times_faster_than_snap_to_grid.city", "x", floor=2),
+        Line("city, one category", "times_faster_than_snap_to_grid.city_category", "x", floor=2),
+        Line("city, nine months", "times_faster_than_snap_to_grid.city_period", "x", floor=2),
         Line("country, heat cells", "best_ms#country.ours", "ms"),
         Line("country, one PNG tile", "best_ms#country.tile", "ms"),
         Line("city, heat cells", "best_ms#city.ours", "ms"),
         Line("city, one PNG tile", "best_ms#city.tile", "ms"),
+        Line("rows an import stores", "import.per_s", "/s"),
+        Line("of what it stores without keeping counts", "import.kept", "x"),
     ],
 }  # fmt: skip
 """What is printed of each measurement; a `#` in a path parts a key that has dots of its own."""
