@@ -31,7 +31,7 @@ COMMIT_ROWS = 1_000
 SECOND_LINE_ROWS = 12
 """So many waiting while a commit runs make a second connection help: fewer would only split the commits."""
 COMMIT_TIMEOUT_S = 30
-COUNTS_EVERY_S = 5
+COUNTS_EVERY_S = 10
 FUTURE = timedelta(minutes=2)
 OLD = timedelta(days=30)
 

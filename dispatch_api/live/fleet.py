@@ -61,6 +61,12 @@ class Fleet:
             if known is None or fix.fix_at > known.fix_at:
                 self._fixes[fix.unit_id] = fix
 
+    def lacks(self, unit_id: UUID, fix_at: datetime) -> bool:
+        """Whether a fix of this moment would be news."""
+        staged, unit = self._fixes.get(unit_id), self._units.get(unit_id)
+        known = staged or (unit.fix if unit else None)
+        return known is None or known.fix_at < fix_at
+
     def stage_standings(self, standings: Iterable[Standing]) -> None:
         """Keep these for the next tick; the last read counts."""
         for standing in standings:

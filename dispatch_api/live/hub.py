@@ -198,16 +198,18 @@ class Hub:
         since = (begun if self._as_of == LONG_AGO else self._as_of) - OVERLAP
         units, self._units = self._units, set()
         self._fleet.stage_standings(await reads.standings(work, LONG_AGO if whole else since, units))
-        self._fleet.stage_fixes(await reads.latest(work, LONG_AGO if whole else self._as_of - LATEST_OVERLAP))
+        moved = await reads.moved(work, LONG_AGO if whole else self._as_of - LATEST_OVERLAP)
+        if unknown := [unit_id for unit_id, fix_at in moved if self._fleet.lacks(unit_id, fix_at)]:
+            self._fleet.stage_fixes(await reads.latest(work, unknown))
         tasks = await reads.changed_tasks(work, since, whole)
         notices = await reads.changed_notices(work, since, whole)
         waiting, self._notices = self._notices, set()
         await self._take_tasks(work, {i for i, at in tasks.items() if not board.tasks.known(i, at)})
         await self._take_alerts(work, since, whole=whole)
         await self._take_notices(work, {i for i, at in notices.items() if not board.notices.known(i, at)} | waiting)
-        moved = self._fleet.tick()
+        changed = self._fleet.tick()
         self._as_of = begun
-        if moved:
+        if changed:
             for watcher in self._watchers:
                 watcher.stir()
 
