@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from core.settings import Settings
 
@@ -40,6 +41,24 @@ def _migrate(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import migrate
 
     return migrate.run(settings, args.revision)
+
+
+def _upgrade(settings: Settings, _: argparse.Namespace) -> int:
+    from dispatch_api.commands import upgrade
+
+    return upgrade.run(settings)
+
+
+def _backup(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import backup
+
+    return backup.run(settings, args.file)
+
+
+def _restore(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import backup
+
+    return backup.restore(settings, args.file, replace=args.replace)
 
 
 def _create_user(settings: Settings, args: argparse.Namespace) -> int:
@@ -138,6 +157,7 @@ def _add_running(add: Add) -> None:
     add("migrate", _migrate, "bring the database's schema to this version").add_argument(
         "revision", nargs="?", default="head", help="`head`, `base` or a revision"
     )
+    add("upgrade", _upgrade, "the same with a restore point before, restored when the migration fails")
     user = add("create-user", _create_user, "make a person; prints a one-time password")
     user.add_argument("login")
     user.add_argument("--name", help="full name (default: the login)")
@@ -174,6 +194,12 @@ def _add_feeding(add: Add) -> None:
 
 def _add_keeping(add: Add) -> None:
     """What checks, shows and deletes what is kept."""
+    add("backup", _backup, "write the database and the data folder's files into one file").add_argument(
+        "file", type=Path, help="a new file"
+    )
+    back = add("restore", _restore, "bring a backup back, checked, into an installation that is stopped")
+    back.add_argument("file", type=Path)
+    back.add_argument("--replace", action="store_true", help="also over a database that holds records")
     add("verify-audit", _verify_audit, "check the audit chain and its exported heads")
     counts = add("verify-heat", _verify_heat, "check the counts behind heat against the violations")
     counts.add_argument("--recount", action="store_true", help="when they differ, count anew")

@@ -140,7 +140,7 @@ class Supervisor:
     def _migrate(self) -> None:
         """Bring the schema up. A look first: starting the migration tool takes seconds, even for nothing."""
         if self.cluster is None or self.cluster.ask("SELECT version_num FROM alembic_version") != newest_revision():
-            self._once("migrate")
+            self._once("upgrade")
 
     def _load_demo(self) -> None:
         """Load the demonstration; the command itself leaves a database with people alone, only slower."""

@@ -46,5 +46,5 @@ async def readyz(state: GetState) -> dict[str, Any]:
         if row[name] not in good:
             raise Overloaded(f"The database does not keep what it commits: {name} is {row[name]}.", 30)
     if row["revision"] != _newest():
-        raise Overloaded(f"The schema is {row['revision']}, not {_newest()}: run `outrider migrate`.", 30)
+        raise Overloaded(f"The schema is {row['revision']}, not {_newest()}: run `outrider upgrade`.", 30)
     return {"status": "ready", "warnings": warnings(state.settings, await clock_skew_s(state.engine))}
