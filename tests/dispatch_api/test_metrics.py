@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ import httpx
 import pytest
 import structlog
 import websockets
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,6 +28,8 @@ from core.ids import new_id
 from core.models import InboxCursor, Recipient
 from core.settings import Settings
 from core.work import open_work
+from dispatch_api.gateway.line import Lines
+from dispatch_api.gateway.server import _families as gateway_families
 from dispatch_api.metrics import pages, probe
 from dispatch_api.metrics.measures import Measures, Rounds
 from dispatch_api.metrics.pages import Page
@@ -33,7 +37,7 @@ from dispatch_api.process import condition
 from dispatch_api.workers import condition as watch
 from geo.counts import Counts
 from tests.conftest import cloned
-from tests.helpers import Client, Database, Server, crew
+from tests.helpers import ROOT, Client, Database, Server, crew
 
 TOKEN = "a-token-of-this-test-only"
 READER = {"Authorization": f"Bearer {TOKEN}"}
@@ -257,3 +261,15 @@ async def test_what_runs_short_is_said(
 def test_the_private_database_elsewhere_has_a_disk_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "postgres.path").write_text("/var/lib/outrider/nothing/postgres\n")
     assert [disk.place for disk in condition.disks(Settings(data_dir=tmp_path))] == ["data", "database"]
+
+
+def test_the_queries_of_the_documentation_name_figures_there_are(server: Server) -> None:
+    worker = Measures()
+    Rounds(worker, {"seals": 1})
+    worker.show(lambda: gateway_families(Lines(1)))
+    text = httpx.get(f"{server.url}/metrics", headers=READER).text + generate_latest(worker.registry).decode()
+    there = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    there |= {f"{name}{part}" for name in there for part in ("_bucket", "_count", "_sum")}
+    asked = set(re.findall(r"\b(?:outrider|process)_\w+", (ROOT / "docs" / "operate.md").read_text()))
+    assert len(asked) > 25
+    assert {name for name in asked if not name.startswith("outrider_app") and name != "outrider_ingest"} <= there
