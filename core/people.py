@@ -5,7 +5,7 @@ from uuid import UUID
 
 from geoalchemy2.shape import from_shape
 from shapely import MultiPolygon, force_2d
-from shapely.errors import GEOSException
+from shapely.errors import ShapelyError
 from shapely.geometry import shape
 from shapely.validation import explain_validity
 from sqlalchemy import delete
@@ -163,7 +163,7 @@ def boundary_of(geometry: dict[str, Any] | None) -> Any:
         return None
     try:
         area = force_2d(shape(geometry))
-    except (GEOSException, ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ShapelyError, ArithmeticError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise Invalid.at("boundary", "geometry", "This is not a GeoJSON polygon.") from error
     if area.geom_type == "Polygon":
         area = MultiPolygon([area])

@@ -217,9 +217,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 def check_json(body: bytes) -> None:
-    """Nothing, or Malformed: the body is no JSON, holds NaN or Infinity, or is nested deeper than 64 levels.
+    """Nothing, or Malformed: the body is no JSON in UTF-8, holds NaN or Infinity, or is nested deeper than 64 levels.
 
-    The depth is checked first and without recursion, so that no parser meets a hostile nesting.
+    The depth is checked first and without recursion, so that no parser meets a hostile nesting. The parser alone would
+    also take UTF-16 and UTF-32, whose brackets are not where the check looks for them.
     """
     depth = 0
     for bracket in BRACKETS.findall(TEXTS.sub(b"", body)):
@@ -228,7 +229,7 @@ def check_json(body: bytes) -> None:
             raise Malformed(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
     if body:
         try:
-            json.loads(body, parse_constant=_no_constant)
+            json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise Malformed("The body is not JSON.") from error
 

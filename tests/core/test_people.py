@@ -191,6 +191,7 @@ async def test_at_most_two_hashes_at_once() -> None:
         {"type": "Polygon", "coordinates": [[[10**400, 0], [1, 1], [0, 1], [10**400, 0]]]},
         {"type": "Polygon", "coordinates": [[[float("inf"), 0], [1, 1], [0, 1], [float("inf"), 0]]]},
         {"type": ["Polygon"], "coordinates": []},
+        {"type": "polygon, or nearly", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]},
         {"type": "Polygon", "coordinates": [[]]},
         {"type": "Polygon"},
         {"type": "Polygon", "coordinates": [[[i / 1e4, (i % 2) / 1e3] for i in range(1_100)] + [[0, 1], [0, 0]]]},

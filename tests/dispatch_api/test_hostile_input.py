@@ -1,0 +1,373 @@
+"""Hostile values in every field of every route that takes JSON: the stated refusal, and nothing is written."""
+
+import copy
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+
+from core.actor import Role
+from core.db import make_engine, utcnow
+from tests.conftest import cloned
+from tests.helpers import PASSWORD, Client, Crew, Database, Server, crew, person
+
+API = "/api/v1"
+MIB = 2**20
+HUGE = 100 * MIB
+NOW = (utcnow() - timedelta(hours=1)).isoformat(timespec="seconds")
+LATER = (utcnow() + timedelta(hours=3)).isoformat(timespec="seconds")
+SQUARE = {"type": "Polygon", "coordinates": [[[25.0, 54.0], [25.1, 54.0], [25.1, 54.1], [25.0, 54.0]]]}
+NO_ID = "0190a0a0-0000-7000-8000-000000000000"
+INSTALL = NO_ID[:-2] + "ff"
+CODE = {400: "malformed", 413: "too_large", 422: "invalid"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A route and a body it takes: `$name` stands for an id of the desk. `status` is the answer to that body."""
+
+    method: str
+    path: str
+    role: str
+    body: dict[str, Any]
+    status: int = 200
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+CASES = [
+    Case("POST", "/session", "nobody", {"login": "$login", "password": PASSWORD}, 201),
+    Case("POST", "/session", "nobody", {"install_id": "$install", "credential": "$credential", "pin": "1234"}, 201),
+    Case("POST", "/session/password", "auditor", {"old": PASSWORD, "new": "another long password"}, 204),
+    Case("POST", "/installs", "officer", {
+        "id": "0190a0a0-0000-7000-8000-000000000001", "name": "phone", "pin": "1234",
+        "push": {"channel": "webpush", "target": "https://push.example/1", "target_kind": "endpoint"},
+    }, 201),
+    Case("POST", "/offices", "administrator", {"id": NO_ID[:-1] + "2", "code": "LT1", "name": "x", "boundary": SQUARE},
+         201),
+    Case("POST", "/users", "administrator", {
+        "id": NO_ID[:-1] + "3", "login": "jonas", "name": "Jonas", "password": "another long password",
+        "roles": ["officer"], "office_id": "$office", "badge_no": "7", "email": "a@example.lt", "phone": "+37060000000",
+    }, 201),
+    Case("PATCH", "/users/$user", "administrator", {
+        "version": 1, "name": "Jonas", "roles": ["officer"], "office_id": "$office", "badge_no": "8",
+        "email": "b@example.lt", "phone": "+37060000001",
+    }),
+    Case("POST", "/units", "administrator", {
+        "id": NO_ID[:-1] + "4", "call_sign": "H-4", "kind": "patrol", "capabilities": ["dog"], "tracking": "on_shift",
+        "office_id": "$office", "members": ["$user"], "deputy_unit_id": "$unit",
+    }, 201),
+    Case("PATCH", "/units/$other", "administrator", {
+        "version": 1, "call_sign": "H-5", "kind": "patrol", "capabilities": ["dog"], "tracking": "on_shift",
+        "office_id": "$office", "members": ["$user"], "deputy_unit_id": "$unit",
+    }),
+    Case("POST", "/devices", "administrator", {
+        "id": NO_ID[:-1] + "5", "unit_id": "$unit", "protocol": "osmand", "identifier": "i-5", "valid_from": NOW,
+        "interval_s": 10, "speed_unit": "kmh", "forwards_for": [],
+    }, 201),
+    Case("POST", "/devices/bulk", "administrator", {
+        "id": NO_ID[:-1] + "6",
+        "items": [{"unit_id": "$unit", "protocol": "http", "valid_from": NOW, "interval_s": 10}],
+    }, 201),
+    Case("POST", "/devices/$device/assign", "administrator", {"unit_id": "$other", "valid_from": NOW}),
+    Case("POST", "/devices/$device/rotate-key", "administrator", {"overlap_s": 60}),
+    Case("POST", "/shifts", "dispatcher", {
+        "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,
+    }, 201),
+    Case("POST", "/shifts/$planned/start", "dispatcher", {"id": NO_ID[:-1] + "8", "at": NOW}),
+    Case("POST", "/shifts/$planned/end", "dispatcher", {"id": NO_ID[:-1] + "9"}),
+    Case("POST", "/shifts/start", "officer", {"id": NO_ID[:-1] + "a", "unit_id": "$unit", "members": [], "at": NOW}),
+    Case("POST", "/tasks", "dispatcher", {
+        "id": NO_ID[:-1] + "b", "kind": "checkpoint", "priority": "P4", "title": "t", "instruction": "i",
+        "reason_code": "random", "reason": "r", "lon": 25.3, "lat": 54.7, "address": "Vilnius", "window_from": NOW,
+        "window_to": LATER, "unit_id": "$unit", "required_capabilities": ["dog"], "exercise": False, "issue": False,
+        "override_reason": "o", "divert": False,
+    }, 201),
+    Case("POST", "/tasks", "dispatcher", {
+        "kind": "checkpoint", "priority": "P4", "title": "t", "reason_code": "random", "area": SQUARE,
+        "point": {"type": "Point", "coordinates": [25.3, 54.7]},
+    }, 201),
+    Case("PATCH", "/tasks/$draft", "dispatcher", {
+        "id": NO_ID[:-1] + "c", "version": 1, "kind": "escort", "priority": "P3", "title": "u", "instruction": "i",
+        "reason_code": "random", "reason": "r", "lon": 25.3, "lat": 54.7, "address": "Vilnius", "window_from": NOW,
+        "window_to": LATER, "unit_id": "$unit", "required_capabilities": ["dog"], "exercise": True,
+    }),
+    Case("POST", "/tasks/self", "officer", {
+        "id": NO_ID[:-1] + "d", "unit_id": "$unit", "kind": "stop_vehicle", "title": "t", "reason_code": "random",
+        "reason": "r", "at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,
+    }, 201),
+    Case("POST", "/tasks/$issued/seen", "officer", {"id": NO_ID[:-1] + "e", "at": NOW}),
+    Case("POST", "/tasks/$issued/support", "dispatcher", {"id": NO_ID[:-1] + "f", "unit_id": "$other"}),
+    Case("POST", "/tasks/$issued/transitions", "officer", {
+        "id": NO_ID[:-2] + "10", "verb": "acknowledge", "version": 1, "unit_id": "$unit", "at": NOW,
+        "accuracy_m": 8.5, "reason_code": "other", "reason": "r", "result": "nothing_found", "override_reason": "o",
+        "divert": False, "lon": 25.3, "lat": 54.7,
+    }),
+    Case("POST", "/tasks/$issued/resolve", "dispatcher", {
+        "id": NO_ID[:-2] + "11", "outcome": "work_counts", "reason": "r",
+    }, 409),
+    Case("POST", f"/alerts/{NO_ID}/take", "dispatcher", {"id": NO_ID[:-2] + "12"}, 404),
+    Case("POST", "/notices", "dispatcher", {
+        "id": NO_ID[:-2] + "13", "kind": "information", "priority": "P4", "headline": "h", "body": "b",
+        "instruction": "i", "valid_to": LATER, "supersedes": "$older",
+        "to": {"units": ["$unit"], "offices": ["$office"], "area": SQUARE, "everyone": False},
+    }, 201),
+    Case("POST", "/notices/$notice/seen", "officer", {"id": NO_ID[:-2] + "14", "at": NOW}),
+    Case("POST", "/notices/$notice/acknowledge", "officer", {"id": NO_ID[:-2] + "15", "at": NOW, "state": "sent"}),
+    Case("POST", "/notices/$notice/reply", "officer", {"id": NO_ID[:-2] + "16", "at": NOW, "text": "yes"}, 201),
+    Case("POST", "/notices/$notice/cancel", "dispatcher", {"id": NO_ID[:-2] + "17"}),
+    Case("POST", "/inbox/ack", "officer", {"id": NO_ID[:-2] + "18", "install_id": "$install", "upto": 0}),
+    Case("POST", "/violations", "officer", {
+        "id": NO_ID[:-2] + "19", "category": "fuel", "occurred_at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,
+        "coord_source": "gps", "method": "in_cargo", "goods_category": "beer", "quantity": 1.5,
+        "evaded_duties_eur": 10.5, "note": "n", "task_id": "$issued",
+    }, 201),
+    Case("POST", "/violations/$violation/corrections", "supervisor", {
+        "id": NO_ID[:-2] + "1a", "version": 1, "reason_code": "place", "reason": "r",
+        "changes": {"category": "cash", "occurred_at": NOW, "lon": 25.4, "lat": 54.8, "accuracy_m": 9.5,
+                    "coord_source": "map", "method": "in_tyre", "goods_category": "wine", "quantity": 2.5,
+                    "evaded_duties_eur": 11.5, "note": "n", "task_id": "$issued"},
+    }, 201),
+    Case("POST", "/holds", "investigator", {
+        "id": NO_ID[:-2] + "1b", "kind": "unit", "object_id": "$unit", "from": NOW, "to": LATER, "reason": "r",
+        "reference": "1/2026", "ends_at": LATER,
+    }, 201),
+    Case("POST", "/holds", "investigator", {"kind": "area", "area": SQUARE, "from": NOW, "to": LATER, "reason": "r"},
+         201),
+    Case("POST", "/holds/$hold/release", "investigator", {"id": NO_ID[:-2] + "1c", "reason": "r"}),
+]  # fmt: skip
+ELSEWHERE = {f"{API}/positions", "/ingest/owntracks", "/ingest/overland", "/ingest/traccar"}
+"""Bodies of trackers: the device lane answers them fix by fix, and has its own tables of hostile ones."""
+
+WRONG_TYPES: list[Any] = [{"a": 1}, [[]]]
+TEXTS = [*WRONG_TYPES, 2**63, True, "a\x00b", "\ud800", "\udfff\ud800", "x" * 10_001]
+NUMBERS = [*WRONG_TYPES, 2**63, -(2**63) - 1, 10**400, "x", "\x00", "", "NaN", "Infinity", "1e999"]
+MOMENTS = [
+    *WRONG_TYPES, 2**63, 1_767_225_600, True, "", "12", "\x00", "\ud800", "2026-11-23", "2026-11-23T10:00:00",
+    "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
+    "2026-02-30T10:00:00Z", "2026-11-23T10:00:00+99:00",
+]  # fmt: skip
+FLAGS = [*WRONG_TYPES, 2**63, "\x00", "\ud800", 2]
+OBJECTS: list[Any] = [2**63, "x", "\x00", True, {"surprise": {"a": 1}}, [None]]
+LITERALS = {"NaN": 400, "Infinity": 400, "-Infinity": 400, "9" * 5_000: 400, "1e999": 422, "-1e999": 422}
+"""What stands in the place of a number without quotes, and its answer: the first are no JSON."""
+
+NOT_OURS = [b"[]", b"3", b'"x"', b"true", b'{"\\u0000": 1}', b'{"\\ud800": 1}', b'{"surprise": 1}']
+UNREADABLE = {
+    "cut": b"{",
+    "deep arrays": b"[" * 100_000 + b"]" * 100_000,
+    "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "deep and cut": b'{"id":' + b"[" * 100_000,
+    "bytes": b"\xff\xfe\x00",
+    "latin-1": '{"id": "ė"}'.encode("iso8859-13"),
+    "utf-16": '{"id": null}'.encode("utf-16"),
+    "utf-32 without a mark": '{"id": null}'.encode("utf-32-le"),
+    "a surrogate in utf-8": b'{"id": "\xed\xa0\x80"}',
+    "nan": b'{"id": NaN}',
+}
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT")
+Place = tuple[str | int, ...]
+
+
+def leaves(body: Any, at: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Every value of a body with where it stands, also those that hold others; of a list, its first item."""
+    if at:
+        yield at, body
+    inner = body.items() if isinstance(body, dict) else enumerate(body[:1]) if isinstance(body, list) else ()
+    for key, value in inner:
+        yield from leaves(value, (*at, key))
+
+
+def hostile(value: Any) -> list[Any]:
+    """What to put in the place of a good value."""
+    if isinstance(value, bool):
+        return FLAGS
+    if isinstance(value, int | float):
+        return NUMBERS
+    if isinstance(value, str):
+        return MOMENTS if MOMENT.match(value) else TEXTS
+    return OBJECTS
+
+
+def replaced(body: dict[str, Any], at: Place, value: Any) -> dict[str, Any]:
+    made = copy.deepcopy(body)
+    place: Any = made
+    for key in at[:-1]:
+        place = place[key]
+    place[at[-1]] = value
+    return made
+
+
+@pytest.fixture(scope="module")
+def database(template: Database) -> Iterator[Database]:
+    """One database for all tests here: none but the good bodies writes to it."""
+    with cloned(template) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for all tests here."""
+    running = Server(database, tmp_path_factory.mktemp("server")).start()
+    yield running
+    running.stop()
+
+
+class Desk:
+    """What the cases act on, by name, the people who do, and the tables they may have changed."""
+
+    def __init__(self, http: httpx.AsyncClient, owner: asyncpg.Connection) -> None:
+        self.http, self.owner = http, owner
+        self.ids: dict[str, str] = {}
+        self.headers: dict[str, dict[str, str]] = {"nobody": {}}
+
+    def filled(self, value: Any) -> Any:
+        """The value with every `$name` in it replaced."""
+        return json.loads(re.sub(r"\$(\w+)", lambda name: self.ids[name[1]], json.dumps(value)))
+
+    async def send(self, case: Case, content: bytes) -> httpx.Response:
+        """Send a body as the person of the case."""
+        headers = self.headers[case.role] | {"Content-Type": "application/json"}
+        return await self.http.request(case.method, API + self.filled(case.path), content=content, headers=headers)
+
+    async def make(self, role: str, path: str, body: dict[str, Any]) -> str:
+        """The id of a new object."""
+        answer = await self.http.post(API + path, json=self.filled(body), headers=self.headers[role])
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    async def contents(self) -> dict[str, tuple[int, int]]:
+        """Of every table: how many rows, and a digest of what they say. A session's last use is no content."""
+        names = await self.owner.fetch(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+        )
+        found = {}
+        for (name,) in names:
+            said = "0" if name == "sign_in" else "coalesce(sum(hashtextextended(t::text, 0)), 0)"
+            row = await self.owner.fetchrow(f"SELECT count(*) AS n, {said} AS said FROM {name} t")
+            found[name] = (int(row["n"]), int(row["said"]))
+        return found
+
+
+async def furnish(desk: Desk, client: Client, patrol: Crew, other: Crew, third: Crew) -> None:
+    """People of every role, and one of everything that a path or a body of the cases names."""
+    people = {role: await person(client.engine, role) for role in Role if role is not Role.OFFICER}
+    people[Role.OFFICER] = patrol.officer
+    desk.headers |= {role.value: await client.sign_in(user) for role, user in people.items()}
+    desk.ids |= {
+        "login": people[Role.INTELLIGENCE].login, "user": str(other.officer.id), "unit": str(patrol.unit.id),
+        "other": str(other.unit.id), "third": str(third.unit.id), "device": str(patrol.device.id), "install": INSTALL,
+    }  # fmt: skip
+    task = {"kind": "checkpoint", "priority": "P4", "title": "t", "reason_code": "random", "lon": 25.3, "lat": 54.7}
+    notice = {"kind": "information", "priority": "P4", "headline": "h", "to": {"units": ["$unit"]}}
+    violation = {"category": "fuel", "occurred_at": NOW, "lon": 25.3, "lat": 54.7, "coord_source": "gps"}
+    hold = {"kind": "unit", "object_id": "$unit", "reason": "r"}
+    for name, role, path, body in (
+        ("office", "administrator", "/offices", {"code": "LT0", "name": "x"}),
+        ("planned", "dispatcher", "/shifts", {"unit_id": "$third", "members": ["$user"], "from": NOW, "to": LATER}),
+        ("draft", "dispatcher", "/tasks", task),
+        ("issued", "dispatcher", "/tasks", task | {"unit_id": "$unit", "issue": True}),
+        ("older", "dispatcher", "/notices", notice),
+        ("notice", "dispatcher", "/notices", notice),
+        ("violation", "officer", "/violations", violation),
+        ("hold", "investigator", "/holds", hold),
+    ):
+        desk.ids[name] = await desk.make(role, path, body)
+    enrolled = {"id": INSTALL, "name": "tablet", "pin": "1234"}
+    answer = await desk.http.post(f"{API}/installs", json=enrolled, headers=desk.headers["officer"])
+    desk.ids["credential"] = answer.json()["credential"]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def desk(server: Server, database: Database) -> AsyncIterator[Desk]:
+    """One desk for all tests here."""
+    engine, owner = make_engine(database.app_url), await database.owner()
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        made = Desk(http, owner)
+        crews = [await crew(engine, on_shift=on_shift, capabilities=["dog"]) for on_shift in (True, True, False)]
+        await furnish(made, Client(http, engine), *crews)
+        yield made
+    await owner.close()
+    await engine.dispose()
+
+
+def refused(answer: httpx.Response, status: int, what: object) -> None:
+    """The answer is this refusal, as a problem document."""
+    told = f"{what!r:.300}: {answer.status_code} {answer.text[:500]}"
+    assert answer.status_code == status, told
+    assert answer.headers["content-type"] == "application/problem+json", told
+    assert answer.json()["code"] == CODE[status], told
+
+
+async def test_every_route_that_takes_json_is_tried(desk: Desk) -> None:
+    document = (await desk.http.get(f"{API}/openapi.json", headers=desk.headers["auditor"])).json()
+    taking = {
+        f"{method.upper()} {re.sub('{.*?}', '*', path)}"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+    tried = {f"{case.method} {API}{re.sub('[$][a-z]+|' + NO_ID, '*', case.path)}" for case in CASES}
+    assert {route for route in taking if route.split()[1] not in ELSEWHERE} == tried
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_hostile_fields_are_refused_and_nothing_is_written(case: Case, desk: Desk) -> None:
+    body = desk.filled(case.body)
+    before = await desk.contents()
+    for at, value in leaves(body):
+        for bad in hostile(value):
+            answer = await desk.send(case, json.dumps(replaced(body, at, bad)).encode())
+            refused(answer, 422, (at, bad))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            marked = json.dumps(replaced(body, at, "@@"))
+            for literal, status in LITERALS.items():
+                refused(await desk.send(case, marked.replace('"@@"', literal).encode()), status, (at, literal))
+    for content in NOT_OURS:
+        refused(await desk.send(case, content), 422, content)
+    for name, content in UNREADABLE.items():
+        refused(await desk.send(case, content), 400, name)
+    assert await desk.contents() == before
+    good = await desk.send(case, json.dumps(body).encode())
+    assert good.status_code == case.status, f"the fields were not what was refused: {good.text}"
+
+
+async def endless(size: int) -> AsyncIterator[bytes]:
+    for piece in repeat(b" " * MIB, size // MIB):
+        yield piece
+
+
+def peak_rss(server: Server) -> int:
+    """The most memory the server ever held, in bytes."""
+    assert server.process
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with its length", "in chunks"])
+@pytest.mark.parametrize("path", ["/session", "/tasks", "/notices", "/units", "/violations"])
+async def test_a_huge_body_is_refused_and_never_held(path: str, told: bool, desk: Desk, server: Server) -> None:
+    before, held = await desk.contents(), peak_rss(server)
+    headers = desk.headers["dispatcher"] | {"Content-Type": "application/json"}
+    headers |= {"Content-Length": str(HUGE)} if told else {}
+    answer = await desk.http.post(API + path, content=endless(HUGE), headers=headers)
+    refused(answer, 413, path)
+    assert peak_rss(server) - held < HUGE // 4
+    assert await desk.contents() == before
+
+
+async def test_the_server_wrote_no_fault(desk: Desk, server: Server) -> None:
+    assert (await desk.http.get("/readyz")).status_code == 200
+    assert '"unexpected"' not in server.log()
+    assert "Traceback" not in server.log()
