@@ -6,12 +6,11 @@ Each process leaves its own as a file in the data folder every few seconds; whic
 import asyncio
 import contextlib
 import fcntl
-import itertools
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
@@ -34,8 +33,13 @@ class Page:
         self.name = kind
 
     async def __aenter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.name, self._lock = _take_name(self._folder, self._kind)
+        with contextlib.ExitStack() as begun:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.name = _take_name(self._folder, self._kind, begun)
+            except OSError as error:  # a full disk is no reason not to serve
+                log.warning("metrics_page_failed", error=error.strerror)
+            self._lock = begun.pop_all()
         self._file = self._folder / f"{self.name}.prom"
         self._writing = asyncio.create_task(self._keep_writing(), name="metrics")
         return self
@@ -45,7 +49,8 @@ class Page:
     ) -> None:
         self._writing.cancel()
         await asyncio.gather(self._writing, return_exceptions=True)
-        self._file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._file.unlink()
         self._lock.close()
 
     async def _keep_writing(self) -> None:
@@ -94,15 +99,17 @@ class _Found(CollectorRegistry):
         return iter(self._families)
 
 
-def _take_name(folder: Path, kind: str) -> tuple[str, IO[str]]:
-    """The first name of this kind that no living process holds, and the lock that holds it."""
-    for number in itertools.count(1):
+def _take_name(folder: Path, kind: str, held: contextlib.ExitStack) -> str:
+    """The first name of this kind that no living process holds; `held` holds it from now on."""
+    number = 1
+    while True:
         name = kind if number == 1 else f"{kind}-{number}"
         file = (folder / f"{name}.lock").open("a")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.close()
+            number += 1
         else:
-            return name, file
-    raise AssertionError  # count() does not end
+            held.enter_context(file)
+            return name

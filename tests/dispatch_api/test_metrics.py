@@ -219,6 +219,13 @@ async def test_one_server_tells_of_all_processes(server: Server) -> None:
     assert not left.exists()
 
 
+async def test_a_disk_that_takes_no_page_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "metrics").write_text("no folder\n")
+    async with Page(tmp_path, "server", Measures().registry) as page:
+        await asyncio.sleep(0.1)
+        assert b"process_resident_memory_bytes" in await page.whole([])
+
+
 async def test_totals_never_go_back(engine: AsyncEngine) -> None:
     counts = Counts()
     device = (await crew(engine)).device.id

@@ -1,6 +1,7 @@
 """An upgrade with a restore point: nothing lost when it works, nothing changed when the migration fails."""
 
 import asyncio
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from core.db import make_engine
 from core.settings import Settings
 from dispatch_api.backup import archive, content
 from dispatch_api.backup.content import Content
+from dispatch_api.commands import backup as commands
 from dispatch_api.commands import migrate, upgrade
+from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.supervisor import newest_revision
 from tests.conftest import cloned
 from tests.conftest import migrate as alembic
@@ -161,3 +164,31 @@ def test_three_restore_points_are_kept(tmp_path: Path) -> None:
         (tmp_path / f"2026010{n}T000000-schema-0001.outrider").touch()
     upgrade._prune(tmp_path)
     assert [file.name[:8] for file in sorted(tmp_path.iterdir())] == ["20260102", "20260103", "20260104"]
+
+
+@pytest.fixture
+def asleep() -> Iterator[Settings]:
+    """Settings of a private installation that does not run, in a folder its database's user can enter."""
+    with tempfile.TemporaryDirectory(prefix="outrider-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Settings(data_dir=Path(folder), database_url=None, owner_database_url=None)
+
+
+def test_a_private_database_is_started_for_it(
+    asleep: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.outrider"
+    assert upgrade.run(asleep) == 0
+    cluster = Cluster.for_settings(asleep)
+    assert not cluster.answers()
+    with cluster:
+        fill(Database("outrider", str(cluster.socket_dir)))
+        assert commands.run(asleep, file) == 0  # as it runs
+        assert commands.restore(asleep, file, replace=True) == 1
+        assert "Outrider runs on this database: stop it first" in capsys.readouterr().err
+    assert commands.restore(asleep, file, replace=False) == 1
+    assert "--replace" in capsys.readouterr().err
+    assert commands.restore(asleep, file, replace=True) == 0
+    assert commands.run(asleep, tmp_path / "y.outrider") == 0
+    assert not cluster.answers()
+    assert upgrade.run(asleep) == 0
