@@ -99,5 +99,5 @@ class _Dump:
                 self._show()
 
     def _show(self) -> None:
-        done = min(self._at, self._tables)
+        done = min(max(self._at - 1, 0), self._tables - 1)
         self._progress.show("tables backed up", done, self._tables, f"{self._bytes / 1e6:,.0f} MB")

@@ -99,8 +99,8 @@ class Rounds:
     def __init__(self, measures: Measures, every_s: dict[str, float]) -> None:
         """`every_s` names the loops and the seconds between two of their rounds."""
         kept = measures.registry
-        self._last = Gauge("outrider_loop_last_success_timestamp_seconds", "End of the last good round; 0 before the "
-                           "first.", ["loop"], registry=kept)  # fmt: skip
+        self._last = Gauge("outrider_loop_last_success_timestamp_seconds", "End of the last good round; before the "
+                           "first, the start of the process.", ["loop"], registry=kept)  # fmt: skip
         self._took = Gauge("outrider_loop_last_duration_seconds", "The last good round.", ["loop"], registry=kept)
         self._failed = Counter("outrider_loop_failures", "Rounds that failed.", ["loop"], registry=kept)
         every = Gauge("outrider_loop_interval_seconds", "Pause between two rounds.", ["loop"], registry=kept)
@@ -108,6 +108,7 @@ class Rounds:
             every.labels(name).set(seconds)
             for measure in (self._last, self._took, self._failed):
                 measure.labels(name)
+            self._last.labels(name).set(time.time())
 
     def went_well(self, loop: str, seconds: float) -> None:
         """A round ended now, after so long."""
