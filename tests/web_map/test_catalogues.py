@@ -100,6 +100,10 @@ CODES: dict[str, Iterable[str]] = {
     "shortfall": {rule.shortfall for rule in _rules("dog")},
     "guard": ("place", "shift", "capability"),
     "alert": set(alerts._TEXTS),
+    "alert.reached": ("deputy", "supervisors"),
+    "event_result": ("superseded", "conflict"),
+    "officer.late": ("superseded", "conflict"),
+    "conflict": ("open", "cancel_stands", "work_counts"),
     "error": {*every_error(), "fault", "unreachable"} - SERVER_ONLY,
 }
 
