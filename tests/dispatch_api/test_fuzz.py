@@ -85,7 +85,7 @@ async def test_no_request_breaks_the_server(role: Role, server: Server, engine: 
     user = await person(engine, role)
     async with open_work(engine, system("test")) as work:
         token = (await sign_in.open_session(work, user)).token
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as http:
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
         schema = from_dict(http.get("/api/v1/openapi.json").json())
         ids, found, tried = known_ids(http, made), [], 0
         for each in schema.get_all_operations():
