@@ -64,7 +64,7 @@ SNAP = (
 FILL = """
 INSERT INTO violation (id, source, category, occurred_at, recorded_at, point, cell_x, cell_y, coord_source, in_area)
 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex($4 + n), 12, '0'))::uuid, 'bench', ($1::text[])[kind + 1],
-  $2 + ($4 + n) * $3::interval, now(), ST_SetSRID(ST_MakePoint(lon, lat), 4326), x, y, 'gps', true
+  $2::timestamptz + ($4 + n) * $3::interval, now(), ST_SetSRID(ST_MakePoint(lon, lat), 4326), x, y, 'gps', true
 FROM loading
 """
 
