@@ -1,0 +1,167 @@
+"""Signing in, and installations of the officers' app: enrolled once, opened by a PIN for 12 hours, shut out for ever.
+
+`POST /installs` with a session by password enrols; `POST /session {install_id, credential, pin}` opens sessions from
+then on. 401 `install_revoked` (also with a token of the installation's last session) means: wipe what is stored here.
+401 `pin_locked`: too many wrong PINs; sign in with the password and set one by `POST /installs/{id}/pin`.
+
+What is stored on the device is encrypted with a key of two halves: what the PIN gives, and `offline_key`, which the
+server gives at each sign-in and holds no longer once the installation is revoked. The device keeps its half in memory,
+or under a key that cannot be exported, until `offline_until`; then it asks for a sign-in before it opens the store.
+"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from mobile_contract.fields import Body, Edge, Line, MomentOut, OptionalLine, Out
+
+Pin = Annotated[str, Field(pattern=r"^[0-9]{4,12}$")]
+CHANNELS = {"fcm": ("fid", "token"), "webpush": ("endpoint",)}
+"""Kinds of target by channel."""
+
+
+class SessionIn(Edge):
+    """Login and password; or an installation's id and credential with its PIN."""
+
+    login: Line | None = None
+    password: OptionalLine | None = None
+    install_id: UUID | None = None
+    credential: OptionalLine | None = None
+    pin: OptionalLine | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SessionIn":
+        by_password = self.login is not None and self.password is not None
+        by_install = self.install_id is not None and self.credential is not None and self.pin is not None
+        if by_password == by_install:
+            raise ValueError("give login and password, or install_id, credential and pin")
+        return self
+
+
+class UserBrief(Out):
+    """A person, shortly."""
+
+    id: UUID
+    login: str
+    name: str
+    roles: list[str]
+
+
+class OfflineKey(Out):
+    """The server's half of the key of what is stored on the device: 32 bytes in base64url, the same each time."""
+
+    offline_key: str
+    offline_until: MomentOut
+
+
+class SessionOut(Out):
+    """A new session; the token goes into `Authorization: Bearer`. `offline` comes with a session by PIN."""
+
+    token: str
+    expires_at: MomentOut
+    user: UserBrief
+    offline: OfflineKey | None = None
+
+
+class MeOut(UserBrief):
+    """The signed-in person, their unit and shift of now, and what their roles give."""
+
+    office_id: UUID | None
+    unit_id: UUID | None
+    shift_id: UUID | None
+    csrf_token: str
+    permissions: list[str]
+
+
+class PasswordIn(Edge):
+    """The old password and the new one."""
+
+    old: OptionalLine
+    new: Annotated[OptionalLine, Field(min_length=1)]
+
+
+class TicketOut(Out):
+    """A ticket for one socket."""
+
+    ticket: str
+    expires_at: MomentOut
+
+
+class PushTarget(Edge):
+    """Where a content-free wake-up may be sent."""
+
+    channel: Literal["fcm", "webpush"]
+    target: Annotated[Body, Field(min_length=1, max_length=4_000)]
+    target_kind: Line
+
+    @model_validator(mode="after")
+    def _kind(self) -> "PushTarget":
+        if self.target_kind not in CHANNELS[self.channel]:
+            raise ValueError(f"target_kind must be one of {', '.join(CHANNELS[self.channel])}")
+        return self
+
+
+class InstallIn(Edge):
+    """An installation to enrol: its own id, a name, and the PIN that will open sessions with it."""
+
+    id: UUID
+    name: Line
+    pin: Pin | None = None
+    push: PushTarget | None = None
+
+
+class InstallOut(Out):
+    """The installation's credential, answered once."""
+
+    id: UUID
+    credential: str
+
+
+class PinIn(Edge):
+    """A new PIN for the installation."""
+
+    pin: Pin
+
+
+class PushIn(Edge):
+    """Where the installation is woken from now on; null: nowhere."""
+
+    push: PushTarget | None
+
+
+class RevokeIn(Edge):
+    """Shut an installation out. With `recover` it may hand over, once, what it had not sent (RecoveryIn)."""
+
+    recover: bool = False
+
+
+class Install(Out):
+    """An installation as its owner and administrators see it; `expires_at` moves on with each sign-in."""
+
+    id: UUID
+    user_id: UUID
+    login: str
+    user_name: str
+    name: str
+    has_pin: bool
+    pin_locked: bool
+    push_channel: str | None
+    created_at: MomentOut
+    used_at: MomentOut
+    expires_at: MomentOut
+    revoked_at: MomentOut | None
+    recovery: Literal["none", "allowed", "received"]
+
+
+class PushConfig(Out):
+    """What the app needs to ask for a push target; null when this server sends no push by that channel."""
+
+    fcm: dict[str, str] | None
+
+
+class PushPayload(Out):
+    """All that a push holds: look into the inbox. Nothing of what is there, and of nobody."""
+
+    kind: Literal["inbox"]
+    v: Literal["1"]
