@@ -18,7 +18,7 @@ from geo.duty import KnownDevice
 from geo.fix import Decoded, Rejected
 from geo.positions import Stored
 from geo.protocols import fixes as batch
-from geo.protocols import gpslogger, osmand, overland, owntracks, traccar
+from geo.protocols import gpslogger, nmea, osmand, overland, owntracks, traccar
 
 POSITIONS = "/api/v1/positions"
 MAX_BODY = 1 << 20
@@ -128,6 +128,22 @@ async def gpslogger_route(state: State, scope: Scope, receive: Receive) -> Reply
     return Reply(200, [], b"")
 
 
+async def nmea_route(state: State, scope: Scope, receive: Receive) -> Reply:
+    """NMEA sentences: as the field `gprmc` or `rmc` of a query or form, or the lines of a body."""
+    fields = gpslogger.form(scope["query_string"])
+    body = await body_of(scope, receive, MAX_FORM) if scope["method"] == "POST" else b""
+    is_form = b"=" in body.partition(b"$")[0]
+    if is_form:
+        fields |= gpslogger.form(body)
+    try:
+        device = await device_of(state, [*authorized(scope), *(fields.get(name, "") for name in nmea.KEY_NAMES)])
+    except BadDeviceKey as refused:
+        return _ask_password(refused)
+    now = utcnow()
+    await _store(state, device, nmea.from_fields(fields, now) if is_form or not body else nmea.decode(body, now))
+    return Reply(200, [], b"")
+
+
 async def owntracks_route(state: State, scope: Scope, receive: Receive) -> Reply:
     """OwnTracks in HTTP mode: its key is the password of Basic."""
     try:
@@ -172,6 +188,8 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("/ingest/osmand", "POST"): osmand_route,
     ("/ingest/gpslogger", "GET"): gpslogger_route,
     ("/ingest/gpslogger", "POST"): gpslogger_route,
+    ("/ingest/nmea", "GET"): nmea_route,
+    ("/ingest/nmea", "POST"): nmea_route,
     ("/ingest/owntracks", "POST"): owntracks_route,
     ("/ingest/overland", "POST"): overland_route,
     ("/ingest/traccar", "POST"): traccar_route,

@@ -120,6 +120,15 @@ async def send_gpslogger(request: Request) -> Response:
     return await _lane(lane_routes.gpslogger_route, request)
 
 
+@router.get("/ingest/nmea", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD)
+@router.post(
+    "/ingest/nmea", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD, operation_id="post_nmea"
+)
+async def send_nmea(request: Request) -> Response:
+    """Store NMEA 0183 sentences: lines, or the field `gprmc`; the key is Basic's password, or the field `id`."""
+    return await _lane(lane_routes.nmea_route, request)
+
+
 @router.post(
     "/ingest/owntracks", response_model=list[Any], responses=APP_ANSWERS, dependencies=PASSWORD,
     openapi_extra=_json(ANY),

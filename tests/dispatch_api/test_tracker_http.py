@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import xor
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +20,9 @@ from tests.geo.fleet import Fleet, now
 from tests.helpers import Database, Server
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-PROTOCOLS = ("osmand", "gpslogger", "owntracks", "overland")
+PROTOCOLS = ("osmand", "gpslogger", "owntracks", "overland", "nmea")
 VECTORS = [vector for protocol in PROTOCOLS for vector in vectors.load(protocol)]
-GOOD = {"gpslogger": b"", "owntracks": b"[]", "overland": b'{"result":"ok"}', "osmand": b""}
+GOOD = {"gpslogger": b"", "nmea": b"", "owntracks": b"[]", "overland": b'{"result":"ok"}', "osmand": b""}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,34 @@ async def test_vectors_are_stored_as_expected(vector: dict[str, Any], http: http
             assert row["suspect"] == "old"
     shown = await fleet.latest(unit_id)
     assert (shown is not None) == any(row["suspect"] is None for row in rows)
+
+
+# NMEA
+
+
+async def test_nmea_in_a_query_a_form_and_lines(http: httpx.AsyncClient, fleet: Fleet) -> None:
+    _, device_id, key = await tracked(fleet)
+    at = now().replace(microsecond=0) - MINUTE
+
+    def sentence(n: int) -> str:
+        text = f"GPRMC,{at + n * SECOND:%H%M%S},A,5441.10,N,02516.20,E,10.0,90.0,{at + n * SECOND:%d%m%y},,"
+        return f"${text}*{reduce(xor, text.encode()):02X}"
+
+    opengts = {"id": "phone", "dev": key, "acct": "x", "batt": "80", "alt": "101.5", "gprmc": sentence(0)}
+    url = "/ingest/nmea"
+    answers = [
+        await http.get(url, params=opengts),
+        await http.post(url, content=f"IMEI={key}&rmc={sentence(1)},AUTO,,3912,79"),
+        await http.post(url, params={"key": key}, content=f"{sentence(2)}\r\n{sentence(3)}\r\n"),
+        await http.post(url, headers=basic(key), content=sentence(4)),
+        await http.post(url, headers=bearer(key), content=sentence(4)[:-2] + "zz"),
+    ]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(200, b"")] * 5
+    rows = await fleet.track(device_id)
+    assert [(row["fix_at"] - at).seconds for row in rows] == [0, 1, 2, 3, 4]
+    assert (rows[0]["altitude_m"], rows[0]["battery_pct"], rows[1]["battery_pct"]) == (101.5, 80, None)
+    refused = await http.post(url, content=sentence(5))
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, 'Basic realm="Outrider"')
 
 
 # GPSLogger
