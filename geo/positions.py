@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 import asyncpg
@@ -15,28 +15,22 @@ import structlog
 
 from core.db import asyncpg_dsn, utcnow
 from core.errors import Overloaded
-from geo import sql
+from geo.commit_line import Line, Row
 from geo.counts import Counts
 from geo.duty import UNAVAILABLE, DutyBook, KnownDevice
 from geo.fix import Fix
-from geo.motion import REMEMBERED, Motion
+from geo.motion import Motion
+from geo.recent import FUTURE, OLD, RecentFixes
 
 log = structlog.get_logger()
 
-STORE, RECENT = sql.load("positions_store"), sql.load("positions_recent")
 QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
 SECOND_LINE_ROWS = 12
 """So many waiting while a commit runs make a second connection help: fewer would only split the commits."""
-COMMIT_TIMEOUT_S = 30
 COUNTS_EVERY_S = 10
-FUTURE = timedelta(minutes=2)
-OLD = timedelta(days=30)
-
-Row = tuple[Any, ...]
-"""The columns of `positions_store.sql`, in its order."""
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -76,33 +70,6 @@ class _Delivery(msgspec.Struct):
     done: asyncio.Future[Stored]
 
 
-class Line:
-    """One connection of the writer and its prepared statement; made when first needed, and again after `drop`."""
-
-    def __init__(self, dsn: str, from_rows: int) -> None:
-        """It is `wanted` from so many waiting rows on."""
-        self._dsn, self.from_rows = dsn, from_rows
-        self.wanted = asyncio.Event()
-        self._connection: asyncpg.Connection | None = None
-        self._store: Any = None
-
-    async def store(self, rows: list[Row]) -> tuple[list[int] | None, list[UUID], list[datetime]]:
-        """Commit rows; the three columns that `positions_store.sql` answers."""
-        if self._store is None:
-            settings = {"application_name": "outrider writer"}
-            self._connection = await asyncpg.connect(self._dsn, timeout=5, server_settings=settings)
-            self._store = await self._connection.prepare(STORE)
-        columns = [None if column.count(None) == len(column) else column for column in zip(*rows, strict=True)]
-        answer = await self._store.fetchrow(*columns, timeout=COMMIT_TIMEOUT_S)
-        return answer["duplicates"], answer["devices"], answer["moments"]
-
-    def drop(self) -> None:
-        """Cut the connection."""
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = self._store = None
-
-
 class Writer:
     """Stores fixes of on-duty units. It takes all that is queued the moment its last commit returns: no timer.
 
@@ -124,6 +91,7 @@ class Writer:
         self._queue: deque[_Delivery] = deque()
         self._queued_rows = self._waiting_rows = 0
         self._motion: dict[UUID, Motion] = {}
+        self._recent = RecentFixes()
         self._days: set[date] = set()
         self._day_from = self._day_to = datetime(1970, 1, 1, tzinfo=UTC)
         self._counts = Counts()
@@ -166,7 +134,7 @@ class Writer:
         if self._is_full(fixes):
             raise Overloaded
         received_at = utcnow()
-        units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes, received_at)
+        units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes)
         return await self._queued(device, fixes, units, received_at, rejected)
 
     def store_soon(
@@ -217,7 +185,7 @@ class Writer:
                 return False
         return True
 
-    async def _prepare(self, device: KnownDevice, fixes: list[Fix], now: datetime) -> list[UUID | None]:
+    async def _prepare(self, device: KnownDevice, fixes: list[Fix]) -> list[UUID | None]:
         """Fetch what judging needs; returns the unit on duty for each fix, None where there was none."""
         duty = self._duty
         try:
@@ -229,8 +197,7 @@ class Writer:
                     units[place] = unit_id
             await self._ensure_days(fix.fix_at for fix, unit_id in zip(fixes, units, strict=True) if unit_id)
             if device.id not in self._motion:
-                rows = await self._pool.fetch(RECENT, device.id, now - OLD, now + FUTURE, REMEMBERED)
-                seen = [(_fix_of(row), bool(row["was_jump"])) for row in reversed(rows)]
+                seen = await self._recent.of(self._pool, device.id)
                 self._motion.setdefault(device.id, Motion(seen))
         except UNAVAILABLE as failure:
             await self._pool.expire_connections()
@@ -318,12 +285,16 @@ class Writer:
 
     async def _write(self, line: Line, taken: list[_Delivery]) -> None:
         rows = [row for delivery in taken for row in delivery.rows] if len(taken) > 1 else taken[0].rows
+        newest = _newest(taken)
         begun = self._loop.time()
-        duplicates, devices, moments = await line.store(rows)
+        duplicates, devices, moments = await line.store(rows, len(newest))
         self._on_commit(self._loop.time() - begun, (utcnow() - taken[0].received_at).total_seconds())
         self._answer(taken, duplicates)
-        if devices:
-            self._tell(taken, zip(devices, moments, strict=True))
+        if devices is None:
+            self._tell(newest.values())
+        elif devices:
+            moved = set(zip(devices, moments, strict=True))
+            self._tell({row[:2]: row for row in reversed(rows) if row[:2] in moved}.values())
 
     def _answer(self, taken: list[_Delivery], duplicates: list[int] | None) -> None:
         """Answer the callers of committed deliveries; `duplicates` are places among all their rows, None for none."""
@@ -352,12 +323,10 @@ class Writer:
         if not delivery.done.done():
             delivery.done.set_result(Stored(*sums[:4]))
 
-    def _tell(self, taken: list[_Delivery], moved: Iterable[tuple[UUID, datetime]]) -> None:
-        rows = {(d.newest[0], d.newest[1]): d.newest for d in taken if d.newest is not None}
-        latest = []
-        for key in moved:
-            row = rows.get(key) or next(r for d in taken for r in d.rows if (r[0], r[1]) == key)
-            latest.append(Latest(row[3], row[0], row[1], row[2], row[4], row[5], row[6], row[8], row[9], row[10]))
+    def _tell(self, moved: Iterable[Row]) -> None:
+        latest = [
+            Latest(row[3], row[0], row[1], row[2], row[4], row[5], row[6], row[8], row[9], row[10]) for row in moved
+        ]
         try:
             self._on_latest(latest)
         except Exception:
@@ -384,8 +353,17 @@ class Writer:
                 await self._counts.write(self._pool)
 
 
-def _fix_of(row: Any) -> Fix:
-    return Fix(fix_at=row["fix_at"], lon=row["lon"], lat=row["lat"], accuracy_m=row["accuracy_m"])
+def _newest(taken: list[_Delivery]) -> dict[UUID, Row]:
+    """Each unit's newest plausible row; of devices that report the same moment, the one `positions_store.sql` takes."""
+    newest: dict[UUID, Row] = {}
+    for delivery in taken:
+        row = delivery.newest
+        if row is None:
+            continue
+        known = newest.get(row[3])
+        if known is None or row[1] > known[1] or (row[1] == known[1] and row[0] < known[0]):
+            newest[row[3]] = row
+    return newest
 
 
 def _is_away(failure: Exception) -> bool:

@@ -72,6 +72,7 @@ class OnePacketProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Speak through a transport that sends together what belongs together."""
         self._plain, self._unheard = transport, asyncio.Event()
+        self._idle_since: float | None = None
         self._lane: Lane | None = self.app if hasattr(self.app, "store_soon") else None
         super().connection_made(cast(asyncio.Transport, _Together(transport, self.loop)))
 
@@ -80,6 +81,16 @@ class OnePacketProtocol(HttpToolsProtocol):
         cast(_Together, self.transport).flush()
         self.transport = self._plain
         super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer behind."""
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+
+    def on_message_begin(self) -> None:
+        """Begin a request; only the usual way needs its description."""
+        self.url, self.expect_100_continue, self.headers = b"", False, []
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
@@ -96,13 +107,16 @@ class OnePacketProtocol(HttpToolsProtocol):
         ):
             self.cycle = cast(Any, _Straight(self._unheard))
         else:
-            super().on_headers_complete()
+            self._start_the_usual_way()
 
     def on_body(self, body: bytes) -> None:
         """Collect the body."""
-        super().on_body(body)
         request: Any = self.cycle
-        if type(request) is _Straight and len(request.body) > STRAIGHT_BODY:
+        if type(request) is not _Straight or request.response_complete:
+            super().on_body(body)
+            return
+        request.body += body
+        if len(request.body) > STRAIGHT_BODY:
             self._go_the_usual_way()
 
     def on_message_complete(self) -> None:
@@ -122,8 +136,15 @@ class OnePacketProtocol(HttpToolsProtocol):
         """Begin the request again as any other, with what came of its body."""
         body = bytes(self.cycle.body)
         self.cycle.response_complete = True
-        super().on_headers_complete()
+        self._start_the_usual_way()
         super().on_body(body)
+
+    def _start_the_usual_way(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)  # the list that the description holds
+        super().on_headers_complete()
 
     def _answer(self, request: _Straight, status: int, head: bytes, body: bytes) -> None:
         request.response_complete = True
@@ -133,3 +154,30 @@ class OnePacketProtocol(HttpToolsProtocol):
             if not request.keep_alive:
                 self._plain.close()
         self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """Start what waits, else let the connection idle: one timer for all its pauses, not one for each."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again_in(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _look_again_in(self, wait_s: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(wait_s, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the end of the request under way sets the timer again
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._look_again_in(left_s)
+        else:
+            self.transport.close()

@@ -9,7 +9,9 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+import uvicorn
 
+from dispatch_api.process.http import OnePacketProtocol
 from tests.conftest import cloned
 from tests.geo.fleet import Fleet, now
 from tests.helpers import Database, Server
@@ -163,3 +165,23 @@ async def test_who_leaves_before_the_answer_has_delivered(line: Line) -> None:
             await asyncio.sleep(0.02)
     await line.open()
     assert (await line.ask(line.post(line.body())))[0] == 200
+
+
+async def test_an_idle_connection_is_closed_in_time_and_one_in_use_is_not() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(app, http=OnePacketProtocol, timeout_keep_alive=1, lifespan="off", log_config=None)
+    config.load()
+    states = uvicorn.server.ServerState()
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: OnePacketProtocol(config=config, server_state=states, app_state={}), "127.0.0.1"
+    )
+    reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+    for _ in range(3):  # with pauses shorter than the limit, and longer than it together
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"204" in await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.6)
+    assert await asyncio.wait_for(reader.read(), 5) == b"", "closed by the server"
+    listening.close()

@@ -276,6 +276,36 @@ async def test_verdicts_continue_after_a_restart(database: Database, fleet: Flee
     assert [row["suspect"] for row in await fleet.track(device_id)] == [suspect for _, suspect in verdicts]
 
 
+class Counted:
+    """A pool that counts what is fetched through it."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool, self.asked = pool, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    async def fetch(self, *args: Any) -> Any:
+        self.asked += 1
+        return await self._pool.fetch(*args)
+
+
+async def test_after_a_restart_many_devices_are_looked_up_together(database: Database, fleet: Fleet) -> None:
+    crews = [await fleet.crew() for _ in range(8)]
+    at = now() - MINUTE
+    async with Ingest(database) as before:
+        for _, _, key in crews:
+            await before.writer.store(await before.device(key), [fix(at)])
+    async with Ingest(database) as after:
+        counted = Counted(after.writer._pool)
+        after.writer._pool = counted  # type: ignore[assignment]
+        devices = [await after.device(key) for _, _, key in crews]
+        far = fix(at + SECOND, 9_000)
+        told = await asyncio.gather(*(after.writer.store(device, [far]) for device in devices))
+    assert told == [Stored(1, 0, 0, 1)] * len(crews), "each is judged by its own last fix"
+    assert counted.asked <= 2, "one statement for those who ask at once"
+
+
 async def test_too_much_waiting_is_refused_before_any_effect(fleet: Fleet, ingest: Ingest) -> None:
     _, device_id, key = await fleet.crew()
     device, at = await ingest.device(key), now()
