@@ -9,7 +9,7 @@ from sqlalchemy import Connection, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-import tasks.models  # noqa: F401
+import casework.models  # noqa: F401
 from core.settings import Settings
 
 PARTITION = re.compile(r"^position_\d{8}$")

@@ -62,6 +62,18 @@ class BadDeviceKey(OutriderError):
     code, title = "bad_device_key", "Unknown device key"
 
 
+class InstallRevoked(NotSignedIn):
+    """This installation was shut out: what it stored is to be wiped."""
+
+    code, title = "install_revoked", "Installation revoked"
+
+
+class PinLocked(BadCredentials):
+    """Too many wrong PINs: sign in with the password and set a new one."""
+
+    code, title = "pin_locked", "PIN locked"
+
+
 class NotAllowed(OutriderError):
     """Your role does not have this."""
 
@@ -108,6 +120,18 @@ class WindowOverlap(Conflict):
     """The unit has another task in this window."""
 
     code, title = "window_overlap", "Windows overlap"
+
+
+class PieceOutOfOrder(Conflict):
+    """A piece of the file is missing before this one."""
+
+    code, title = "piece_out_of_order", "Piece out of order"
+
+
+class HashMismatch(Conflict):
+    """What arrived is not what was sent: send it again."""
+
+    code, title = "hash_mismatch", "Damaged on the way"
 
 
 class TooLarge(OutriderError):

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     retention_patrol_days: int = Field(1096, ge=30, le=36_500, description="days patrol minutes and ingest counts stay")
     retention_duty_days: int = Field(1096, ge=30, le=36_500, description="days tasks, notices, inboxes, shifts stay")
     retention_violation_days: int = Field(3653, ge=30, le=36_500, description="days violations are kept")
+    retention_names_days: int = Field(365, ge=30, le=36_500, description="days names stay in stops that found nothing")
     retention_audit_years: int = Field(1, ge=1, le=100, description="full years audit rows are kept after their own")
     retention_raw_days: int = Field(7, ge=1, le=90, description="days undecodable frames of trackers are kept")
     log_level: str = Field("info", description="debug, info, warning or error")

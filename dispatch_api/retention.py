@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import casework.retention
 import core.retention
 import geo.retention
 import tasks.retention
@@ -18,7 +19,9 @@ from core.work import Work
 
 log = structlog.get_logger()
 
-CLASSES: tuple[RecordClass, ...] = (*tasks.retention.CLASSES, *geo.retention.CLASSES, *core.retention.CLASSES)
+CLASSES: tuple[RecordClass, ...] = (
+    *tasks.retention.CLASSES, *casework.retention.CLASSES, *geo.retention.CLASSES, *core.retention.CLASSES,
+)  # fmt: skip
 """In the order in which they go: answers after what they tell of."""
 
 Told = Callable[[RecordClass, int], None]

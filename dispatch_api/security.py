@@ -20,6 +20,7 @@ from dispatch_api.access import through_proxy
 from dispatch_api.errors import problem, server_fault
 from dispatch_api.hosts import is_own, own_names
 from dispatch_api.metrics.measures import Requests
+from mobile_contract.attachments import PIECE_BYTES
 
 log = structlog.get_logger()
 
@@ -40,7 +41,11 @@ HSTS = "max-age=31536000"
 API = "/api/v1"
 MIB = 1024 * 1024
 DEFAULT_LIMIT = MIB
-LIMITS = {"/api/v1/violations/import": 512 * MIB, "/api/v1/hotspot-runs": 8 * MIB}
+MAX_IMPORT = 512 * MIB
+LIMITS = {"/api/v1/violations/import": MAX_IMPORT, "/api/v1/hotspot-runs": 8 * MIB}
+TRACKS = re.compile(r"/api/v1/devices/[^/]+/tracks/import")
+PIECES = re.compile(r"/api/v1/attachments/[^/]+/content")
+"""Where files come in, a piece at a time."""
 LINGER_S = 5
 MAX_DEPTH = 64
 TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -129,7 +134,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        limit = LIMITS.get(scope["path"], DEFAULT_LIMIT)
+        limit = limit_of(scope["path"])
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
@@ -163,6 +168,13 @@ class BodyLimit:
             await send({"type": "websocket.close", "code": 1008})
         else:
             await problem(error)(scope, receive, send)
+
+
+def limit_of(path: str) -> int:
+    """How many bytes a body sent to this path may have."""
+    if PIECES.fullmatch(path):
+        return PIECE_BYTES
+    return MAX_IMPORT if TRACKS.fullmatch(path) else LIMITS.get(path, DEFAULT_LIMIT)
 
 
 FOREIGN_HOST = "This server does not go by that name: add its address to OUTRIDER_ALLOWED_ORIGINS."

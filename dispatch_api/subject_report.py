@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import select
 
+import casework.subject
 import core.subject
 import geo.subject
 import tasks.subject
@@ -23,7 +24,7 @@ from core.work import Work, open_work
 from mobile_contract.fields import utc_text
 
 Form = Literal["json", "html"]
-SECTIONS = (*core.subject.SECTIONS, *geo.subject.SECTIONS, *tasks.subject.SECTIONS)
+SECTIONS = (*core.subject.SECTIONS, *geo.subject.SECTIONS, *tasks.subject.SECTIONS, *casework.subject.SECTIONS)
 PIECE = 1_000
 """Rows fetched at a time."""
 

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Integer, any_, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from core.audit import Action
 from core.codes import VIOLATION_CATEGORY
-from core.errors import Invalid, Malformed
+from core.errors import IdReused, Invalid, Malformed
+from core.ids import new_id
 from core.work import Work
 from geo import cells, shifts
 from geo.models import BAND_SHIFT, Violation, ViolationCategory
@@ -127,7 +129,7 @@ def decimal(value: float | None) -> Decimal | None:
 
 
 async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) -> dict[str, Any]:
-    """A new violation by the actor, with the unit of their active shift; raises Invalid.
+    """A new violation by the actor, with the unit of their active shift; raises Invalid, IdReused.
 
     `values`: category, occurred_at, lon, lat, coord_source, and what else a Violation may hold. `task_id` is kept
     as sent: the task may have gone to another unit while the officer was offline.
@@ -145,6 +147,7 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
         k: values.get(k) for k in ("accuracy_m", "coord_source", "method", "goods_category", "note", "task_id")
     }
     made = Violation(
+        id=values.get("id") or new_id(),
         **plain,
         category=category,
         occurred_at=values["occurred_at"],
@@ -158,8 +161,11 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
         unit_id=shift.shift.unit_id if shift else None,
         recorded_by=work.actor.id,
     )
-    work.session.add(made)
-    await work.session.flush()
+    try:
+        work.session.add(made)
+        await work.session.flush()
+    except IntegrityError as error:
+        raise IdReused from error
     work.audit(Action.COLLECTION, "violation", made.id, category=category, unit_id=made.unit_id)
     return resource(made, lon, lat)
 

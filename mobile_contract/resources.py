@@ -152,7 +152,8 @@ class ReplyIn(Edge):
 class Task(Out):
     """A task. `version` counts decisions: a receipt (delivered, seen) does not raise it.
 
-    `conflict`: its crew went on with it after it had been cancelled; a dispatcher says what counts.
+    `conflict`: its crew went on with it after it had been cancelled; a dispatcher says what counts. `messages` and
+    `attachments` are how many there are.
     """
 
     id: UUID
@@ -187,6 +188,8 @@ class Task(Out):
     completed_at: MomentOut | None
     cancel_confirmed_at: MomentOut | None
     result: str | None
+    messages: int
+    attachments: int
     conflict: Literal["open", "cancel_stands", "work_counts"] | None
 
 

@@ -57,6 +57,8 @@ class Task(SQLModel, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=TZ)
     cancel_confirmed_at: datetime | None = Field(default=None, sa_type=TZ)
     result: str | None = None
+    messages: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    attachments: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     conflict: str | None = None  # open, or how it was resolved: the crew went on with what had been cancelled
 
 

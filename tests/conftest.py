@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -120,8 +120,8 @@ def settings(database: Database, tmp_path: Path) -> Settings:
     )
 
 
-@pytest_asyncio.fixture
-async def client(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Client]:
+@asynccontextmanager
+async def serving(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Client]:
     """The whole application in this process, reached over ASGI, with its lifespan run."""
     from dispatch_api.app import create_app
 
@@ -147,6 +147,13 @@ async def client(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Clien
         yield Client(http, engine)
     stop.set()
     await lifespan
+
+
+@pytest_asyncio.fixture
+async def client(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Client]:
+    """The application on the test's database."""
+    async with serving(settings, engine) as made:
+        yield made
 
 
 @pytest.fixture

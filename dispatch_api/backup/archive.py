@@ -19,8 +19,8 @@ from dispatch_api.process.console import CannotStart
 FORMAT = 1
 DUMP, MANIFEST, FILES = "database.dump", "manifest.json", "files/"
 HEADS = "audit-heads"
-KEPT = (HEADS, "tls", "imports", "demo-accounts.json", "demo-devices.json")
-"""What of the data folder cannot be made again; logs, the database itself and restore points can or need not."""
+KEPT = (HEADS, "tls", "imports", "attachments", "demo-accounts.json", "demo-devices.json")
+"""What of the data folder cannot be made again; logs, uploads that go on, the database and restore points need not."""
 
 
 class Manifest(msgspec.Struct, frozen=True):

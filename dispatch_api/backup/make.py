@@ -46,6 +46,7 @@ async def _write(
     tables = await content.tables(connection)
     if "alembic_version" not in tables:
         raise CannotStart("The database has no tables of Outrider yet: there is nothing to back up.")
+    await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtext('outrider.files'))")
     snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
     command = [str(address.programs(major).program("pg_dump")), "-Fc", "-v", "--lock-wait-timeout=30s"]
     with archive.writing(file) as out:

@@ -11,7 +11,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
+from casework import attachments
 from core.actor import system
+from core.file_store import FileStore
 from core.models import Job, LoginTry, SignIn, SocketTicket
 from core.retention import scrub_secrets
 from core.settings import Settings
@@ -29,6 +31,10 @@ async def round_(engine: AsyncEngine, settings: Settings, stopping: Callable[[],
         await scrub_secrets(work)
     await _sweep(engine, settings.data_dir / "imports")
     await retention.run(engine, settings, stopping)
+    store = FileStore(settings.data_dir)
+    async with open_work(engine, system("retention")) as work:
+        await attachments.sweep(work, store)
+    await asyncio.to_thread(store.sweep_uploads)
     return False
 
 

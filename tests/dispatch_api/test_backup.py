@@ -34,6 +34,7 @@ from tests.helpers import ROOT, Crew, Database, Server, crew
 DAYS = 3
 FIXES_A_DAY = 2_000
 HEADS = "audit-heads"
+PHOTO = f"attachments/originals/ab/{'ab' * 32}"
 CHANGED_BY_RESTORING = {"audit_event", "audit_pending", "audit_chain", "sign_in", "socket_ticket"}
 
 
@@ -57,6 +58,9 @@ def filled(database: Database, tmp_path_factory: pytest.TempPathFactory) -> tupl
     settings = settings_of(database, tmp_path_factory.mktemp("var"))
     (settings.data_dir / "tls").mkdir()
     (settings.data_dir / "tls" / "ca.key").write_text("a key\n")
+    for name in (PHOTO, "uploads/half"):
+        (settings.data_dir / name).parent.mkdir(parents=True)
+        (settings.data_dir / name).write_bytes(b"a photo of evidence")
     (settings.data_dir / "log").mkdir()
     (settings.data_dir / "log" / "server.log").write_text("not for a backup\n")
 
@@ -202,8 +206,8 @@ def test_the_files_that_matter_come_back(filled: tuple[Settings, Crew], backup: 
     was, now = filled[0].data_dir, restored.data_dir
     with zipfile.ZipFile(backup) as archive:
         assert archive.testzip() is None
-        assert not [name for name in archive.namelist() if "log" in name]
-    for name in ("tls/ca.key", "demo-accounts.json"):
+        assert not [name for name in archive.namelist() if "log" in name or "uploads" in name]
+    for name in ("tls/ca.key", "demo-accounts.json", PHOTO):
         assert (now / name).read_bytes() == (was / name).read_bytes()
         assert (now / name).stat().st_mode & 0o077 == 0
     heads = list((was / HEADS).iterdir())

@@ -139,6 +139,11 @@ CASES = [
                     "coord_source": "map", "method": "in_tyre", "goods_category": "wine", "quantity": 2.5,
                     "evaded_duties_eur": 11.5, "note": "n", "task_id": "$issued"},
     }, 201),
+    Case("POST", "/attachments", "officer", {
+        "id": NO_ID[:-2] + "40", "task_id": "$issued", "name": "a.jpg", "media_type": "image/jpeg", "size": 9,
+        "sha256": "ab" * 32, "captured_at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,
+    }, 201),
+    Case("POST", f"/attachments/{NO_ID}/complete", "officer", {"id": NO_ID[:-2] + "41"}, 404),
     Case("POST", "/holds", "investigator", {
         "id": NO_ID[:-2] + "1b", "kind": "unit", "object_id": "$unit", "from": NOW, "to": LATER, "reason": "r",
         "reference": "1/2026", "ends_at": LATER,

@@ -65,6 +65,9 @@ export interface Task {
   completed_at: string | null;
   cancel_confirmed_at: string | null;
   result?: string | null;
+  /** How many there are. */
+  messages: number;
+  attachments: number;
   /** The crew went on with it after its cancel, and what a dispatcher said of that. */
   conflict: "open" | "cancel_stands" | "work_counts" | null;
 }

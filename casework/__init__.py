@@ -1,0 +1,1 @@
+"""What was found: records of stops, and the photos and files that belong to tasks, stops and violations."""
