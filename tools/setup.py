@@ -25,6 +25,7 @@ STAMP = VENV / "outrider-setup.json"
 LOG = ROOT / "var" / "log" / "setup.log"
 FREE_WANTED_GB = 3.0
 OLDEST_PYTHON = (3, 11)
+OUR_PACKAGES = ("core", "geo", "tasks", "casework", "web_map", "mobile_contract", "dispatch_api")
 
 
 class CannotSetUp(Exception):
@@ -63,6 +64,7 @@ def steps_for(goal: str) -> list[tuple[str, Callable[[], str]]]:
         ("System packages", lambda: system_packages(goal)),
         ("Python environment", make_venv),
         ("Python packages", lambda: python_packages("test" if goal in {"test", "bench"} else "run")),
+        ("Byte code", byte_code),
         ("Web pages and basemap", web_pages),
     ]
 
@@ -283,6 +285,13 @@ def python_packages(which: str) -> str:
     ours = ["install", *to, "--no-deps", "--no-build-isolation", "-e", "."]
     run([*uv, *ours], PIP_CAUSES, "Outrider itself could not be installed")
     STAMP.write_text(json.dumps(wanted))
+    return ""
+
+
+def byte_code() -> str:
+    """Our own modules compiled ahead, whatever the environment says of that: each start is half a second shorter."""
+    ours = [name for name in OUR_PACKAGES if (ROOT / name).is_dir()]
+    run([str(VENV / "bin" / "python"), "-m", "compileall", "-q", *ours], [], "Outrider's modules do not compile")
     return ""
 
 

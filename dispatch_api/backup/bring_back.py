@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 import asyncpg
-from alembic.script import ScriptDirectory
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,9 +23,9 @@ from core.settings import Settings
 from core.work import open_work
 from dispatch_api.backup import address, archive, content
 from dispatch_api.backup.archive import Manifest
-from dispatch_api.commands.migrate import ROOT
 from dispatch_api.commands.progress import Progress
 from dispatch_api.process.console import CannotStart
+from dispatch_api.revisions import known_revisions
 
 PIECE = 1 << 20
 _ROLES = """
@@ -96,8 +95,7 @@ async def restore(url: str, settings: Settings, file: Path, progress: Progress, 
 
 
 def _refuse_later_schema(manifest: Manifest) -> None:
-    known = {each.revision for each in ScriptDirectory(str(ROOT / "alembic")).walk_revisions()}
-    if manifest.content.revision not in known:
+    if manifest.content.revision not in known_revisions():
         raise CannotStart(f"The backup is of a later Outrider (schema {manifest.content.revision}): restore with that.")
 
 

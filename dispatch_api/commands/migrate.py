@@ -1,14 +1,12 @@
 """`outrider migrate`: bring the schema up (or, to an earlier revision, down)."""
 
 import sys
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 
 from core.settings import Settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from dispatch_api import revisions
 
 
 def run(settings: Settings, revision: str) -> int:
@@ -16,7 +14,7 @@ def run(settings: Settings, revision: str) -> int:
     if not settings.owner_database_url:
         print("Set OUTRIDER_OWNER_DATABASE_URL, or start `outrider up`, which migrates by itself.", file=sys.stderr)
         return 2
-    config = Config(str(ROOT / "alembic.ini"))
+    config = Config(str(revisions.ROOT / "alembic.ini"))
     config.attributes["url"] = settings.owner_database_url
     if revision == "base" or revision.startswith("-"):
         command.downgrade(config, revision)

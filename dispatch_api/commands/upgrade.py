@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import asyncpg
-from alembic.script import ScriptDirectory
 
 from core.db import asyncpg_dsn, utcnow
 from core.settings import Settings
@@ -14,6 +13,7 @@ from dispatch_api.backup.bring_back import FilesLeft, Wish
 from dispatch_api.commands import migrate
 from dispatch_api.commands.progress import Progress
 from dispatch_api.process.console import CannotStart
+from dispatch_api.revisions import newest_revision
 
 POINTS_KEPT = 3
 
@@ -29,7 +29,7 @@ def run(settings: Settings) -> int:
 
 
 def _upgrade(settings: Settings, url: str) -> int:
-    newest = ScriptDirectory(str(migrate.ROOT / "alembic")).get_current_head()
+    newest = newest_revision()
     revision, empty = asyncio.run(_state(url))
     if revision == newest:
         print(f"The schema is of this version already ({newest}).")
@@ -75,7 +75,7 @@ async def _state(url: str) -> tuple[str | None, bool]:
         known = await connection.fetchval("SELECT to_regclass('public.alembic_version')")
         revision = await connection.fetchval("SELECT version_num FROM alembic_version") if known else None
         empty = await content.is_empty(connection)
-        if not empty and revision != ScriptDirectory(str(migrate.ROOT / "alembic")).get_current_head():
+        if not empty and revision != newest_revision():
             await address.refuse_others(connection)
         return revision, empty
     finally:

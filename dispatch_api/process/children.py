@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
-BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+BACK_OFF_S = (0.1, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 STEADY_S = 60.0
 """A child that lived this long starts its back-off anew."""
 

@@ -6,7 +6,6 @@ port is ours, and everything that was begun is ended in the opposite order, howe
 
 import json
 import os
-import re
 import resource
 import signal
 import socket
@@ -29,10 +28,10 @@ from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.console import CannotStart, Interrupted, say, step
 from dispatch_api.process.database import environment
 from dispatch_api.process.serving import outrider_command, server_command
+from dispatch_api.revisions import newest_revision
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
-VERSIONS = Path(__file__).resolve().parents[2] / "alembic" / "versions"
 FILES_WANTED = 65_536
 LOGS_LOOKED_AT_EVERY = 50
 """Rounds of 0.2 s."""
@@ -263,14 +262,6 @@ class Supervisor:
             child.ask_to_stop()
         for child in self.children:
             child.wait_stopped(until)
-
-
-def newest_revision(versions: Path = VERSIONS) -> str | None:
-    """The revision no other one follows, by the migrations' files; None when that is not exactly one."""
-    text = "\n".join(file.read_text() for file in sorted(versions.glob("*.py")))
-    followed = set(re.findall(r'^down_revision = "(\w+)"', text, re.MULTILINE))
-    newest = set(re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)) - followed
-    return newest.pop() if len(newest) == 1 else None
 
 
 def ask_ready(listening: socket.socket, with_tls: bool) -> str:

@@ -3,15 +3,14 @@
 from functools import cache
 from typing import Any
 
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter
 from sqlalchemy import text
 
 from core.errors import Overloaded
-from dispatch_api.commands.migrate import ROOT
 from dispatch_api.deps import GetState
 from dispatch_api.metrics.probe import clock_skew_s
 from dispatch_api.process.condition import warnings
+from dispatch_api.revisions import newest_revision
 
 AT_ROOT = True
 router = APIRouter(tags=["operating"])
@@ -23,9 +22,7 @@ _READ = text(
 )
 
 
-@cache
-def _newest() -> str | None:
-    return ScriptDirectory(str(ROOT / "alembic")).get_current_head()
+_newest = cache(newest_revision)
 
 
 @router.get("/healthz")

@@ -71,7 +71,7 @@ def test_failure_is_a_sentence_and_an_exit_code(
     monkeypatch.setattr(setup, "OLDEST_PYTHON", (99, 0))
     assert setup.main(["run"]) == 1
     shown = capsys.readouterr()
-    assert shown.out == "[1/5] This machine … failed\n"
+    assert shown.out == "[1/6] This machine … failed\n"
     assert shown.err.startswith("\nSet-up stopped. Python 3.")
     assert setup.main(["everything"]) == 2
 

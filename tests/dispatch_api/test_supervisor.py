@@ -20,7 +20,8 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from core.settings import Settings
-from dispatch_api.process import children, supervisor, tls
+from dispatch_api import revisions
+from dispatch_api.process import children, tls
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Ctrl-C stops everything."
@@ -226,13 +227,13 @@ def test_what_cannot_work_is_one_sentence(place: Place, more: dict[str, str], se
 
 
 def test_the_newest_revision_is_what_the_migration_tool_says() -> None:
-    assert supervisor.newest_revision() == ScriptDirectory(str(ROOT / "alembic")).get_current_head()
+    assert revisions.newest_revision() == ScriptDirectory(str(ROOT / "alembic")).get_current_head()
 
 
 def test_two_newest_revisions_are_none(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.py").write_text(f'revision = "{name}"\ndown_revision = "z"\n')
-    assert supervisor.newest_revision(tmp_path) is None
+    assert revisions.newest_revision(tmp_path) is None
 
 
 def test_logs_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,17 +11,17 @@ import pytest
 from core.actor import Role
 from core.db import make_engine
 from core.settings import Settings
+from dispatch_api import revisions
 from dispatch_api.backup import archive, content
 from dispatch_api.backup.content import Content
 from dispatch_api.commands import backup as commands
-from dispatch_api.commands import migrate, upgrade
+from dispatch_api.commands import upgrade
 from dispatch_api.process.cluster import Cluster
-from dispatch_api.process.supervisor import newest_revision
 from tests.conftest import cloned
 from tests.conftest import migrate as alembic
 from tests.helpers import Database, person
 
-NEWEST = newest_revision()
+NEWEST = revisions.newest_revision()
 FAILS_LATE = """
 revision = "9999"
 down_revision = "{newest}"
@@ -111,14 +111,14 @@ def broken(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     """A version of Outrider whose newest migration commits half of its work and then fails."""
     root = tmp_path_factory.mktemp("version")
     (root / "alembic" / "versions").mkdir(parents=True)
-    for file in (migrate.ROOT / "alembic").glob("*.*"):
+    for file in (revisions.ROOT / "alembic").glob("*.*"):
         (root / "alembic" / file.name).write_bytes(file.read_bytes())
-    for file in (migrate.ROOT / "alembic" / "versions").glob("*.py"):
+    for file in (revisions.ROOT / "alembic" / "versions").glob("*.py"):
         (root / "alembic" / "versions" / file.name).write_bytes(file.read_bytes())
     (root / "alembic" / "versions" / "9999_fails.py").write_text(FAILS_LATE.format(newest=NEWEST))
-    ini = (migrate.ROOT / "alembic.ini").read_text()
+    ini = (revisions.ROOT / "alembic.ini").read_text()
     (root / "alembic.ini").write_text(ini)
-    monkeypatch.setattr(migrate, "ROOT", root)
+    monkeypatch.setattr(revisions, "ROOT", root)
 
 
 @pytest.mark.usefixtures("broken")
