@@ -38,6 +38,7 @@ class May(StrEnum):
     WRITE_UNITS = "units.write"
     READ_DEVICES = "devices.read"
     WRITE_DEVICES = "devices.write"
+    IMPORT_TRACKS = "tracks.import"
     READ_SHIFTS = "shifts.read"
     PLAN_SHIFTS = "shifts.plan"
     OWN_SHIFT = "shifts.own"
@@ -87,7 +88,7 @@ MATRIX: dict[Role, frozenset[May]] = {
         Role.SUPERVISOR: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_SHIFTS, May.READ_LIVE, May.WATCH_LIVE,
             May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS,
-            May.READ_ANALYSIS, May.READ_PATROL, May.CORRECT_VIOLATIONS,
+            May.READ_ANALYSIS, May.READ_PATROL, May.CORRECT_VIOLATIONS, May.IMPORT_TRACKS,
         },
         Role.RISK_ANALYST: {
             May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,

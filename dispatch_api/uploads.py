@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from core.errors import Malformed, MediaType, TooLarge
+from core.file_store import sync_folder
 from core.ids import new_id
 from geo.violation_import import read_ahead
 from geo.violation_rows import CSV, GEOJSON, MAX_GEOJSON, Good, Refused
@@ -32,7 +33,7 @@ class UploadKey(BaseModel):
 
 @dataclass
 class Upload:
-    """A body that is on the disk, whole and UTF-8."""
+    """A body that is on the disk, whole."""
 
     file: Path
     media_type: str
@@ -61,19 +62,28 @@ async def received(request: Request, folder: Path) -> AsyncIterator[Upload]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in LIMITS:
         raise MediaType(f"Send {CSV} or {GEOJSON}.")
+    async with streamed(request, folder, media_type, LIMITS[media_type]) as upload:
+        yield upload
+
+
+@asynccontextmanager
+async def streamed(
+    request: Request, folder: Path, media_type: str, limit: int, *, any_bytes: bool = False
+) -> AsyncIterator[Upload]:
+    """The same for a body of at most `limit` bytes, whatever its header says; with `any_bytes` not only UTF-8."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{new_id()}.{'csv' if media_type == CSV else 'geojson'}"
+    file = folder / f"{new_id()}.{media_type.rpartition('/')[2]}"
     upload: Upload | None = None
     try:
-        upload = Upload(file, media_type, await _written(request, file, LIMITS[media_type]))
+        upload = Upload(file, media_type, await _written(request, file, limit, "latin-1" if any_bytes else "utf-8"))
         yield upload
     finally:
         if upload is None or not upload.kept:
             file.unlink(missing_ok=True)
 
 
-async def _written(request: Request, file: Path, limit: int) -> str:
-    digest, decoder, size = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), 0
+async def _written(request: Request, file: Path, limit: int, encoding: str) -> str:
+    digest, decoder, size = hashlib.sha256(), codecs.getincrementaldecoder(encoding)(), 0
     try:
         with file.open("xb") as out:
             async for piece in request.stream():
@@ -90,13 +100,5 @@ async def _written(request: Request, file: Path, limit: int) -> str:
         raise Malformed("The text is not UTF-8.") from error
     except ClientDisconnect as error:
         raise Malformed("The upload broke off.") from error
-    await asyncio.to_thread(_sync_folder, file.parent)
+    await asyncio.to_thread(sync_folder, file.parent)
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

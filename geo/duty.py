@@ -106,6 +106,17 @@ class DutyBook:
         await self._knock()
         return self.device(digest)
 
+    def known(self, device_id: UUID) -> KnownDevice | None:
+        """The device of this id, as far as known here; none that is revoked."""
+        return self._devices.get(device_id)
+
+    async def find_known(self, device_id: UUID) -> KnownDevice | None:
+        """The same, after asking the database when it is not known here; raises Overloaded when that is away."""
+        if found := self.known(device_id):
+            return found
+        await self._knock()
+        return self.known(device_id)
+
     def forwarded(self, forwarder_id: UUID, identifier: str) -> KnownDevice | None:
         """The device of this identifier that a forwarder may write for, as far as known here."""
         forwarder = self._devices.get(forwarder_id)
@@ -151,6 +162,16 @@ class DutyBook:
             if on_at <= at and (off_at is None or at <= off_at):
                 return unit_id
         return None
+
+    async def units_on_duty(self, device: KnownDevice, moments: list[datetime]) -> list[UUID | None]:
+        """The same for many moments, however long ago."""
+        units = [self.unit_on_duty(device, at) for at in moments]
+        long_ago = [place for place, at in enumerate(moments) if at < self.horizon]
+        if long_ago:
+            found = await self.unit_long_ago(device, [moments[place] for place in long_ago])
+            for place, unit_id in zip(long_ago, found, strict=True):
+                units[place] = unit_id
+        return units
 
     async def unit_long_ago(self, device: KnownDevice, moments: list[datetime]) -> list[UUID | None]:
         """The same for moments before `horizon`, from the database."""

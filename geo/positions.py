@@ -187,14 +187,8 @@ class Writer:
 
     async def _prepare(self, device: KnownDevice, fixes: list[Fix]) -> list[UUID | None]:
         """Fetch what judging needs; returns the unit on duty for each fix, None where there was none."""
-        duty = self._duty
         try:
-            units = [duty.unit_on_duty(device, fix.fix_at) for fix in fixes]
-            long_ago = [place for place, fix in enumerate(fixes) if fix.fix_at < duty.horizon]
-            if long_ago:
-                found = await duty.unit_long_ago(device, [fixes[place].fix_at for place in long_ago])
-                for place, unit_id in zip(long_ago, found, strict=True):
-                    units[place] = unit_id
+            units = await self._duty.units_on_duty(device, [fix.fix_at for fix in fixes])
             await self._ensure_days(fix.fix_at for fix, unit_id in zip(fixes, units, strict=True) if unit_id)
             if device.id not in self._motion:
                 seen = await self._recent.of(self._pool, device.id)

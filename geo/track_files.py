@@ -15,6 +15,7 @@ from mobile_contract.fields import utc_text
 COLUMNS = (
     "unit_id", "fix_at", "received_at", "lat", "lon", "accuracy_m", "altitude_m", "speed_mps", "heading_deg", "suspect",
 )  # fmt: skip
+GARMIN = "http://www.garmin.com/xmlschemas/TrackPointExtension/v2"
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -44,14 +45,23 @@ def _line(unit: Unit, fix: TrackFix) -> str:
 
 
 def _trkpt(unit: Unit, fix: TrackFix) -> str:
+    """GPX 1.1 itself has no speed and course: they go where Garmin's extension puts them."""
     height = "" if fix.altitude_m is None else f"<ele>{fix.altitude_m}</ele>"
-    return f'<trkpt lat="{fix.lat}" lon="{fix.lon}">{height}<time>{utc_text(fix.fix_at)}</time></trkpt>\n'
+    beside = {"speed": fix.speed_mps, "course": fix.heading_deg}
+    told = "".join(f"<tp:{name}>{value}</tp:{name}>" for name, value in beside.items() if value is not None)
+    if told:
+        told = f"<extensions><tp:TrackPointExtension>{told}</tp:TrackPointExtension></extensions>"
+    return f'<trkpt lat="{fix.lat}" lon="{fix.lon}">{height}<time>{utc_text(fix.fix_at)}</time>{told}</trkpt>\n'
 
 
 def _placemark(unit: Unit, fix: TrackFix) -> str:
     when, height = utc_text(fix.fix_at), "" if fix.altitude_m is None else f",{fix.altitude_m}"
+    beside = {"accuracy_m": fix.accuracy_m, "speed_mps": fix.speed_mps, "heading_deg": fix.heading_deg}
+    told = "".join(f'<Data name="{k}"><value>{v}</value></Data>' for k, v in beside.items() if v is not None)
+    if told:
+        told = f"<ExtendedData>{told}</ExtendedData>"
     return (
-        f"<Placemark><TimeStamp><when>{when}</when></TimeStamp>"
+        f"<Placemark><TimeStamp><when>{when}</when></TimeStamp>{told}"
         f"<Point><coordinates>{fix.lon},{fix.lat}{height}</coordinates></Point></Placemark>\n"
     )
 
@@ -75,7 +85,8 @@ FORMATS: dict[str, TrackFile] = {
     "csv": TrackFile("text/csv; charset=utf-8", lambda _: ",".join(COLUMNS) + "\r\n", _line),
     "gpx": TrackFile(
         "application/gpx+xml",
-        lambda unit: f'{_XML}<gpx version="1.1" creator="Outrider" xmlns="http://www.topografix.com/GPX/1/1">\n'
+        lambda unit: f'{_XML}<gpx version="1.1" creator="Outrider" xmlns="http://www.topografix.com/GPX/1/1"'
+        f' xmlns:tp="{GARMIN}">\n'
         f"<trk><name>{_name(unit)}</name><trkseg>\n",
         _trkpt,
         tail="</trkseg></trk></gpx>\n",

@@ -27,7 +27,7 @@ class JobOut(Out):
 
 
 @router.get("/jobs/{job_id}", response_model=JobOut)
-async def one(job_id: UUID, work: Annotated[Work, working(May.IMPORT_VIOLATIONS)]) -> Any:
+async def one(job_id: UUID, work: Annotated[Work, working(May.IMPORT_VIOLATIONS, May.IMPORT_TRACKS)]) -> Any:
     """A job of one's own."""
     job = await jobs.get(work, job_id)
     result = job.result if job.status in {"done", "failed"} else None

@@ -56,6 +56,7 @@ LOOPS = (
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),
     Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),
+    Loop("tracks", 1, lambda d: imports.tracks_round(d.engine, d.settings, d.stopping.is_set)),
     Loop("heat", 2, lambda d: heat.round_(d.engine)),
     Loop("patrol", 900, lambda d: patrol.round_(d.engine, d.settings, d.stopping.is_set)),
     Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings, d.stopping.is_set)),

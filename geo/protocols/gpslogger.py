@@ -20,16 +20,16 @@ DEPTH = 3
 KEY_NAMES = ("key", "token", "id", "device", "deviceid", "device_id", "aid", "androidid", "ser", "serial")
 """Wherever the user may have put the key."""
 LAT, LON = ("lat", "latitude"), ("lon", "longitude", "long", "lng")
-ACCURACY = ("acc", "accuracy", "hacc", "horizontal_accuracy")
-ALTITUDE = ("alt", "altitude", "elevation", "ele")
-HEADING = ("dir", "direction", "bearing", "heading", "course", "cog")
+ACCURACY = ("acc", "accuracy", "hacc", "horizontal_accuracy", "accuracy_m")
+ALTITUDE = ("alt", "altitude", "elevation", "ele", "altitude_m")
+HEADING = ("dir", "direction", "bearing", "heading", "course", "cog", "heading_deg")
 SPEED_MPS = ("spd", "speed", "s", "velocity", "vel", "speed_mps")
 SPEED_KMH = ("spd_kph", "speed_kph", "kph", "spd_kmh", "speed_kmh", "kmh")
 SATELLITES = ("sat", "sats", "satellites")
-BATTERY = ("batt", "battery", "bat", "battery_level", "batterylevel")
+BATTERY = ("batt", "battery", "bat", "battery_level", "batterylevel", "battery_pct")
 TIME = (
-    "time", "datetime", "timeoffset", "timeoff", "time_offset", "timewithoffset", "timestamp_ms", "timestamp", "epoch",
-    "tst", "ts", "utc",
+    "fix_at", "time", "datetime", "timeoffset", "timeoff", "time_offset", "timewithoffset", "timestamp_ms", "timestamp",
+    "epoch", "tst", "ts", "utc",
 )  # fmt: skip
 """The usual names, the exacter ones first. Speed is `%SPD`, metres per second, unless its name says otherwise."""
 COLUMNS = (
@@ -59,11 +59,11 @@ def decode(query: Fields, body: bytes, now: datetime) -> Decoded:
     nothing came at all.
     """
     if _is_csv(body):
-        return gathered(_fix(row, now, None) for row in _rows(body))
+        return gathered(fix_of(row, now) for row in _rows(body))
     sent = [dict(query) | dict(fields) for fields in parts(body)]
     if not any(fields.keys() - set(KEY_NAMES) for fields in sent):
         raise Malformed("The request is empty.")
-    return gathered(_fix(fields, now, now) for fields in sent)
+    return gathered(fix_of(fields, now, now) for fields in sent)
 
 
 def parts(body: bytes) -> list[Fields]:
@@ -113,7 +113,8 @@ def _rows(body: bytes) -> Iterator[Fields]:
             yield dict(zip(columns, row, strict=False))
 
 
-def _fix(fields: Fields, now: datetime, without_time: datetime | None) -> Fix | Wrong:
+def fix_of(fields: Fields, now: datetime, without_time: datetime | None = None) -> Fix | Wrong:
+    """The fix of fields under any of the usual names, written small; what has no time was taken at `without_time`."""
     when = _first(fields, TIME)
     kmh = speed(_first(fields, SPEED_KMH), "kmh")
     mps = speed(_first(fields, SPEED_MPS), "mps")
