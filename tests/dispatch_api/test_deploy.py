@@ -25,7 +25,7 @@ from core.settings import Settings
 from dispatch_api import cli
 from dispatch_api.lane_routes import MAX_OVERLAND
 from dispatch_api.process import tls
-from dispatch_api.security import DEFAULT_LIMIT, LIMITS, PIECES
+from dispatch_api.security import DEFAULT_LIMIT, LIMITS, MAX_IMPORT, PIECES, TRACKS
 from mobile_contract.attachments import PIECE_BYTES
 from tests.conftest import cloned
 from tests.helpers import ROOT, Client, Database, Server, crew, free_port
@@ -60,7 +60,7 @@ def test_units_are_understood_by_systemd(tmp_path: Path) -> None:
 
 def test_the_proxy_lets_through_what_the_server_takes() -> None:
     found = re.findall(r"location [=~] (\S+) \{[^}]*client_max_body_size (\d+)m", PROXY)
-    pieces = {f"^{PIECES.pattern}$": PIECE_BYTES}
+    pieces = {f"^{PIECES.pattern}$": PIECE_BYTES, f"^{TRACKS.pattern}$": MAX_IMPORT}
     assert {path: int(size) * MIB for path, size in found} == LIMITS | pieces | {"/ingest/overland": MAX_OVERLAND}
     whole = re.search(r"^    client_max_body_size (\d+)m", PROXY, re.MULTILINE)
     assert whole
