@@ -118,10 +118,12 @@ SEES: dict[Role, frozenset[str]] = {
     Role.ADMINISTRATOR: frozenset({"units", "devices"}),
     Role.DISPATCHER: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
     Role.OFFICER: frozenset(),
-    Role.SUPERVISOR: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
+    Role.SUPERVISOR: frozenset(
+        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations", "recoveries"}
+    ),
     Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "violations"}),
-    Role.INVESTIGATOR: frozenset({"units", "notices", "violations"}),
+    Role.INVESTIGATOR: frozenset({"units", "notices", "violations", "recoveries"}),
     Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations", "holds"}),
     Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit", "holds"}),
 }

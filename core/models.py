@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
@@ -77,8 +78,23 @@ class Install(SQLModel, table=True):
     credential_digest: bytes = Field(sa_type=LargeBinary)
     pin_hash: str | None = None
     push: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    offline_key: bytes | None = Field(default=None, sa_type=LargeBinary)  # the server's half
+    pin_wrong: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # in a row
     created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    used_at: datetime = Field(default_factory=utcnow, sa_type=TZ, sa_column_kwargs={"server_default": text("now()")})
     revoked_at: datetime | None = Field(default=None, sa_type=TZ)
+    revoked_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    recovery: str = Field(default="none", sa_column_kwargs={"server_default": "none"})  # none, allowed, received
+
+
+class InstallRecovery(SQLModel, table=True):
+    """What a revoked installation had not sent: kept apart, read by people, never applied."""
+
+    __tablename__ = "install_recovery"
+
+    install_id: UUID = Field(primary_key=True, foreign_key="install.id")
+    received_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    records: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class SignIn(SQLModel, table=True):

@@ -1,4 +1,4 @@
-"""Signing in: sessions, log-in tries, socket tickets, and installations of the officers' app."""
+"""Signing in: sessions, log-in tries, socket tickets."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,16 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, text, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from core import passwords, people
+from core import installs, passwords, people
 from core.actor import Actor, Role, system
 from core.audit import Action
 from core.bus import AccessChanged, Bus
 from core.db import look_up, utcnow
-from core.errors import BadCredentials, Conflict, Invalid, NotFound, NotSignedIn, TooMany
+from core.errors import BadCredentials, NotSignedIn, TooMany
 from core.ids import digest, new_secret
 from core.models import Credential, Install, LoginTry, SignIn, SocketTicket, UserAccount
 from core.work import Work, open_work
@@ -44,6 +43,8 @@ class Opened:
     csrf_token: str
     expires_at: datetime
     user: UserAccount
+    offline_key: str | None = None
+    """The server's half of the key of the installation that signed in."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,18 @@ async def note_wrong(work: Work, name: str, address: str, user: UserAccount | No
 
 
 async def _claimed(work: Work, claim: Claim) -> tuple[UserAccount | None, str | None]:
-    """The person a claim names, and the hash its secret must have: None when it cannot be right."""
+    """The person a claim names, and the hash its secret must have: None when it cannot be right.
+
+    Raises InstallRevoked, PinLocked.
+    """
     if claim.login is not None:
         user = await work.first(select(UserAccount).where(UserAccount.login == claim.name))
         credential = await work.session.get(Credential, user.id) if user else None
         stored = credential.password_hash if credential else None
     else:
-        query = select(Install).where(Install.id == claim.install_id, col(Install.revoked_at).is_(None))
-        install = await work.first(query)
+        install = await installs.claimed(work, claim.install_id, claim.credential)
         user = await work.session.get(UserAccount, install.user_id) if install else None
-        known = install is not None and install.credential_digest == digest(claim.credential)
-        stored = install.pin_hash if install and known else None
+        stored = install.pin_hash if install else None
     return user, stored if user and user.disabled_at is None else None
 
 
@@ -127,7 +129,10 @@ async def enter(engine: AsyncEngine, address: str, claim: Claim, limits: Limits,
         await work.session.execute(_ONE_AT_A_TIME, {"source": _source(address)})
         await check_tries(work, claim.name, address, limits)
         user, still = await _claimed(work, claim)
-        if right and user and still == stored:
+        right = right and still == stored
+        if claim.install_id and user:
+            await installs.note_try(work, claim.install_id, right=right)
+        if right and user:
             return await open_session(work, user, claim.install_id)
         await note_wrong(work, claim.name, address, user)
     raise BadCredentials
@@ -149,7 +154,9 @@ async def open_session(work: Work, user: UserAccount, install_id: UUID | None = 
     work.session.add(session)
     work.audit(Action.SIGN_IN, "user", user.id, session_id=session.id, install_id=install_id)
     await work.session.flush()
-    return Opened(token, csrf_token, session.expires_at, user)
+    install = await work.session.get(Install, install_id) if install_id else None
+    key = installs.key_text(install) if install else None
+    return Opened(token, csrf_token, session.expires_at, user, key)
 
 
 _SESSION = text("SELECT * FROM live_session(:digest, CAST(:id AS uuid), :now, :idle_since)")
@@ -167,7 +174,7 @@ class Found:
 
 
 async def find(engine: AsyncEngine, token: str, *, address: str = "", request_id: str = "") -> Found:
-    """The session of this token, noted as used; raises NotSignedIn."""
+    """The session of this token, noted as used; raises NotSignedIn, or InstallRevoked for a tablet that is shut out."""
     return await _found(engine, {"digest": digest(token), "id": None}, address, request_id)
 
 
@@ -182,6 +189,8 @@ async def _found(engine: AsyncEngine, which: dict[str, Any], address: str, reque
     now = utcnow()
     row = await look_up(engine, _SESSION, which | {"now": now, "idle_since": now - IDLE})
     if row is None:
+        if which["digest"]:
+            await installs.explain(engine, which["digest"])
         raise NotSignedIn
     if now - row["used_at"] > USED_EVERY:
         async with open_work(engine, system("sign-in")) as work:
@@ -249,46 +258,3 @@ async def _take_ticket(work: Work, ticket: str) -> UUID:
         raise NotSignedIn
     found: UUID = row.sign_in_id
     return found
-
-
-async def enrol(work: Work, install_id: UUID, name: str, pin: str | None, push: dict[str, Any] | None) -> str:
-    """A new installation of the actor's; its credential, shown this once. Raises Conflict for an id in use."""
-    credential = new_secret("oi")
-    pin_hash = await passwords.hashed(pin) if pin else None
-    work.session.add(
-        Install(
-            id=install_id,
-            user_id=work.actor.id,
-            name=name,
-            credential_digest=digest(credential),
-            pin_hash=pin_hash,
-            push=push,
-        )
-    )
-    try:
-        await work.session.flush()
-    except IntegrityError as error:
-        raise Conflict("This installation is enrolled already.") from error
-    work.audit(Action.COLLECTION, "install", install_id)
-    return credential
-
-
-async def revoke_install(work: Work, install_id: UUID, *, anybodys: bool) -> None:
-    """The installation's credential opens nothing, and its sessions end; raises NotFound."""
-    install: Install | None = await work.first(
-        select(Install).where(Install.id == install_id).with_for_update(key_share=True)
-    )
-    if install is None or (install.user_id != work.actor.id and not anybodys):
-        raise NotFound
-    if install.revoked_at is None:
-        install.revoked_at = work.now
-        await work.session.execute(delete(SignIn).where(col(SignIn.install_id) == install_id))
-        work.publish(AccessChanged, install.user_id)
-        work.audit(Action.ALTERATION, "install", install_id, revoked=True)
-
-
-def check_pin(pin: str) -> str:
-    """The PIN; raises Invalid unless it is 4 to 12 digits."""
-    if not (pin.isascii() and pin.isdigit() and 4 <= len(pin) <= 12):
-        raise Invalid.at("pin", "pattern", "A PIN is 4 to 12 digits.")
-    return pin

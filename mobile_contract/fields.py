@@ -43,6 +43,7 @@ def utc_text(moment: datetime) -> str:
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean)]
 OptionalLine = Annotated[str, Field(max_length=200), AfterValidator(_clean)]
 Body = Annotated[str, Field(max_length=10_000), AfterValidator(_clean)]
+Document = Annotated[str, Field(max_length=200_000), AfterValidator(_clean)]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Moment = Annotated[datetime, BeforeValidator(_iso_only), AfterValidator(_aware)]
 MomentOut = Annotated[datetime, PlainSerializer(utc_text, return_type=str, when_used="json")]

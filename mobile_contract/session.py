@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from mobile_contract.fields import Body, Edge, Line, MomentOut, OptionalLine, Out
+from mobile_contract.fields import Body, Document, Edge, Line, Moment, MomentOut, OptionalLine, Out
 
 Pin = Annotated[str, Field(pattern=r"^[0-9]{4,12}$")]
 CHANNELS = {"fcm": ("fid", "token"), "webpush": ("endpoint",)}
@@ -134,6 +134,36 @@ class RevokeIn(Edge):
     """Shut an installation out. With `recover` it may hand over, once, what it had not sent (RecoveryIn)."""
 
     recover: bool = False
+
+
+class QueuedRecord(Edge):
+    """Something that was not sent: the request it would have been, its body as text."""
+
+    id: UUID | None = None
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
+    path: Line
+    at: Moment | None = None
+    body: Document
+
+
+class RecoveryIn(Edge):
+    """What a revoked installation had not sent, as it stands in its outbox; taken once, when it was allowed."""
+
+    credential: OptionalLine
+    records: Annotated[list[QueuedRecord], Field(min_length=1, max_length=1_000)]
+
+
+class RecoveryOut(Out):
+    """It is kept, apart from everything else."""
+
+    received_at: MomentOut
+
+
+class Recovery(RecoveryOut):
+    """What it handed over, for people to read."""
+
+    install_id: UUID
+    records: list[QueuedRecord]
 
 
 class Install(Out):

@@ -1,60 +1,93 @@
-"""Installations of the officers' app."""
+"""Installations of the officers' app: enrolled, opened by a PIN, listed, shut out (mobile_contract/session.py)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
-from pydantic import Field
+from fastapi import APIRouter, Request, Response
 
-from core import sign_in
+from core import installs, sign_in
 from core.actor import May
 from core.work import Work
-from dispatch_api.deps import working
+from dispatch_api import access
+from dispatch_api.deps import After, GetState, Limit, working
 from dispatch_api.idempotent import once
-from mobile_contract.fields import Body, Edge, Line, Out
+from dispatch_api.paging import Page, id_after
+from mobile_contract.session import (
+    Install,
+    InstallIn,
+    InstallOut,
+    OfflineKey,
+    PinIn,
+    PushIn,
+    Recovery,
+    RecoveryIn,
+    RecoveryOut,
+    RevokeIn,
+)
 
-router = APIRouter(tags=["session"])
+router = APIRouter(prefix="/installs", tags=["session"])
 Own = Annotated[Work, working(May.OWN_INBOX)]
 OwnOrAll = Annotated[Work, working(May.OWN_INBOX, May.WRITE_PEOPLE)]
+Listing = Annotated[Work, working(May.OWN_INBOX, May.READ_PEOPLE)]
+Recovering = Annotated[Work, working(May.CORRECT_VIOLATIONS)]
 
 
-class PushTarget(Edge):
-    """Where a content-free wake-up may be sent."""
-
-    channel: Literal["fcm", "webpush"]
-    target: Annotated[Body, Field(min_length=1, max_length=4_000)]
-    target_kind: Line
-
-
-class InstallIn(Edge):
-    """An installation to enrol: its own id, a name, and the PIN that will open sessions with it."""
-
-    id: UUID
-    name: Line
-    pin: Annotated[str, Field(pattern=r"^[0-9]{4,12}$")] | None = None
-    push: PushTarget | None = None
-
-
-class InstallOut(Out):
-    """The installation's credential, answered once."""
-
-    id: UUID
-    credential: str
-
-
-@router.post("/installs", status_code=201, response_model=InstallOut)
+@router.post("", status_code=201, response_model=InstallOut)
 async def enrol(body: InstallIn, response: Response, work: Own) -> Any:
     """Enrol this installation for the signed-in officer."""
 
     async def effect() -> InstallOut:
         push = body.push.model_dump() if body.push else None
-        credential = await sign_in.enrol(work, body.id, body.name, body.pin, push)
+        credential = await installs.enrol(work, body.id, body.name, body.pin, push)
         return InstallOut(id=body.id, credential=credential)
 
     return await once(work, response, "installs.enrol", body.id, body, effect, status=201)
 
 
-@router.post("/installs/{install_id}/revoke", status_code=204)
-async def revoke(install_id: UUID, work: OwnOrAll) -> None:
-    """Shut an installation out: its sessions and sockets end."""
-    await sign_in.revoke_install(work, install_id, anybodys=work.actor.may(May.WRITE_PEOPLE))
+@router.get("", response_model=Page[Install])
+async def listed(work: Listing, user_id: UUID | None = None, limit: Limit = 100, after: After = None) -> Any:
+    """Installations, the newest first; officers see their own."""
+    whose = user_id if work.actor.may(May.READ_PEOPLE) else work.actor.id
+    page, following = await installs.listed(work, user_id=whose, limit=limit, after=id_after(after))
+    return {"items": page, "next": following and str(following)}
+
+
+@router.get("/{install_id}/offline-key", response_model=OfflineKey)
+async def offline_key(install_id: UUID, work: Own) -> Any:
+    """The server's half of the key of what the own installation stores; for who signed in with a password."""
+    key = await installs.offline_key(work, install_id)
+    return {"offline_key": key, "offline_until": work.now + sign_in.SESSION}
+
+
+@router.post("/{install_id}/pin", status_code=204)
+async def set_pin(install_id: UUID, body: PinIn, work: Own) -> None:
+    """Set a new PIN for the own installation, and unlock it."""
+    await installs.set_pin(work, install_id, body.pin)
+
+
+@router.put("/{install_id}/push", status_code=204)
+async def set_push(install_id: UUID, body: PushIn, work: Own) -> None:
+    """Say where the own installation is woken from now on."""
+    await installs.set_push(work, install_id, body.push.model_dump() if body.push else None)
+
+
+@router.post("/{install_id}/revoke", status_code=204)
+async def revoke(install_id: UUID, work: OwnOrAll, body: RevokeIn | None = None) -> None:
+    """Shut an installation out: its sessions and sockets end, its push target and half of its key are gone."""
+    recover = body is not None and body.recover
+    await installs.revoke(work, install_id, anybodys=work.actor.may(May.WRITE_PEOPLE), recover=recover)
+
+
+@router.post("/{install_id}/recovery", status_code=201, response_model=RecoveryOut)
+async def hand_over(install_id: UUID, body: RecoveryIn, request: Request, state: GetState) -> Any:
+    """Hand over what a revoked installation had not sent, when an administrator allowed it; by its credential, once."""
+    access.refuse_foreign(request, state.settings)
+    records = [record.model_dump(mode="json") for record in body.records]
+    received_at = await installs.hand_over(state.engine, install_id, body.credential, records)
+    return {"received_at": received_at}
+
+
+@router.get("/{install_id}/recovery", response_model=Recovery)
+async def recovered(install_id: UUID, work: Recovering) -> Any:
+    """What a revoked installation handed over, for people to read."""
+    return await installs.recovered(work, install_id)

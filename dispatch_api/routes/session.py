@@ -1,10 +1,8 @@
 """Signing in and out, who is signed in, passwords, socket tickets."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import Field, model_validator
 
 from core import sign_in
 from core.settings import Settings
@@ -12,69 +10,10 @@ from core.sign_in import Claim, Found, Limits
 from core.work import Work
 from dispatch_api import access
 from dispatch_api.deps import GetActor, GetState, working
-from mobile_contract.fields import Edge, Line, MomentOut, OptionalLine, Out
+from mobile_contract.session import MeOut, PasswordIn, SessionIn, SessionOut, TicketOut
 
 router = APIRouter(tags=["session"])
 SignedIn = Annotated[Work, working()]
-
-
-class SessionIn(Edge):
-    """Login and password; or an installation's id and credential with its PIN."""
-
-    login: Line | None = None
-    password: OptionalLine | None = None
-    install_id: UUID | None = None
-    credential: OptionalLine | None = None
-    pin: OptionalLine | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "SessionIn":
-        by_password = self.login is not None and self.password is not None
-        by_install = self.install_id is not None and self.credential is not None and self.pin is not None
-        if by_password == by_install:
-            raise ValueError("give login and password, or install_id, credential and pin")
-        return self
-
-
-class UserBrief(Out):
-    """A person, shortly."""
-
-    id: UUID
-    login: str
-    name: str
-    roles: list[str]
-
-
-class SessionOut(Out):
-    """A new session; the token goes into `Authorization: Bearer`."""
-
-    token: str
-    expires_at: MomentOut
-    user: UserBrief
-
-
-class MeOut(UserBrief):
-    """The signed-in person, their unit and shift of now, and what their roles give."""
-
-    office_id: UUID | None
-    unit_id: UUID | None
-    shift_id: UUID | None
-    csrf_token: str
-    permissions: list[str]
-
-
-class PasswordIn(Edge):
-    """The old password and the new one."""
-
-    old: OptionalLine
-    new: Annotated[OptionalLine, Field(min_length=1)]
-
-
-class TicketOut(Out):
-    """A ticket for one socket."""
-
-    ticket: str
-    expires_at: MomentOut
 
 
 def _limits(settings: Settings) -> Limits:
@@ -92,7 +31,8 @@ async def open_session(body: SessionIn, request: Request, response: Response, st
         state.engine, address, claim, _limits(state.settings), request_id=request.scope.get("request_id", "")
     )
     access.set_cookie(response, state.settings, opened.token)
-    return {"token": opened.token, "expires_at": opened.expires_at, "user": opened.user}
+    offline = opened.offline_key and {"offline_key": opened.offline_key, "offline_until": opened.expires_at}
+    return {"token": opened.token, "expires_at": opened.expires_at, "user": opened.user, "offline": offline}
 
 
 @router.get("/me", response_model=MeOut)

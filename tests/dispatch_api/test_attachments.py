@@ -9,8 +9,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -354,17 +353,11 @@ async def test_looks_are_written_down_and_the_original_asks_why(desk: Desk) -> N
     assert found == [("collection", None), ("collection", None), ("disclosure", "court"), ("consultation", None)]
 
 
-@contextmanager
-def nearly_full(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patched:
-        patched.setattr("core.file_store.SPARE_BYTES", 2**62)
-        yield
-
-
 async def test_a_full_disk_is_told_before_any_effect(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     data = photo()
     id_ = (await desk.announce(data)).json()["id"]
-    with nearly_full(desk.store, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("core.file_store.SPARE_BYTES", 2**62)
         for answer in (await desk.announce(photo()), await desk.piece(id_, 0, data)):
             assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
             assert answer.headers["Retry-After"] == "60"
