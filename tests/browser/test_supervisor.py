@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, expect
 from core.actor import Role
 from core.db import make_engine
 from tests.browser.conftest import Watch, run
-from tests.helpers import PASSWORD, Server, person
+from tests.helpers import PASSWORD, Crew, Server, crew, person
 
 DESK = {"width": 1600, "height": 1000}
 HEADER = "id,occurred_at,category,lat,lon,accuracy_m\n"
@@ -33,6 +34,21 @@ def supervisor(watch: Watch, shared_server: Server) -> Callable[..., Page]:
         return page
 
     return open_page
+
+
+@pytest.fixture
+def patrol(shared_server: Server) -> Crew:
+    """A crew on shift whose device sends nothing."""
+
+    async def made() -> Crew:
+        engine = make_engine(shared_server.database.app_url)
+        try:
+            return await crew(engine)
+        finally:
+            await engine.dispose()
+
+    found: Crew = run(made())
+    return found
 
 
 def number(page: Page, selector: str) -> int:
@@ -90,3 +106,24 @@ def test_another_role_is_told(watch: Watch, shared_server: Server) -> None:
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.get_by_text("Your role has no console here.")).to_be_visible()
+
+
+def test_a_track_from_a_file_is_shown_before_it_is_stored(supervisor: Callable[..., Page], patrol: Crew) -> None:
+    page = supervisor()
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    points = "".join(
+        f'<trkpt lat="{54.7 + n / 1000}" lon="25.3"><time>{(begin + timedelta(minutes=n)).isoformat()}</time></trkpt>\n'
+        for n in range(30)
+    )
+    gpx = f'<?xml version="1.0"?>\n<gpx><trk><trkseg>\n{points}<trkpt lat="1" lon="2"/></trkseg></trk></gpx>'
+    store = page.get_by_role("button", name="Add to the track")
+    page.locator("[name=track_device]").select_option(str(patrol.device.id))
+    expect(store).to_be_disabled()
+    page.locator("[name=track]").set_input_files([{"name": "day.GPX", "mimeType": "", "buffer": gpx.encode()}])
+    expect(page.get_by_text("Fixes: 30; lines that cannot be used: 1.")).to_be_visible()
+    expect(page.locator(".preview tbody tr")).to_have_count(30)
+    expect(page.locator(".preview tbody tr").first).to_contain_text("54.70000, 25.30000")
+    store.click()
+    expect(page.get_by_text("30 stored, 0 already there")).to_be_visible()
+    expect(page.locator(".faults li")).to_contain_text("Line 33")
+    expect(store).to_be_disabled()

@@ -13,6 +13,7 @@ import { may, me, resume, signOut } from "../shared/session";
 import { currentTheme, onTheme, toggleTheme } from "../shared/theme";
 import type { Heat, HotCells } from "../shared/types";
 import { state } from "./state";
+import { loadDevices, tracks } from "./tracks";
 import { importFile } from "./upload";
 import "./supervisor.css"; // last, so that it comes after the map's own style
 
@@ -171,7 +172,7 @@ function page(): TemplateResult {
     <section class="top">${filters()}${data ? totals(data) : nothing}</section>
     <section class="map-card"><div id="map" role="application" aria-label=${t("map.title")}></div>${data ? legend(data.heat.max_n) : nothing}</section>
     <section class="card cells"><h2>${t("supervisor.top")}</h2>${data ? table(data) : html`<p class="muted">${t("loading")}</p>`}</section>
-    ${reports()}${imports()}</main>`;
+    ${reports()}${imports()}${tracks(redraw)}</main>`;
 }
 
 function draw(): void {
@@ -195,6 +196,8 @@ async function start(): Promise<void> {
   map.on("moveend", () => { if (state.inView) void load(); });
   await loadCategories();
   await load();
+  await loadDevices();
+  redraw();
 }
 
 onLanguage(redraw);

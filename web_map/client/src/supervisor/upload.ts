@@ -15,7 +15,7 @@ export async function importFile(file: File, source: string, redraw: () => void)
   try {
     const type = /\.(geo)?json$/i.test(file.name) ? "application/geo+json" : "text/csv";
     const answer = await api.upload<ImportResult | { job_id: string }>(withQuery("/violations/import", { source }), file, type);
-    upload.result = "job_id" in answer ? await followed(answer.job_id, (progress) => { upload.progress = progress; redraw(); }) : answer;
+    upload.result = "job_id" in answer ? await followed<ImportResult>(answer.job_id, (progress) => { upload.progress = progress; redraw(); }) : answer;
     upload.progress = 1;
   } catch (error) {
     upload.fault = refusalText(error);
@@ -24,11 +24,12 @@ export async function importFile(file: File, source: string, redraw: () => void)
   redraw();
 }
 
-async function followed(jobId: string, progress: (share: number) => void): Promise<ImportResult> {
+/** The result of a job once it is done; `progress` hears how far it is. */
+export async function followed<Result>(jobId: string, progress: (share: number) => void): Promise<Result> {
   for (;;) {
     const job = await api.get<Job>(`/jobs/${jobId}`);
     progress(job.progress);
-    if (job.status === "done") return job.result as unknown as ImportResult;
+    if (job.status === "done") return job.result as unknown as Result;
     if (job.status === "failed") throw new ApiError(500, "failed", String((job.result ?? {}).detail ?? t("supervisor.import_failed")));
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
