@@ -16,6 +16,14 @@ TASK_RESULT = (
     "nothing_found", "documents_irregular", "minor_irregularity", "violation", "obstruction", "not_found",
     "not_carried_out",
 )  # fmt: skip
+CONTROL_TYPE = (
+    "documentary", "physical_partial", "physical_full", "x_ray", "dog", "fuel_sample", "cash", "weighing",
+    "person_search", "premises",
+)  # fmt: skip
+MEASURE = (
+    "released", "warning", "fine", "detention", "seizure", "duty_collected", "handed_to_police", "handed_to_other",
+    "arrest", "re_export", "sample_taken",
+)  # fmt: skip
 NOTICE_KIND = (
     "be_on_lookout", "safety_warning", "indicator_alert", "information", "route_closure", "recall", "exercise",
     "system",

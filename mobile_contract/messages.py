@@ -122,7 +122,10 @@ class Alert(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: UUID
-    kind: Literal["task_unacknowledged", "task_declined", "task_conflict", "unit_silent", "tracker_silent"]
+    kind: Literal[
+        "task_unacknowledged", "task_declined", "task_conflict", "support_requested", "panic", "unit_silent",
+        "tracker_silent",
+    ]  # fmt: skip
     task_id: UUID | None
     unit_id: UUID | None
     device_id: UUID | None

@@ -15,13 +15,18 @@ from core.audit import Action
 from core.work import Work
 from mobile_contract.fields import utc_text
 from tasks.models import Alert, Task, TaskEvent
+from tasks.states import TERMINAL
 
 OF_STATUS = {"unacknowledged": "task_unacknowledged", "declined": "task_declined"}
 """The alert that stands as long as a task stands like this."""
-CONFLICT = "task_conflict"
+CONFLICT, SUPPORT, PANIC = "task_conflict", "support_requested", "panic"
+CALLS = frozenset({"support_unit", "scan_request"})
+"""Kinds of tasks that crews' calls become."""
 _TEXTS = {
     "task_unacknowledged": "Task {number} was not acknowledged in time: {title}",
     "task_declined": "Task {number} was declined: {title}",
+    "support_requested": "Support is asked for: {title}",
+    "panic": "{title}",
     "task_conflict": "Task {number} was cancelled, but its crew went on: {title}",
     "unit_silent": "{call_sign} sends no position",
     "tracker_silent": "A tracker of {call_sign} is silent",
@@ -32,27 +37,37 @@ LEFT JOIN unit u ON u.id = a.unit_id WHERE a.id = ANY(:ids) ORDER BY a.raised_at
 """)
 
 
-async def follow(work: Work, task: Task, event: TaskEvent) -> None:
-    """Let the task's alert follow a step just recorded; most steps have none and cost nothing."""
+async def follow(work: Work, task: Task, event: TaskEvent) -> list[UUID]:
+    """Let the task's alerts follow a step just recorded; most steps have none and cost nothing.
+
+    The units whose panic is over by it.
+    """
     before, now = event.from_status, task.status
     if before in OF_STATUS and before != now:
         await clear(work, task.id, OF_STATUS[before])
     if now in OF_STATUS and before != now and event.to_status == now:
         await raised(work, OF_STATUS[now], task)
+    if task.kind not in CALLS:
+        return []
+    if before == "draft" and now != "draft":
+        await clear(work, task.id, SUPPORT)
+    return await clear(work, task.id, PANIC) if now in TERMINAL else []
 
 
-async def raised(work: Work, kind: str, task: Task) -> None:
-    """Raise an alert about a task, unless it stands already."""
-    row = Alert(kind=kind, task_id=task.id, unit_id=task.unit_id, raised_at=work.now, updated_at=work.now)
+async def raised(work: Work, kind: str, task: Task, unit_id: UUID | None = None) -> None:
+    """Raise an alert about a task and its unit, or the unit that calls; nothing if it stands already."""
+    whose = unit_id or task.unit_id
+    row = Alert(kind=kind, task_id=task.id, unit_id=whose, raised_at=work.now, updated_at=work.now)
     async with work.elevated():  # officers raise what they do not see
         await work.session.execute(insert(Alert).values(row.model_dump()).on_conflict_do_nothing())
 
 
-async def clear(work: Work, task_id: UUID, kind: str) -> None:
-    """The task's alert of this kind is over."""
+async def clear(work: Work, task_id: UUID, kind: str) -> list[UUID]:
+    """The task's alert of this kind is over; the units it was about."""
     query = update(Alert).where(col(Alert.task_id) == task_id, col(Alert.kind) == kind, col(Alert.cleared_at).is_(None))
     async with work.elevated():
-        await work.session.execute(query.values(cleared_at=work.now, updated_at=work.now))
+        ended = query.values(cleared_at=work.now, updated_at=work.now).returning(col(Alert.unit_id))
+        return [unit_id for unit_id in (await work.session.execute(ended)).scalars() if unit_id]
 
 
 async def resources(work: Work, ids: Iterable[UUID]) -> list[dict[str, Any]]:

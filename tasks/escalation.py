@@ -80,7 +80,7 @@ async def _locked(work: Work, task_ids: list[UUID]) -> list[Task]:
 async def due(work: Work, limits: Limits) -> int:
     """Take every step of escalation whose time has come, at most BATCH of them; how many tasks had one."""
     seconds = {priority: limit.total_seconds() for priority, limit in limits.items()}
-    kinds = list(alerts.OF_STATUS.values())
+    kinds = [*alerts.OF_STATUS.values(), alerts.PANIC]
     values = {"kinds": kinds, "seconds": seconds, "now": work.now, "n": BATCH, "answered": sorted(ANSWERED)}
     locked = list((await work.session.execute(_OPEN, values)).scalars())
     if not locked:

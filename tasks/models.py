@@ -97,6 +97,25 @@ class TaskEvent(SQLModel, table=True):
     reason: str | None = None
 
 
+class TaskMessage(SQLModel, table=True):
+    """A message about a task between its crews and the centre, append-only."""
+
+    __tablename__ = "task_message"
+    __table_args__ = (Index("ix_task_message_task", "task_id", "id"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    task_id: UUID = Field(foreign_key="task.id", ondelete="CASCADE")
+    kind: str = "message"
+    text: str
+    by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    by_name: str
+    unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
+    from_centre: bool
+    at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    received_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    delivered_at: datetime | None = Field(default=None, sa_type=TZ)  # the first tablet stored it
+
+
 class Alert(SQLModel, table=True):
     """What a dispatcher must look at: raised once, taken by one of them, cleared when it is over."""
 

@@ -133,6 +133,16 @@ class News:
     former_unit_id: UUID | None = None
 
 
+async def settle(work: Work, task: Task, event: TaskEvent) -> None:
+    """Let alerts follow a step; units whose panic it ends stand as their tasks say again."""
+    if calmed := await alerts.follow(work, task, event):
+        query = select(Unit).where(col(Unit.id).in_(calmed), Unit.status == "emergency").order_by(col(Unit.id))
+        async with work.elevated():
+            for unit in await work.all(query.with_for_update(key_share=True)):
+                units.set_status(work, unit, "available", work.now)
+            await follow(work, calmed, work.now)
+
+
 async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
     """Send each task to the crews concerned, let its alert follow, and wake the screens; the tasks as resources.
 
@@ -140,7 +150,7 @@ async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
     """
     await work.session.flush()
     for item in news:
-        await alerts.follow(work, item.task, item.event)
+        await settle(work, item.task, item.event)
     supports = await supports_of(work, [item.task.id for item in news])
     supporting = [[support.unit_id for support in supports.get(item.task.id, [])] for item in news]
     concerned = [

@@ -15,6 +15,12 @@ SECTIONS = (
         ' WHERE e."by" = :user_id ORDER BY e.received_at',
     ),
     Section(
+        "messages", "Messages about tasks",
+        "SELECT t.number AS task, m.at, m.received_at, m.kind, m.text"
+        " FROM task_message m JOIN task t ON t.id = m.task_id"
+        ' WHERE m."by" = :user_id ORDER BY m.id',
+    ),
+    Section(
         "notices_sent", "Notices sent",
         "SELECT id, number, created_at, kind, priority, headline, body, instruction, addressed FROM notice"
         " WHERE created_by = :user_id ORDER BY number",

@@ -32,6 +32,7 @@ from tasks.steps import (
     not_ahead,
     record,
     release_supports,
+    settle,
     tell,
 )
 
@@ -161,6 +162,7 @@ async def _by_centre(work: Work, task: Task, command: TransitionIn, limits: Limi
     move(work, task, verb, arrow.to, work.now)
     event = record(work, task, verb, Was(before, arrow.to, unit_id=task.unit_id), command)
     if arrow.to == "discarded":
+        await settle(work, task, event)
         work.audit(Action.ALTERATION, "task", task.id, verb=verb, to=arrow.to)
         work.publish(TasksChanged, task.id)
         return {"result": "applied", "task": await one(work, task)}

@@ -15,6 +15,8 @@ CODE_LISTS: dict[str, tuple[str, ...]] = {
     "task_priority": codes.TASK_PRIORITY,
     "task_result": codes.TASK_RESULT,
     "control_reason": codes.CONTROL_REASON,
+    "control_type": codes.CONTROL_TYPE,
+    "measure": codes.MEASURE,
     "decline_reason": codes.DECLINE_REASON,
     "fail_reason": codes.FAIL_REASON,
     "pause_reason": codes.PAUSE_REASON,

@@ -134,6 +134,28 @@ CASES = [
                     "coord_source": "map", "method": "in_tyre", "goods_category": "wine", "quantity": 2.5,
                     "evaded_duties_eur": 11.5, "note": "n", "task_id": "$issued"},
     }, 201),
+    Case("POST", "/tasks/$issued/messages", "dispatcher", {"id": NO_ID[:-2] + "42", "text": "t", "at": NOW}, 201),
+    Case("POST", "/tasks/$issued/support-requests", "officer", {
+        "id": NO_ID[:-2] + "43", "capability": "dog", "priority": "P2", "text": "t", "at": NOW, "lon": 25.3,
+        "lat": 54.7, "accuracy_m": 8.5,
+    }, 201),
+    Case("POST", "/panic", "officer", {
+        "id": NO_ID[:-2] + "44", "at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,
+    }, 201),
+    Case("POST", "/stop-forms", "officer", {
+        "id": NO_ID[:-2] + "45", "task_id": "$issued", "officers": ["$user"], "legal_base": "l",
+        "reason_code": "random", "grounds": "g", "search_object": "o", "first_stopped_at": NOW, "lon": 25.3,
+        "lat": 54.7, "accuracy_m": 8.5, "coord_source": "gps", "place_text": "p", "searched_at": NOW,
+        "searched_lon": 25.3, "searched_lat": 54.7, "ended_at": LATER, "declaration_ref": "r",
+        "vehicle": {"plate": "ABC123", "country": "LT", "vin": "v", "make": "m", "colour": "c",
+                    "trailer_plate": "AB123", "containers": ["CSQU3054383"]},
+        "persons": [{"role": "driver", "category": "other", "basis": "fact", "name": "n", "description": "d",
+                     "birth_date": "1980-01-31", "nationality": "LT", "document": "d"}],
+        "company": {"name": "n", "number": "1"}, "control_types": ["documentary"], "findings": "f",
+        "result": "violation", "violation_ids": ["$violation"], "measures": ["fine"], "other_measures": "m",
+        "penalties": [{"kind": "fine", "amount_eur": 10.5}], "recommendation_followed": True,
+        "recommendation_why_not": "w", "injury_damage": "i", "copy_given": "yes", "remarks": "r", "exercise": True,
+    }, 201),
     Case("POST", "/attachments", "officer", {
         "id": NO_ID[:-2] + "40", "task_id": "$issued", "name": "a.jpg", "media_type": "image/jpeg", "size": 9,
         "sha256": "ab" * 32, "captured_at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,
