@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=2, le=100, description="database connections of one server process")
     teltonika_port: int = Field(5027, ge=0, le=65535, description="TCP and UDP port of Teltonika trackers; 0: none")
     teltonika_tls: bool = Field(False, description="speak TLS on that TCP port, with the server's certificate")
+    cot_port: int = Field(0, ge=0, le=65535, description="TCP port of ATAK, WinTAK and iTAK; 0: none")
+    cot_client_ca: Path | None = Field(None, description="authority of their certificates (PEM): mutual TLS there")
     gateway_connections: int = Field(8192, ge=1, le=60_000, description="tracker connections the gateway holds")
     gateway_idle_s: int = Field(600, ge=10, le=86_400, description="seconds after which it cuts a silent tracker")
     login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")

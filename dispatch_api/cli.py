@@ -103,6 +103,12 @@ def _tls_init(settings: Settings, args: argparse.Namespace) -> int:
     return tls.init(settings, args.names)
 
 
+def _tls_client(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.process import tls_client
+
+    return tls_client.init(settings, args.name)
+
+
 def _demo(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import demo
 
@@ -165,6 +171,8 @@ def _add_running(add: Add) -> None:
     add("doctor", _doctor, "list the settings and say what is wrong")
     tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
     tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")
+    tablet = add("tls-client", _tls_client, "make the certificate by which a tablet with ATAK is known")
+    tablet.add_argument("name", help="its name, the identifier of the device")
 
 
 def _add_feeding(add: Add) -> None:

@@ -17,6 +17,8 @@ from prometheus_client.metrics_core import Metric
 from core.settings import Settings
 from dispatch_api import logs
 from dispatch_api.commands.database import with_database
+from dispatch_api.gateway.cot import CotLine
+from dispatch_api.gateway.cot_view import CotView
 from dispatch_api.gateway.desk import Desk
 from dispatch_api.gateway.line import HELLO_S, Lines
 from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
@@ -86,9 +88,9 @@ async def gateway(settings: Settings) -> AsyncIterator[Lines]:
     measures.show(lambda: _families(lines))
     async with duty, writer, Arrivals(url, duty) as arrivals, Page(settings.data_dir, "gateway", measures.registry):
         desk = Desk(settings, duty, writer, arrivals)
-        async with _teltonika(desk, lines):
+        async with _closed_last(lines), _teltonika(desk, lines), _cot(desk, lines):
             watching = asyncio.create_task(lines.watch(), name="lines")
-            log.info("gateway_started", host=settings.host, teltonika=settings.teltonika_port)
+            log.info("gateway_started", host=settings.host, teltonika=settings.teltonika_port, cot=settings.cot_port)
             try:
                 yield lines
             finally:
@@ -101,6 +103,15 @@ def _families(lines: Lines) -> Iterator[Metric]:
 
 
 @asynccontextmanager
+async def _closed_last(lines: Lines) -> AsyncIterator[None]:
+    """Once nobody new is let in, what is being stored is answered."""
+    try:
+        yield
+    finally:
+        await lines.close(STOP_WITHIN_S)
+
+
+@asynccontextmanager
 async def _teltonika(desk: Desk, lines: Lines) -> AsyncIterator[None]:
     settings = desk.settings
     if not settings.teltonika_port:
@@ -109,7 +120,7 @@ async def _teltonika(desk: Desk, lines: Lines) -> AsyncIterator[None]:
     loop, place = asyncio.get_running_loop(), (settings.host, settings.teltonika_port)
     async with contextlib.AsyncExitStack() as begun:
         try:
-            secure = _tls(settings) if settings.teltonika_tls else None
+            secure = _tls(settings, "OUTRIDER_TELTONIKA_TLS") if settings.teltonika_tls else None
             server = await loop.create_server(
                 lambda: TeltonikaLine(desk, lines), *place, backlog=BACKLOG, ssl=secure,
                 ssl_handshake_timeout=HELLO_S if secure else None,
@@ -120,18 +131,45 @@ async def _teltonika(desk: Desk, lines: Lines) -> AsyncIterator[None]:
             )
         except OSError as error:
             raise CannotStart(f"Port {place[1]} on {place[0]}: {error.strerror or error}.") from error
-        begun.push_async_callback(lines.close, STOP_WITHIN_S)
         begun.callback(transport.close)
         begun.push_async_callback(datagrams.finish)
         begun.callback(server.close)
         yield
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
+@asynccontextmanager
+async def _cot(desk: Desk, lines: Lines) -> AsyncIterator[None]:
+    settings = desk.settings
+    if not settings.cot_port:
+        yield
+        return
+    if settings.database_url is None:
+        raise CannotStart("OUTRIDER_COT_PORT needs OUTRIDER_DATABASE_URL: tablets are shown tasks.")
+    secure = None
+    if settings.cot_client_ca:
+        secure = _tls(settings, "OUTRIDER_COT_CLIENT_CA")
+        secure.verify_mode = ssl.CERT_REQUIRED
+        try:
+            secure.load_verify_locations(settings.cot_client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise CannotStart(f"OUTRIDER_COT_CLIENT_CA={settings.cot_client_ca} cannot be used: {error}.") from error
+    async with CotView(settings.database_url) as view, contextlib.AsyncExitStack() as begun:
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: CotLine(desk, lines, view.show, mutual=secure is not None), settings.host, settings.cot_port,
+                backlog=BACKLOG, ssl=secure, ssl_handshake_timeout=HELLO_S if secure else None,
+            )  # fmt: skip
+        except OSError as error:
+            raise CannotStart(f"Port {settings.cot_port} on {settings.host}: {error.strerror or error}.") from error
+        begun.callback(server.close)
+        yield
+
+
+def _tls(settings: Settings, why: str) -> ssl.SSLContext:
     for problem in tls.problems(settings.tls_cert, settings.tls_key):
         raise CannotStart(problem)
     if settings.tls_cert is None:
-        raise CannotStart("OUTRIDER_TELTONIKA_TLS needs OUTRIDER_TLS_CERT and OUTRIDER_TLS_KEY.")
+        raise CannotStart(f"{why} needs OUTRIDER_TLS_CERT and OUTRIDER_TLS_KEY.")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(settings.tls_cert, settings.tls_key)
     return context

@@ -5,6 +5,7 @@ port is ours, and everything that was begun is ended in the opposite order, howe
 """
 
 import json
+import operator
 import os
 import resource
 import signal
@@ -186,17 +187,21 @@ class Supervisor:
         raise CannotStart(f"The server was not ready within {READY_WITHIN_S:.0f} s: /readyz said {answer}")
 
     def _start_gateway(self) -> None:
-        """Listen for trackers too, unless their port is another's: people can work without them."""
-        host, port = self.settings.host, self.settings.teltonika_port
-        if not port:
-            return
-        try:
-            ports.bind(host, port).close()
-        except CannotStart:
-            say(f"Port {port} on {host} cannot be had: no Teltonika trackers (OUTRIDER_TELTONIKA_PORT names another).")
-        else:
+        """Listen for trackers too, unless a port of theirs is another's: people can work without them."""
+        host, wanted = self.settings.host, {
+            "Teltonika on TCP and UDP": ("OUTRIDER_TELTONIKA_PORT", self.settings.teltonika_port),
+            "ATAK on TCP": ("OUTRIDER_COT_PORT", self.settings.cot_port),
+        }  # fmt: skip
+        for setting, port in filter(operator.itemgetter(1), wanted.values()):
+            try:
+                ports.bind(host, port).close()
+            except CannotStart:
+                say(f"Port {port} on {host} cannot be had: no trackers ({setting} names another).")
+                return
+        listening = [f"{what} port {port}" for what, (_, port) in wanted.items() if port]
+        if listening:
             self._add("gateway", outrider_command("gateway"))
-            self.trackers = f"Teltonika on TCP and UDP port {port}"
+            self.trackers = ", ".join(listening)
 
     def _introduce(self, listening: socket.socket) -> None:
         say()

@@ -33,11 +33,11 @@ def init(settings: Settings, names: list[str]) -> int:
         return 1
     folder = Path(settings.data_dir).resolve() / "tls"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    authority_key, authority = _authority(folder)
+    authority_key, authority = own_authority(folder)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _server_certificate(names, key, authority_key, authority)
-    _write(folder / "server.key", _pem(key))
-    _write(folder / "server.crt", certificate.public_bytes(_PEM) + authority.public_bytes(_PEM))
+    write(folder / "server.key", _pem(key))
+    write(folder / "server.crt", certificate.public_bytes(_PEM) + authority.public_bytes(_PEM))
     _explain(folder, names, certificate)
     return 0
 
@@ -83,11 +83,13 @@ def _is_name(name: str) -> bool:
     return True
 
 
-def _subject(name: str) -> x509.Name:
+def subject(name: str) -> x509.Name:
+    """A common name alone."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+def own_authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """The key and certificate of our own authority, made the first time."""
     key_file, file = folder / "ca.key", folder / "ca.crt"
     if key_file.exists() and file.exists():
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)
@@ -95,7 +97,7 @@ def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certifica
         return key, x509.load_pem_x509_certificate(file.read_bytes())
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
-    name = _subject(f"Outrider authority {now:%Y-%m-%d}")
+    name = subject(f"Outrider authority {now:%Y-%m-%d}")
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -105,12 +107,12 @@ def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certifica
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(key_file, _pem(key))
-    _write(file, certificate.public_bytes(_PEM))
+    write(key_file, _pem(key))
+    write(file, certificate.public_bytes(_PEM))
     return key, certificate
 
 
@@ -124,7 +126,7 @@ def _server_certificate(
     issuer = authority_key.public_key()
     return (
         x509.CertificateBuilder()
-        .subject_name(_subject(names[0][:64]))
+        .subject_name(subject(names[0][:64]))
         .issuer_name(authority.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -132,7 +134,7 @@ def _server_certificate(
         .not_valid_after(min(now - _BACKDATED + timedelta(days=SERVER_DAYS), authority.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
@@ -140,7 +142,8 @@ def _server_certificate(
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """What a key may be used for: to sign certificates, or to speak TLS."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates, key_cert_sign=signs_certificates, crl_sign=signs_certificates,
         content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
@@ -159,7 +162,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
-def _write(file: Path, content: bytes) -> None:
+def write(file: Path, content: bytes) -> None:
     """Put the file in place whole, readable by its owner alone from the first moment."""
     new = file.with_suffix(file.suffix + ".new")
     new.unlink(missing_ok=True)

@@ -44,7 +44,8 @@ def _event(
 
 
 def _written(event: Element) -> bytes:
-    return tostring(event, encoding="utf-8", xml_declaration=False, short_empty_elements=True) + b"\n"
+    written: bytes = tostring(event, encoding="utf-8", xml_declaration=False)
+    return written + b"\n"
 
 
 def pong(now: datetime) -> bytes:
@@ -106,10 +107,8 @@ def notice(resource: Mapping[str, Any], now: datetime, valid_for: timedelta) -> 
 def message(uid: str, text: str, now: datetime, valid_for: timedelta) -> bytes:
     """Text in the chat that every client shows."""
     event, detail = _event(f"GeoChat.{SENDER}.{EVERYBODY}.{uid}", CHAT, now, now + valid_for)
-    chat = SubElement(
-        detail, "__chat", parent="RootContactGroup", groupOwner="false", chatroom=EVERYBODY, id=EVERYBODY,
-        senderCallsign=CALL_SIGN, messageId=uid,
-    )  # fmt: skip
+    room = {"parent": "RootContactGroup", "groupOwner": "false", "chatroom": EVERYBODY, "id": EVERYBODY}
+    chat = SubElement(detail, "__chat", room | {"senderCallsign": CALL_SIGN, "messageId": uid})
     SubElement(chat, "chatgrp", uid0=SENDER, uid1=EVERYBODY, id=EVERYBODY)
     SubElement(detail, "link", uid=SENDER, type=UNIT, relation="p-p")
     remarks = SubElement(detail, "remarks", source=f"BAO.F.{SENDER}", to=EVERYBODY, time=utc_text(now))
