@@ -4,7 +4,6 @@ The framework costs several times what storing a fix does, so these few routes a
 them in its OpenAPI document (routes/ingest.py) and runs this same code.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -79,17 +78,12 @@ class DeviceLane:
             usable, rejected = batch.decode(body, now)
         except OutriderError:
             return False
-        waiting = state.writer.store_soon(device, usable, rejected=len(rejected), received_at=now)
-        if waiting is None:
-            return False
 
-        def committed(done: asyncio.Future[Stored]) -> None:
-            failure = done.exception()
-            reply = _refusal(failure, POSITIONS) if failure else told(done.result(), rejected)
+        def committed(outcome: Stored | Exception) -> None:
+            reply = told(outcome, rejected) if isinstance(outcome, Stored) else _refusal(outcome, POSITIONS)
             answer(reply.status, self._head(reply), reply.body)
 
-        waiting.add_done_callback(committed)
-        return True
+        return state.writer.store_soon(device, usable, committed, rejected=len(rejected), received_at=now)
 
 
 async def _answered(handler: Handler, state: State, scope: Scope, receive: Receive) -> Reply:

@@ -5,6 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -28,8 +29,9 @@ QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
-SECOND_LINE_ROWS = 12
-"""So many waiting while a commit runs make a second connection help: fewer would only split the commits."""
+LINES_FROM_ROWS = 1, 12, 24
+"""So many waiting while commits run make the second and the third connection help: with fewer they would only split
+the commits, with more the server would wait for the disk."""
 COUNTS_EVERY_S = 10
 
 
@@ -57,6 +59,10 @@ class Latest(msgspec.Struct, frozen=True, gc=False):
     battery_pct: float | None
 
 
+Told = Callable[[Stored | Exception], None]
+"""Hears once what became of a delivery, or why it was refused."""
+
+
 class _Delivery(msgspec.Struct):
     """One caller's rows on their way to the database, the newest plausible of them, and what became of the others."""
 
@@ -67,7 +73,17 @@ class _Delivery(msgspec.Struct):
     suspect: int
     rejected: int
     received_at: datetime
-    done: asyncio.Future[Stored]
+    told: Told
+
+
+def hand_over(done: asyncio.Future[Stored], outcome: Stored | Exception) -> None:
+    """Tell a future what became of a delivery; nobody when whoever waited has gone."""
+    if done.done():
+        return
+    if isinstance(outcome, Stored):
+        done.set_result(outcome)
+    else:
+        done.set_exception(outcome)
 
 
 class Writer:
@@ -95,7 +111,7 @@ class Writer:
         self._days: set[date] = set()
         self._day_from = self._day_to = datetime(1970, 1, 1, tzinfo=UTC)
         self._counts = Counts()
-        self._lines = [Line(self._dsn, 1), Line(self._dsn, SECOND_LINE_ROWS)]
+        self._lines = [Line(self._dsn, rows) for rows in LINES_FROM_ROWS]
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -135,15 +151,21 @@ class Writer:
             raise Overloaded
         received_at = utcnow()
         units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes)
-        return await self._queued(device, fixes, units, received_at, rejected)
+        done: asyncio.Future[Stored] = self._loop.create_future()
+        self._put(device, fixes, units, received_at, rejected, partial(hand_over, done))
+        return await done
 
     def store_soon(
-        self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0, received_at: datetime | None = None
-    ) -> asyncio.Future[Stored] | None:
-        """The same without waiting, when all that judging needs is in memory and there is room; else None."""
+        self, device: KnownDevice, fixes: list[Fix], told: Told, *, rejected: int = 0, received_at: datetime
+    ) -> bool:
+        """The same without waiting, when all that judging needs is in memory and there is room; else False.
+
+        `told` is called once, perhaps before this returns.
+        """
         if self._is_full(fixes) or not self._is_ready(device, fixes):
-            return None
-        return self._queued(device, fixes, None, received_at or utcnow(), rejected)
+            return False
+        self._put(device, fixes, None, received_at, rejected, told)
+        return True
 
     @property
     def queued_rows(self) -> int:
@@ -157,23 +179,22 @@ class Writer:
     def _is_full(self, fixes: list[Fix]) -> bool:
         return not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS
 
-    def _queued(
-        self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, at: datetime, rejected: int
-    ) -> asyncio.Future[Stored]:
-        """What will have become of fixes received `at`, once those on duty are committed."""
+    def _put(
+        self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, at: datetime, rejected: int,
+        told: Told,
+    ) -> None:  # fmt: skip
+        """Queue fixes received `at` that are on duty; `told` hears of them once they are committed."""
         rows, newest, suspect = self._judge(device, fixes, units, at)
-        done: asyncio.Future[Stored] = self._loop.create_future()
-        delivery = _Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, done)
+        delivery = _Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, told)
         if not rows:
             self._settle(delivery, ())
-            return done
+            return
         self._queue.append(delivery)
         self._queued_rows += len(rows)
         self._waiting_rows += len(rows)
         for line in self._lines:
             if self._waiting_rows >= line.from_rows:
                 line.wanted.set()
-        return done
 
     def _is_ready(self, device: KnownDevice, fixes: list[Fix]) -> bool:
         """Whether all that judging needs is in memory: the device's last fixes, and the day's partition."""
@@ -314,8 +335,7 @@ class Writer:
         accepted = len(delivery.rows) - len(again)
         sums = accepted, len(again), delivery.off_duty, suspect, delivery.rejected
         self._counts.add(delivery.device_id, delivery.received_at, *sums)
-        if not delivery.done.done():
-            delivery.done.set_result(Stored(*sums[:4]))
+        _tell_caller(delivery, Stored(*sums[:4]))
 
     def _tell(self, moved: Iterable[Row]) -> None:
         latest = [
@@ -332,8 +352,7 @@ class Writer:
             line.drop()
         log.warning("positions_refused", deliveries=len(taken), error=type(failure).__name__, away=away)
         for delivery in taken:
-            if not delivery.done.done():
-                delivery.done.set_exception(Overloaded("The database is away.") if away else failure)
+            _tell_caller(delivery, Overloaded("The database is away.") if away else failure)
 
     def _forget_motion(self, taken: list[_Delivery]) -> None:
         """What was judged but not stored must not count: it is read from the database again."""
@@ -358,6 +377,13 @@ def _newest(taken: list[_Delivery]) -> dict[UUID, Row]:
         if known is None or row[1] > known[1] or (row[1] == known[1] and row[0] < known[0]):
             newest[row[3]] = row
     return newest
+
+
+def _tell_caller(delivery: _Delivery, outcome: Stored | Exception) -> None:
+    try:
+        delivery.told(outcome)
+    except Exception:  # one caller's trouble is not the others'
+        log.exception("answer_failed")
 
 
 def _is_away(failure: Exception) -> bool:

@@ -7,11 +7,12 @@ from functools import partial
 
 import structlog
 
+from core.db import utcnow
 from core.settings import Settings
 from geo.arrivals import Arrivals
 from geo.duty import DutyBook, KnownDevice
 from geo.fix import Fix, Rejected
-from geo.positions import Stored, Writer
+from geo.positions import Stored, Writer, hand_over
 
 log = structlog.get_logger()
 
@@ -41,11 +42,12 @@ class Desk:
     def stored(self, device: KnownDevice, fixes: list[Fix], rejected: list[Rejected]) -> asyncio.Future[Stored]:
         """What becomes of fixes, done once they are committed; fails with Overloaded, nothing stored."""
         if self._has_room(len(fixes)) and not self._waiting:
-            soon = self.writer.store_soon(device, fixes, rejected=len(rejected))
-            if soon is not None:
+            done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+            told = partial(hand_over, done)
+            if self.writer.store_soon(device, fixes, told, rejected=len(rejected), received_at=utcnow()):
                 self._rows += len(fixes)
-                soon.add_done_callback(partial(self._leave, len(fixes)))
-                return soon
+                done.add_done_callback(partial(self._leave, len(fixes)))
+                return done
         return asyncio.ensure_future(self._store_in_turn(device, fixes, len(rejected)))
 
     async def _store_in_turn(self, device: KnownDevice, fixes: list[Fix], rejected: int) -> Stored:
