@@ -128,7 +128,7 @@ async def revoke(work: Work, install_id: UUID, *, anybodys: bool, recover: bool 
         raise NotFound
     if install.revoked_at is None:
         install.revoked_at, install.revoked_by = work.now, work.actor.user_id
-        install.push = install.offline_key = None
+        install.push = install.offline_key = None  # the push that is owed, if any, finds no target
         install.recovery = "allowed" if recover and anybodys else "none"
         work.publish(AccessChanged, install.user_id)
         work.audit(Action.ALTERATION, "install", install_id, revoked=True, recovery=install.recovery)

@@ -77,7 +77,7 @@ class Install(SQLModel, table=True):
     name: str
     credential_digest: bytes = Field(sa_type=LargeBinary)
     pin_hash: str | None = None
-    push: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    push: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     offline_key: bytes | None = Field(default=None, sa_type=LargeBinary)  # the server's half
     pin_wrong: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # in a row
     created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
@@ -95,6 +95,18 @@ class InstallRecovery(SQLModel, table=True):
     install_id: UUID = Field(primary_key=True, foreign_key="install.id")
     received_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
     records: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class PushOwed(SQLModel, table=True):
+    """An installation is to be told to look into its inbox; whatever came meanwhile, once."""
+
+    __tablename__ = "push_owed"
+
+    install_id: UUID = Field(primary_key=True, foreign_key="install.id", ondelete="CASCADE")
+    urgent: bool
+    owed_at: datetime = Field(sa_type=TZ)
+    due_at: datetime = Field(sa_type=TZ, index=True)
+    tries: int = 0
 
 
 class SignIn(SQLModel, table=True):

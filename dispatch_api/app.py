@@ -65,4 +65,4 @@ def create_app(settings: Settings) -> DeviceLane:
         app.include_router(router, prefix=API if prefix else "")
     app.include_router(socket.router, prefix=API)
     app.mount("/static", StaticFiles(directory=STATIC_DIR, check_dir=False), name="static")
-    return DeviceLane(SecurityHeaders(BodyLimit(app), requests, tls=settings.tls), app, requests)
+    return DeviceLane(SecurityHeaders(BodyLimit(app), requests, settings), app, requests)

@@ -1,15 +1,17 @@
 """Installations of the officers' app: enrolled, opened by a PIN, listed, shut out (mobile_contract/session.py)."""
 
+import asyncio
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from core import installs, sign_in
-from core.actor import May
+from core.actor import Actor, May
 from core.work import Work
 from dispatch_api import access
-from dispatch_api.deps import After, GetState, Limit, working
+from dispatch_api.deps import After, GetState, Limit, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
 from mobile_contract.session import (
@@ -18,6 +20,7 @@ from mobile_contract.session import (
     InstallOut,
     OfflineKey,
     PinIn,
+    PushConfig,
     PushIn,
     Recovery,
     RecoveryIn,
@@ -50,6 +53,13 @@ async def listed(work: Listing, user_id: UUID | None = None, limit: Limit = 100,
     whose = user_id if work.actor.may(May.READ_PEOPLE) else work.actor.id
     page, following = await installs.listed(work, user_id=whose, limit=limit, after=id_after(after))
     return {"items": page, "next": following and str(following)}
+
+
+@router.get("/push-config", response_model=PushConfig)
+async def push_config(_: Annotated[Actor, Depends(allow(May.OWN_INBOX))], state: GetState) -> Any:
+    """What the app needs to ask for a push target; null when this server sends no pushes."""
+    file = state.settings.fcm_web
+    return {"fcm": json.loads(await asyncio.to_thread(file.read_text)) if file else None}
 
 
 @router.get("/{install_id}/offline-key", response_model=OfflineKey)

@@ -19,7 +19,7 @@ from dispatch_api import logs
 from dispatch_api.commands.database import with_database
 from dispatch_api.metrics.measures import Measures, Rounds
 from dispatch_api.metrics.pages import Page
-from dispatch_api.workers import condition, deadlines, heat, imports, patrol, retention, seals
+from dispatch_api.workers import condition, deadlines, heat, imports, patrol, push, retention, seals
 
 log = structlog.get_logger()
 
@@ -53,6 +53,7 @@ LOOPS = (
     Loop("deadlines", 1, lambda d: deadlines.round_(d.engine, d.settings)),
     Loop("areas", 1, lambda d: deadlines.areas_round(d.engine)),
     Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings)),
+    Loop("push", 1, lambda d: push.round_(d.engine, d.settings)),
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),
     Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from tests.conftest import cloned, serving
 from tests.helpers import PASSWORD, Client, Database, Server
 
 API = "/api/v1"
+WEB = {"apiKey": "k", "projectId": "p", "appId": "a", "messagingSenderId": "1", "vapidKey": "v"}
 PUSH = {"channel": "fcm", "target": "f1d", "target_kind": "fid"}
 
 
@@ -32,11 +34,16 @@ async def client(template: Database, tmp_path_factory: Any) -> AsyncIterator[Cli
         engine = make_engine(database.app_url)
         settings = Settings(
             database_url=database.app_url, ingest_database_url=database.ingest_url,
-            data_dir=tmp_path_factory.mktemp("data"),
+            data_dir=tmp_path_factory.mktemp("data"), fcm_web=_web(tmp_path_factory.mktemp("web") / "firebase.json"),
         )  # fmt: skip
         async with serving(settings, engine) as made:
             yield made
         await engine.dispose()
+
+
+def _web(file: Path) -> Path:
+    file.write_text(json.dumps(WEB))
+    return file
 
 
 class Tablet:
@@ -68,6 +75,15 @@ async def enrolled(client: Client, **fields: Any) -> Tablet:
 async def one(client: Client, query: str, **values: Any) -> Any:
     async with open_work(client.engine, system("test")) as work:
         return (await work.session.execute(text(query), values)).mappings().one()
+
+
+async def test_the_app_is_told_how_to_ask_for_pushes_and_may(client: Client) -> None:
+    _, officer = await client.new(Role.OFFICER)
+    assert (await client.http.get(f"{API}/installs/push-config", headers=officer)).json() == {"fcm": WEB}
+    for path, allowed in (("/officer", True), ("/", False), (f"{API}/installs/push-config", False)):
+        policy = (await client.http.get(path, headers=officer)).headers["Content-Security-Policy"]
+        assert ("https://fcmregistrations.googleapis.com" in policy) is allowed, path
+        assert "default-src 'none'" in policy
 
 
 async def test_each_sign_in_gives_the_same_half_of_the_key(client: Client) -> None:

@@ -1,0 +1,106 @@
+"""Firebase Cloud Messaging through Google's own library, which is loaded when the first push is sent.
+
+A push holds no content: one message, the same for everybody, that says where to look. Google learns that some device
+was woken, and when.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from core.pushes import Outcome, Owed, Told
+from mobile_contract.session import PushPayload
+
+log = structlog.get_logger()
+
+TTL = timedelta(hours=1)
+COLLAPSE = "inbox"
+TIMEOUT_S = 10
+FCM = "https://fcm.googleapis.com"
+PAYLOAD = PushPayload(kind="inbox", v="1").model_dump()
+
+
+class Sender(Protocol):
+    """Who sends pushes of one channel; blocks."""
+
+    def send(self, owed: Sequence[Owed]) -> list[Told]:
+        """What became of each."""
+
+
+class Fcm:
+    """Sends through the project of a service account; `url` instead of Google's, for a stand-in."""
+
+    def __init__(self, credentials: Path, url: str | None = None, credential: Any = None) -> None:
+        self._credentials, self._url, self._credential = credentials, url, credential
+        self._app: Any = None
+
+    def send(self, owed: Sequence[Owed]) -> list[Told]:
+        """What became of each push; raises nothing: what fails as a whole is to be tried again."""
+        from firebase_admin import messaging
+        from firebase_admin.exceptions import FirebaseError
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            self._app = self._app or self._connected()
+            answers = messaging.send_each([self._message(one) for one in owed], app=self._app).responses
+        except (FirebaseError, GoogleAuthError, OSError, ValueError) as error:
+            log.error("push_failed", error=type(error).__name__, detail=str(error)[:300])
+            return [Told(Outcome.LATER)] * len(owed)
+        return [_told(answer.exception) for answer in answers]
+
+    def _connected(self) -> Any:
+        """The library set up: its own retries off, since ours outlive the process and hold up nothing."""
+        import firebase_admin
+        from firebase_admin import messaging
+        from requests.adapters import HTTPAdapter
+
+        project = json.loads(self._credentials.read_text())["project_id"]
+        credential = self._credential or firebase_admin.credentials.Certificate(str(self._credentials))
+        options = {"projectId": project, "httpTimeout": TIMEOUT_S}
+        app = firebase_admin.initialize_app(credential, options, name=f"outrider-{id(self)}")
+        service = messaging._get_messaging_service(app)
+        # The library has no setting for either; a later one that names them otherwise is to be noticed at once.
+        assert service._fcm_url.startswith(f"{FCM}/")
+        service._fcm_url = service._fcm_url.replace(FCM, self._url or FCM)
+        service._client.session.mount(self._url or FCM, HTTPAdapter(pool_connections=10, pool_maxsize=100))
+        return app
+
+    @staticmethod
+    def _message(one: Owed) -> Any:
+        from firebase_admin import messaging
+
+        kind, target = one.push["target_kind"], one.push["target"]
+        urgency = "high" if one.urgent else "normal"
+        headers = {"TTL": str(int(TTL.total_seconds())), "Topic": COLLAPSE, "Urgency": urgency}
+        return messaging.Message(
+            data=PAYLOAD,
+            android=messaging.AndroidConfig(collapse_key=COLLAPSE, ttl=TTL, priority=urgency),
+            webpush=messaging.WebpushConfig(headers=headers),
+            **{kind: target},
+        )
+
+
+def _told(error: Any) -> Told:
+    """What the library's exception means for a push."""
+    from firebase_admin import exceptions, messaging
+
+    if error is None:
+        return Told(Outcome.SENT)
+    if isinstance(error, messaging.UnregisteredError | messaging.SenderIdMismatchError):
+        return Told(Outcome.DEAD)
+    if isinstance(error, exceptions.InvalidArgumentError):
+        log.error("push_refused", detail=str(error)[:300])
+        return Told(Outcome.REFUSED)
+    if isinstance(error, exceptions.UnauthenticatedError | exceptions.PermissionDeniedError):
+        log.error("push_not_allowed", detail=str(error)[:300])  # the service account has no right: somebody must act
+    return Told(Outcome.LATER, _retry_after_s(error))
+
+
+def _retry_after_s(error: Any) -> float | None:
+    response = getattr(error, "http_response", None)
+    asked = response.headers.get("Retry-After", "") if response is not None else ""
+    return min(float(asked), 3600.0) if asked.isdigit() else None
