@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from core.audit import Action
-from core.codes import VIOLATION_CATEGORY
+from core.codes import GOODS_CATEGORY, METHOD, VIOLATION_CATEGORY
 from core.errors import IdReused, Invalid, Malformed
 from core.ids import new_id
 from core.work import Work
@@ -128,6 +128,17 @@ def decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(value))
 
 
+async def _check(work: Work, values: Mapping[str, Any]) -> None:
+    category = values["category"]
+    if values["occurred_at"] > work.now + FUTURE_SLACK:
+        raise Invalid.at("occurred_at", "range", "The time lies in the future.")
+    if category not in VIOLATION_CATEGORY and await work.session.get(ViolationCategory, category) is None:
+        raise Invalid.at("category", "unknown", "There is no such category.")
+    for name, known in (("method", METHOD), ("goods_category", GOODS_CATEGORY)):
+        if values.get(name) not in {None, *known}:
+            raise Invalid.at(name, "unknown", f"must be one of {', '.join(known)}")
+
+
 async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) -> dict[str, Any]:
     """A new violation by the actor, with the unit of their active shift; raises Invalid, IdReused.
 
@@ -135,10 +146,7 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
     as sent: the task may have gone to another unit while the officer was offline.
     """
     lon, lat, category = values["lon"], values["lat"], values["category"]
-    if values["occurred_at"] > work.now + FUTURE_SLACK:
-        raise Invalid.at("occurred_at", "range", "The time lies in the future.")
-    if category not in VIOLATION_CATEGORY and await work.session.get(ViolationCategory, category) is None:
-        raise Invalid.at("category", "unknown", "There is no such category.")
+    await _check(work, values)
     await work.session.execute(
         insert(ViolationCategory).values(category=category, registered_at=work.now).on_conflict_do_nothing()
     )

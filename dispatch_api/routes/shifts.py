@@ -12,7 +12,8 @@ from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
 from geo import shifts
-from mobile_contract.fields import Edge, Moment, MomentOut, Out
+from mobile_contract.duty import Members, OwnStartIn, Shift, StartIn
+from mobile_contract.fields import Edge, Moment
 from tasks.tasks import open_for_unit
 
 router = APIRouter(tags=["shifts"])
@@ -20,7 +21,6 @@ Planning = Annotated[Work, working(May.PLAN_SHIFTS)]
 Reading = Annotated[Work, working(May.READ_SHIFTS)]
 Own = Annotated[Work, working(May.OWN_SHIFT)]
 StartEnd = Annotated[Work, working(May.PLAN_SHIFTS, May.OWN_SHIFT)]
-Members = Annotated[list[UUID], Field(max_length=50)]
 
 
 class ShiftIn(Edge):
@@ -35,51 +35,22 @@ class ShiftIn(Edge):
     planned_to: Annotated[Moment, Field(alias="to")]
 
 
-class StartIn(Edge):
-    """When a shift began or ended; now, unless said."""
-
-    id: UUID | None = None
-    at: Moment | None = None
+def _out(view: shifts.ShiftView) -> Shift:
+    return Shift.model_validate(view.resource())
 
 
-class OwnStartIn(StartIn):
-    """An officer's start of a shift of an own unit, with the crew if not everyone starts for themselves."""
-
-    unit_id: UUID
-    members: Members = []
-
-
-class ShiftOut(Out):
-    """A shift: planned window, and when it really began and ended."""
-
-    model_config = ConfigDict(from_attributes=True, populate_by_name=True)
-
-    id: UUID
-    unit_id: UUID
-    members: list[UUID]
-    planned_from: Annotated[MomentOut | None, Field(alias="from")]
-    planned_to: Annotated[MomentOut | None, Field(alias="to")]
-    on_at: MomentOut | None
-    off_at: MomentOut | None
-    version: int
-
-
-def _out(view: shifts.ShiftView) -> ShiftOut:
-    return ShiftOut.model_validate(view.resource())
-
-
-@router.post("/shifts", status_code=201, response_model=ShiftOut)
+@router.post("/shifts", status_code=201, response_model=Shift)
 async def plan(body: ShiftIn, response: Response, work: Planning) -> Any:
     """Plan a shift."""
 
-    async def effect() -> ShiftOut:
+    async def effect() -> Shift:
         made = await shifts.plan(work, body.unit_id, body.members, body.planned_from, body.planned_to)
         return _out(made)
 
     return await once(work, response, "shifts.plan", body.id, body, effect, status=201)
 
 
-@router.get("/shifts", response_model=Page[ShiftOut])
+@router.get("/shifts", response_model=Page[Shift])
 async def listed(
     work: Reading, active: bool | None = None, unit_id: UUID | None = None, limit: Limit = 100, after: After = None
 ) -> Any:
@@ -88,18 +59,18 @@ async def listed(
     return {"items": [view.resource() for view in page], "next": following and str(following)}
 
 
-@router.get("/shifts/mine", response_model=ShiftOut | None)
+@router.get("/shifts/mine", response_model=Shift | None)
 async def mine(work: Own) -> Any:
     """The shift the caller is on, or null."""
     found = await shifts.active_of_user(work, work.actor.id)
     return found and found.resource()
 
 
-@router.post("/shifts/start", response_model=ShiftOut)
+@router.post("/shifts/start", response_model=Shift)
 async def start_own(body: OwnStartIn, response: Response, work: Own) -> Any:
     """Begin a shift of an own unit, or join the one that runs; open tasks and valid notices come to the inbox."""
 
-    async def effect() -> ShiftOut:
+    async def effect() -> Shift:
         view = await shifts.start_own(work, body.unit_id, body.members, body.at)
         for user_id in {work.actor.id, *body.members}:
             await open_for_unit(work, body.unit_id, user_id)
@@ -108,12 +79,12 @@ async def start_own(body: OwnStartIn, response: Response, work: Own) -> Any:
     return await once(work, response, "shifts.start_own", body.id, body, effect)
 
 
-@router.post("/shifts/{shift_id}/start", response_model=ShiftOut)
+@router.post("/shifts/{shift_id}/start", response_model=Shift)
 async def start(shift_id: UUID, response: Response, work: StartEnd, body: StartIn | None = None) -> Any:
     """Begin a planned shift."""
     body = body or StartIn()
 
-    async def effect() -> ShiftOut:
+    async def effect() -> Shift:
         view = await shifts.start(work, shift_id, body.at)
         for user_id in view.members:
             await open_for_unit(work, view.shift.unit_id, user_id)
@@ -122,12 +93,12 @@ async def start(shift_id: UUID, response: Response, work: StartEnd, body: StartI
     return await once(work, response, f"shifts.start:{shift_id}", body.id, body, effect)
 
 
-@router.post("/shifts/{shift_id}/end", response_model=ShiftOut)
+@router.post("/shifts/{shift_id}/end", response_model=Shift)
 async def end(shift_id: UUID, response: Response, work: StartEnd, body: StartIn | None = None) -> Any:
     """End a shift: nothing of the unit is stored from then on."""
     body = body or StartIn()
 
-    async def effect() -> ShiftOut:
+    async def effect() -> Shift:
         return _out(await shifts.end(work, shift_id, body.at))
 
     return await once(work, response, f"shifts.end:{shift_id}", body.id, body, effect)

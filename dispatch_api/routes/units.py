@@ -13,7 +13,8 @@ from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page
 from geo import units
-from mobile_contract.fields import Edge, Line, MomentOut, Out, Version
+from mobile_contract.duty import Unit
+from mobile_contract.fields import Edge, Line, Version
 
 router = APIRouter(tags=["units"])
 Writing = Annotated[Work, working(May.WRITE_UNITS)]
@@ -59,56 +60,31 @@ class UnitChange(Edge):
     _kind = field_validator("kind")(_known_kind)
 
 
-class ActiveShift(Out):
-    """The shift a unit is on."""
-
-    id: UUID
-    on_at: MomentOut
-    members: list[UUID]
-
-
-class UnitOut(Out):
-    """A unit; its position counts as stale from an age of `stale_after_s`."""
-
-    id: UUID
-    call_sign: str
-    kind: str
-    capabilities: list[str]
-    tracking: str
-    office_id: UUID | None
-    members: list[UUID]
-    deputy_unit_id: UUID | None
-    status: str
-    version: int
-    stale_after_s: float
-    shift: ActiveShift | None
-
-
-@router.post("/units", status_code=201, response_model=UnitOut)
+@router.post("/units", status_code=201, response_model=Unit)
 async def create(body: UnitIn, response: Response, work: Writing) -> Any:
     """Make a unit."""
     values = body.model_dump(exclude={"id", "members"})
 
-    async def effect() -> UnitOut:
-        return UnitOut.model_validate((await units.create(work, values, body.members)).resource())
+    async def effect() -> Unit:
+        return Unit.model_validate((await units.create(work, values, body.members)).resource())
 
     return await once(work, response, "units.create", body.id, body, effect, status=201)
 
 
-@router.get("/units", response_model=Page[UnitOut])
+@router.get("/units", response_model=Page[Unit])
 async def listed(work: Reading, limit: Limit = 100, after: After = None) -> Any:
     """The units the caller may see, by call sign."""
     page, following = await units.listed(work, limit, after)
     return {"items": [view.resource() for view in page], "next": following}
 
 
-@router.get("/units/{unit_id}", response_model=UnitOut)
+@router.get("/units/{unit_id}", response_model=Unit)
 async def one(unit_id: UUID, work: Reading) -> Any:
     """One unit."""
     return (await units.view(work, unit_id)).resource()
 
 
-@router.patch("/units/{unit_id}", response_model=UnitOut)
+@router.patch("/units/{unit_id}", response_model=Unit)
 async def change(unit_id: UUID, body: UnitChange, work: Writing) -> Any:
     """Change a unit."""
     values = body.model_dump(exclude_unset=True, exclude={"version", "members"})

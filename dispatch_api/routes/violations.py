@@ -1,13 +1,12 @@
 """Violations: recorded by officers, listed and imported at the centre, counted as heat."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from core.actor import Actor, May
-from core.codes import GOODS_CATEGORY, METHOD
 from core.errors import NotFound
 from core.work import Work, open_work
 from dispatch_api import uploads
@@ -17,7 +16,8 @@ from dispatch_api.violation_queries import Wanted
 from geo import heat, violation_import, violations
 from geo.counted import by_category
 from geo.heat_scale import Scales
-from mobile_contract.fields import AccuracyM, Body, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out, Quantity
+from mobile_contract.fields import Line
+from mobile_contract.violations import Violation, ViolationIn, Violations
 from web_map import heat_tile
 
 router = APIRouter(prefix="/violations", tags=["violations"])
@@ -29,72 +29,6 @@ Importer = Annotated[Actor, Depends(allow(May.IMPORT_VIOLATIONS))]
 SCALES = Scales()
 """Of this process; holds nothing but counts, kept for a minute."""
 Zoom = Annotated[int | None, Query(ge=0, le=22)]
-
-
-class ViolationIn(Edge):
-    """A violation as its officer records it; unit and task are theirs."""
-
-    id: UUID | None = None
-    category: Line
-    occurred_at: Moment
-    lon: Lon
-    lat: Lat
-    accuracy_m: AccuracyM | None = None
-    coord_source: Literal["gps", "map", "address", "office", "import"]
-    method: Literal[METHOD] | None = None  # type: ignore[valid-type]  # a tuple constant is fine at run time
-    goods_category: Literal[GOODS_CATEGORY] | None = None  # type: ignore[valid-type]
-    quantity: Quantity | None = None
-    evaded_duties_eur: Money | None = None
-    note: Body | None = None
-    task_id: UUID | None = None
-
-
-class Properties(Out):
-    """A violation without its place."""
-
-    id: UUID
-    category: str
-    occurred_at: MomentOut
-    recorded_at: MomentOut
-    accuracy_m: float | None
-    coord_source: str
-    in_area: bool
-    method: str | None
-    goods_category: str | None
-    quantity: float | None
-    evaded_duties_eur: float | None
-    note: str | None
-    task_id: UUID | None
-    unit_id: UUID | None
-    recorded_by: UUID | None
-    source: str
-    external_id: str | None
-    version: int
-    corrected_at: MomentOut | None
-
-
-class Point(BaseModel):
-    """A GeoJSON point: lon, lat."""
-
-    type: Literal["Point"]
-    coordinates: tuple[float, float]
-
-
-class ViolationOut(BaseModel):
-    """A violation as a GeoJSON feature."""
-
-    type: Literal["Feature"]
-    id: UUID
-    geometry: Point
-    properties: Properties
-
-
-class ViolationsOut(BaseModel):
-    """A page of violations as GeoJSON; `next` is a foreign member."""
-
-    type: Literal["FeatureCollection"] = "FeatureCollection"
-    features: list[ViolationOut]
-    next: str | None
 
 
 class CategoryOut(BaseModel):
@@ -169,18 +103,18 @@ class QueuedOut(BaseModel):
     job_id: UUID
 
 
-@router.post("", status_code=201, response_model=ViolationOut)
+@router.post("", status_code=201, response_model=Violation)
 async def record(body: ViolationIn, response: Response, work: Recording, state: GetState) -> Any:
     """Record a violation; the unit is that of the officer's active shift."""
     area = violations.parse_area(state.settings.operating_bbox)
 
-    async def effect() -> ViolationOut:
-        return ViolationOut.model_validate(await violations.record(work, body.model_dump(), area))
+    async def effect() -> Violation:
+        return Violation.model_validate(await violations.record(work, body.model_dump(), area))
 
     return await once(work, response, "violations.record", body.id, body, effect, status=201)
 
 
-@router.get("", response_model=ViolationsOut)
+@router.get("", response_model=Violations)
 async def listed(work: Reading, wanted: Wanted, limit: Limit = 100, after: After = None) -> Any:
     """Violations, the latest first; officers get their own."""
     features, following = await violations.listed(work, wanted, limit=limit, after=after)

@@ -14,9 +14,9 @@ from core.codes import CORRECTION_REASON, GOODS_CATEGORY, METHOD
 from core.work import Work
 from dispatch_api.deps import GetState, working
 from dispatch_api.idempotent import once
-from dispatch_api.routes.violations import ViolationOut
 from geo import corrections, violations
 from mobile_contract.fields import AccuracyM, Body, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out, Quantity
+from mobile_contract.violations import Violation
 
 router = APIRouter(prefix="/violations", tags=["violations"])
 Reading = Annotated[Work, working(May.READ_VIOLATIONS)]
@@ -66,7 +66,7 @@ class VersionOut(BaseModel):
     """One version of a violation; `corrected` is null for the one that stands."""
 
     version: int
-    feature: ViolationOut
+    feature: Violation
     corrected: Corrected | None
 
 
@@ -76,7 +76,7 @@ class HistoryOut(BaseModel):
     items: list[VersionOut]
 
 
-@router.get("/{violation_id}", response_model=ViolationOut)
+@router.get("/{violation_id}", response_model=Violation)
 async def one(violation_id: UUID, work: Reading) -> Any:
     """One violation, as it stands; officers get their own."""
     return await corrections.read(work, violation_id)
@@ -88,16 +88,16 @@ async def versions(violation_id: UUID, work: Reading) -> Any:
     return {"items": await corrections.history(work, violation_id)}
 
 
-@router.post("/{violation_id}/corrections", status_code=201, response_model=ViolationOut)
+@router.post("/{violation_id}/corrections", status_code=201, response_model=Violation)
 async def correct(violation_id: UUID, body: CorrectionIn, response: Response, work: Correcting, state: GetState) -> Any:
     """Correct a violation by addendum; what it was stays readable."""
     area = violations.parse_area(state.settings.operating_bbox)
     changes = body.changes.model_dump(exclude_unset=True)
 
-    async def effect() -> ViolationOut:
+    async def effect() -> Violation:
         corrected = await corrections.correct(
             work, violation_id, body.version, changes, reason_code=body.reason_code, reason=body.reason, area=area
         )
-        return ViolationOut.model_validate(corrected)
+        return Violation.model_validate(corrected)
 
     return await once(work, response, f"violations.correct:{violation_id}", body.id, body, effect, status=201)
