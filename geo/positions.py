@@ -264,6 +264,7 @@ class Writer:
     async def _run(self, line: Line) -> None:
         while self._open or self._queue:
             await line.wanted.wait()
+            await asyncio.sleep(0)  # what this turn of the loop still brings goes along
             taken, n = [], 0
             while self._queue and n < COMMIT_ROWS:
                 taken.append(self._queue.popleft())
