@@ -15,7 +15,7 @@ from core.errors import Invalid, MediaType, TooLarge
 from mobile_contract.attachments import SCREEN_PX
 
 MAX_PIXELS = {"image/jpeg": 220_000_000, "image/png": 20_000_000, "image/webp": 12_500_000}
-"""By kind, for about 200 MiB of memory at most: a JPEG is decoded at a fraction of its size, the others whole, in copies."""
+"""By kind, for about 200 MiB at most: a JPEG is decoded at a fraction of its size, the others whole, in copies."""
 MAX_PROGRESSIVE_PIXELS, MAX_SCANS = 30_000_000, 100
 """A progressive JPEG is held as coefficients (6 bytes a pixel), and each of its scans goes over all of them."""
 PILLOW = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
