@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from core.bus import Bus
 from core.db import make_engine
@@ -19,6 +18,7 @@ from dispatch_api.metrics.pages import Page
 from dispatch_api.routes import ROUTERS
 from dispatch_api.security import API, BodyLimit, SecurityHeaders
 from dispatch_api.state import State
+from dispatch_api.static import Built
 from geo.duty import DutyBook
 from geo.positions import Writer
 from web_map.pages import STATIC_DIR
@@ -64,5 +64,5 @@ def create_app(settings: Settings) -> DeviceLane:
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=API if prefix else "")
     app.include_router(socket.router, prefix=API)
-    app.mount("/static", StaticFiles(directory=STATIC_DIR, check_dir=False), name="static")
+    app.mount("/static", Built(directory=STATIC_DIR, check_dir=False), name="static")
     return DeviceLane(SecurityHeaders(BodyLimit(app), requests, settings), app, requests)

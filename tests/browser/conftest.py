@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from core.ids import new_id
 from tests.helpers import ROOT, Database, Server
@@ -22,7 +22,9 @@ AXE = ROOT / "web_map" / "client" / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=20_000)
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 NOT_SIGNED_IN = re.compile(r"status of 401")
-AWAY = re.compile(r"ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_SOCKET|WebSocket connection to|status of 5\d\d")
+AWAY = re.compile(
+    r"ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|ERR_EMPTY_RESPONSE|ERR_SOCKET|WebSocket connection to|status of 5\d\d"
+)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -32,15 +34,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium; without one the tests fail and say what to do."""
+def chromium_path() -> str:
+    """Where the system's Chromium is; without one the tests fail and say what to do."""
     path = os.environ.get("OUTRIDER_CHROMIUM") or shutil.which("chromium")
     if not path or not os.path.exists(path):
         pytest.fail("No Chromium: install the package `chromium`, or set OUTRIDER_CHROMIUM to one.", pytrace=False)
     if not AXE.exists():
         pytest.fail("The pages are not built: run `make setup`.", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    """A browser for all tests, each with a profile of its own in it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--disable-dev-shm-usage"])
         yield browser
         browser.close()
 
@@ -77,7 +85,11 @@ class Watch:
     def open(self, url: str, **options: Any) -> Page:
         """A page at `url` in a browser profile of its own, in English and by night unless said otherwise."""
         settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-GB", "color_scheme": "dark"} | options
-        page = self.browser.new_context(**settings).new_page()
+        return self.beside(self.browser.new_context(**settings), url)
+
+    def beside(self, context: BrowserContext, url: str) -> Page:
+        """One more page of a profile."""
+        page = context.new_page()
         home = urlsplit(url).netloc
 
         def asked(request: Request) -> None:
@@ -91,7 +103,7 @@ class Watch:
 
         page.on("request", asked)
         page.on("console", said)
-        page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+        page.on("pageerror", lambda error: self.faults.append(f"page error: {error}\n{error.stack}"))
         page.set_default_timeout(20_000)
         page.goto(url)
         return page
@@ -105,6 +117,16 @@ def watch(chromium: Browser) -> Iterator[Watch]:
     for context in chromium.contexts:
         context.close()
     assert watching.faults == []
+
+
+@pytest.fixture
+def centre(shared_server: Server) -> Iterator[Any]:
+    """An officer's crew on shift and its dispatcher (officer_pages.Centre)."""
+    from tests.browser.officer_pages import Centre
+
+    made = Centre(shared_server)
+    yield made
+    made.http.close()
 
 
 @pytest.fixture

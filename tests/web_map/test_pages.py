@@ -14,6 +14,8 @@ ASSETS = {"dispatcher": ["dispatcher-AB12.js", "dispatcher-CD34.css"], "officer"
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "assets.json").write_text(json.dumps(ASSETS))
+    (tmp_path / "shell.json").write_text(json.dumps({"files": ["officer-EF56.js", "basemap.json"], "digest": "ab12"}))
+    (tmp_path / "officer-worker.js").write_text("keep(SHELL);")
     monkeypatch.setattr(pages, "DIST", tmp_path)
     return tmp_path
 
@@ -57,3 +59,25 @@ def test_what_stands_in_the_build_is_there() -> None:
         files = re.findall(r'(?:src|href)="/static/([^"]+)"', html)
         assert len(files) >= 3
         assert all((pages.DIST / file).is_file() for file in files)
+
+
+def test_the_officers_page_and_its_worker_are_of_one_build(built: Path) -> None:
+    said = {"demo": False, "version": "1"}
+    (build,) = re.findall(r'data-build="(\w+)"', pages.page("officer", **said))
+    script = pages.worker(**said)
+    shell = json.loads(script.removeprefix("const SHELL = ").partition(";\n")[0])
+    assert shell == {"build": build, "files": ["/static/officer-EF56.js", "/static/basemap.json"]}
+    assert script.endswith("keep(SHELL);")
+    for other in ({"demo": True, "version": "1"}, {"demo": False, "version": "2"}):
+        assert f'data-build="{build}"' not in pages.page("officer", **other)
+    (built / "shell.json").write_text(json.dumps({"files": [], "digest": "cd34"}))
+    assert f'data-build="{build}"' not in pages.page("officer", **said)
+
+
+def test_only_the_officers_page_can_be_installed(built: Path) -> None:
+    assert 'rel="manifest"' in pages.page("officer", demo=False, version="1")
+    assert 'rel="manifest"' not in pages.page("dispatcher", demo=False, version="1")
+    manifest = pages.manifest()
+    assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/officer", "/officer", "standalone")
+    icons = {Path(icon["src"]).name for icon in manifest["icons"]}
+    assert icons == {path.name for path in (Path(pages.__file__).parent / "client" / "icons").iterdir()}

@@ -5,6 +5,7 @@
  */
 import { api, ApiError, withQuery } from "../shared/api";
 import { Live, type LinkState } from "../shared/live";
+import { renewed } from "../shared/session";
 import type { ServerMessage } from "../shared/types";
 import type { Local } from "./local";
 import type { InboxItem, InboxPage } from "./model";
@@ -16,7 +17,7 @@ export interface InboxHooks {
   /** These items are new on this device and stored. */
   arrived: (items: InboxItem[]) => Promise<void>;
   link: (state: LinkState) => void;
-  signedOut: () => void;
+  signedOut: (error: ApiError) => void;
   reached: (reached: boolean) => void;
 }
 
@@ -27,23 +28,25 @@ export class Inbox {
   private work: Promise<void> = Promise.resolve();
   private closed = false;
 
-  private constructor(private readonly local: Local, private seq: number, private readonly hooks: InboxHooks) {
+  private seq = 0;
+  /** `seq` is read from the device. */
+  private readonly began: Promise<void>;
+
+  /** Go on from where this device stopped reading. */
+  constructor(private readonly local: Local, private readonly hooks: InboxHooks) {
+    this.queue(async () => { this.seq = (await local.fact("seq")) ?? 0; });
+    this.began = this.work;
     this.live = new Live({
       path: "/api/v1/inbox/live",
-      hello: () => ({ after: this.seq }),
+      hello: () => this.hello(),
       message: (message) => this.heard(message),
       state: (state) => this.linked(state),
-      signedOut: hooks.signedOut,
+      signedOut: () => hooks.signedOut(new ApiError(401, "not_signed_in", "The session is over.")),
     });
     this.timer = window.setInterval(() => {
       if (this.link !== "up") this.poll();
     }, POLL_MS);
     this.poll();
-  }
-
-  /** Go on from where this device stopped reading. */
-  static async open(local: Local, hooks: InboxHooks): Promise<Inbox> {
-    return new Inbox(local, (await local.fact("seq")) ?? 0, hooks);
   }
 
   close(): void {
@@ -54,6 +57,13 @@ export class Inbox {
 
   /** Read everything later than what is stored. */
   readonly poll = (): void => this.queue(() => this.catchUp());
+
+  /** By a ticket rather than the cookie, which may be somebody else's by now. */
+  private async hello(): Promise<Record<string, unknown>> {
+    await this.began;
+    const { ticket } = await renewed(() => api.post<{ ticket: string }>("/session/socket-ticket"));
+    return { ticket, after: this.seq };
+  }
 
   private linked(state: LinkState): void {
     const before = this.link;
@@ -73,7 +83,7 @@ export class Inbox {
       if (this.closed) return;
       if (!(error instanceof ApiError)) return reportError(error);
       this.hooks.reached(error.status !== 0);
-      if (error.status === 401) this.hooks.signedOut();
+      if (error.status === 401) this.hooks.signedOut(error);
     });
   }
 
@@ -104,7 +114,7 @@ export class Inbox {
     if (!last) return;
     const fresh = await this.local.store(items);
     this.seq = Math.max(this.seq, last.seq);
-    if (!this.live.send({ kind: "ack", upto: this.seq })) await api.post("/inbox/ack", { upto: this.seq });
+    if (!this.live.send({ kind: "ack", upto: this.seq })) await renewed(() => api.post("/inbox/ack", { upto: this.seq }));
     await this.hooks.arrived(fresh);
   }
 }

@@ -1,10 +1,13 @@
-/** What this device keeps for one person: their inbox as read so far, and what waits to be sent. */
-import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+/** What this device keeps for one person: their inbox as read so far, and what waits to be sent; all of it sealed. */
+import { storeName } from "./device";
 import type { CodeLists, Draft, Entry, InboxItem, KeptNotice, KeptTask, Late, Receipt, Shift, Status, Task, Unit } from "./model";
+import { Sealed, type Turn } from "./sealed";
 
 /** Single values, by name. */
 interface Facts {
   seq: number;
+  /** The number of the last action on this device; it only grows, whatever the clock does. */
+  order: number;
   units: Unit[];
   shift: Shift | null;
   codes: CodeLists;
@@ -12,15 +15,7 @@ interface Facts {
   checked_at: string;
 }
 
-interface Schema extends DBSchema {
-  tasks: { key: string; value: KeptTask };
-  notices: { key: string; value: KeptNotice };
-  outbox: { key: number; value: Entry };
-  late: { key: string; value: Late };
-  facts: { key: string; value: Facts[keyof Facts] };
-}
-
-const STORES = ["tasks", "notices", "outbox", "late", "facts"] as const;
+const RECORDS = ["tasks", "notices", "outbox", "late"] as const;
 
 /** Everything kept, as the screen is drawn from it. */
 export interface Kept {
@@ -36,137 +31,130 @@ function newest(had: KeptTask | undefined, came: Task): KeptTask {
   return came.version >= had.version ? { ...had, ...came } : had;
 }
 
-export class Local {
-  private constructor(private readonly db: IDBPDatabase<Schema>) {}
+async function take(turn: Turn, item: InboxItem): Promise<void> {
+  if (item.kind === "task") {
+    turn.put("tasks", item.body.id, newest(await turn.get("tasks", item.body.id), item.body));
+  } else if (item.kind === "notice") {
+    const kept = await turn.get<KeptNotice>("notices", item.body.id);
+    const { seen_at = null, acknowledged_at = null, confirmed_at = null } = kept ?? {};
+    turn.put("notices", item.body.id, { seen_at, acknowledged_at, confirmed_at, ...item.body });
+  }
+}
 
-  /** The store of one person on this device. */
-  static async open(userId: string): Promise<Local> {
-    const db = await openDB<Schema>(`outrider-officer-${userId}`, 1, {
-      upgrade(made) {
-        for (const name of ["tasks", "notices", "late"] as const) made.createObjectStore(name, { keyPath: "id" });
-        made.createObjectStore("outbox", { keyPath: "order", autoIncrement: true });
-        made.createObjectStore("facts");
-      },
-    });
-    return new Local(db);
+/** Note what this device knows of a notice's receipts. */
+export async function noteReceipt(turn: Turn, noticeId: string, receipt: Receipt, at: string): Promise<void> {
+  const kept = await turn.get<KeptNotice>("notices", noticeId);
+  if (kept) turn.put("notices", noticeId, { ...kept, [receipt]: kept[receipt] ?? at });
+}
+
+export class Local {
+  private constructor(private readonly sealed: Sealed) {}
+
+  /** The store of one person on this device; `changed` is called when another tab has written to it. */
+  static async open(personId: string, key: CryptoKey, changed: () => void): Promise<Local> {
+    return new Local(await Sealed.open(storeName(personId), [...RECORDS, "facts"], [], key, changed));
   }
 
   close(): void {
-    this.db.close();
+    this.sealed.close();
   }
 
   async kept(): Promise<Kept> {
-    const t = this.db.transaction(STORES);
-    const [tasks, notices, outbox, late] = await Promise.all([
-      t.objectStore("tasks").getAll(),
-      t.objectStore("notices").getAll(),
-      t.objectStore("outbox").getAll(),
-      t.objectStore("late").getAll(),
-    ]);
-    return { tasks, notices, outbox, late };
+    const all = await this.sealed.all(RECORDS);
+    const of = <Value>(store: (typeof RECORDS)[number]): Value[] => [...(all.get(store)?.values() ?? [])] as Value[];
+    return { tasks: of("tasks"), notices: of("notices"), outbox: of("outbox"), late: of("late") };
   }
 
-  async fact<K extends keyof Facts>(name: K): Promise<Facts[K] | undefined> {
-    return (await this.db.get("facts", name)) as Facts[K] | undefined;
+  fact<K extends keyof Facts>(name: K): Promise<Facts[K] | undefined> {
+    return this.sealed.get<Facts[K]>("facts", name);
   }
 
-  async setFact<K extends keyof Facts>(name: K, value: Facts[K]): Promise<void> {
-    await this.db.put("facts", value, name);
+  setFacts(facts: Partial<Facts>): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      for (const [name, value] of Object.entries(facts)) turn.put("facts", name, value);
+    });
   }
 
-  async dropFact(name: keyof Facts): Promise<void> {
-    await this.db.delete("facts", name);
+  dropFact(name: keyof Facts): Promise<void> {
+    return this.sealed.change(async (turn) => turn.delete("facts", name));
   }
 
-  /** Store items and how far the inbox is read in one transaction; items stored before change nothing. Those new here. */
-  async store(items: readonly InboxItem[]): Promise<InboxItem[]> {
-    const t = this.db.transaction(["tasks", "notices", "facts"], "readwrite");
-    const had = ((await t.objectStore("facts").get("seq")) as number | undefined) ?? 0;
-    const fresh = items.filter((item) => item.seq > had);
-    for (const item of fresh) {
-      if (item.kind === "task") {
-        await t.objectStore("tasks").put(newest(await t.objectStore("tasks").get(item.body.id), item.body));
-      } else if (item.kind === "notice") {
-        const kept = await t.objectStore("notices").get(item.body.id);
-        const receipts = {
-          seen_at: kept?.seen_at ?? null, acknowledged_at: kept?.acknowledged_at ?? null, confirmed_at: kept?.confirmed_at ?? null,
-        };
-        await t.objectStore("notices").put({ ...receipts, ...item.body });
-      }
-    }
-    const last = fresh.at(-1);
-    if (last) await t.objectStore("facts").put(last.seq, "seq");
-    await t.done;
-    return fresh;
+  /** Store items and how far the inbox is read together; items stored before change nothing. Those new here. */
+  store(items: readonly InboxItem[]): Promise<InboxItem[]> {
+    return this.sealed.change(async (turn) => {
+      const had = (await turn.get<number>("facts", "seq")) ?? 0;
+      const fresh = items.filter((item) => item.seq > had);
+      for (const item of fresh) await take(turn, item);
+      const last = fresh.at(-1);
+      if (last) turn.put("facts", "seq", last.seq);
+      return fresh;
+    });
   }
 
   /** A task as the answer to a step shows it; `support_status` is where that step has brought a supporting unit. */
-  async storeTask(task: Task, support_status?: Status): Promise<void> {
-    const t = this.db.transaction("tasks", "readwrite");
-    const kept = newest(await t.store.get(task.id), task);
-    await t.store.put(support_status ? { ...kept, support_status } : kept);
-    await t.done;
-  }
-
-  async noteReceipt(noticeId: string, receipt: Receipt, at: string): Promise<void> {
-    const t = this.db.transaction("notices", "readwrite");
-    const kept = await t.store.get(noticeId);
-    if (kept) await t.store.put({ ...kept, [receipt]: kept[receipt] ?? at });
-    await t.done;
+  storeTask(task: Task, support_status?: Status): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      const kept = newest(await turn.get("tasks", task.id), task);
+      turn.put("tasks", task.id, support_status ? { ...kept, support_status } : kept);
+    });
   }
 
   /** Forget what was read, not what waits: the server's inbox has begun anew. */
-  async forgetInbox(): Promise<void> {
-    const t = this.db.transaction(["tasks", "notices", "facts"], "readwrite");
-    await Promise.all([
-      t.objectStore("tasks").clear(),
-      t.objectStore("notices").clear(),
-      t.objectStore("facts").delete("seq"),
-      t.done,
-    ]);
+  forgetInbox(): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      await turn.clear("tasks");
+      await turn.clear("notices");
+      turn.delete("facts", "seq");
+    });
   }
 
-  /** Add to the outbox; what was held back for undo until now is let go, so that order and meaning stay. */
-  async add(entry: Entry): Promise<void> {
-    const t = this.db.transaction("outbox", "readwrite");
-    for (const held of await t.store.getAll()) if (held.hold_until) await t.store.put({ ...held, hold_until: 0 });
-    await t.store.add(entry);
-    await t.done;
+  /** Add to the outbox, with what belongs to it; what was held back for undo is let go, so that order and meaning stay. */
+  add(entry: Omit<Entry, "order">, also?: (turn: Turn) => Promise<void>): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      await also?.(turn);
+      for (const held of await turn.all<Entry>("outbox")) {
+        if (held.hold_until) turn.put("outbox", held.order, { ...held, hold_until: 0 });
+      }
+      const order = ((await turn.get<number>("facts", "order")) ?? 0) + 1;
+      turn.put("facts", "order", order);
+      turn.put("outbox", order, { ...entry, order });
+    });
   }
 
-  /** The first entry that is still to be sent. */
-  async head(): Promise<Entry | undefined> {
-    return (await this.db.getAll("outbox")).find((entry) => !entry.refused);
+  /** What waits, in the order in which it was done. */
+  async waiting(): Promise<Entry[]> {
+    const entries = [...((await this.sealed.all(["outbox"])).get("outbox")?.values() ?? [])] as Entry[];
+    return entries.filter((entry) => !entry.refused);
   }
 
   /** Change an entry; false when it is not there any more. */
-  async change(entry: Entry, fields: { [K in keyof Entry]?: Entry[K] | undefined }): Promise<boolean> {
-    const t = this.db.transaction("outbox", "readwrite");
-    const kept = entry.order === undefined ? undefined : await t.store.get(entry.order);
-    if (kept) await t.store.put({ ...kept, ...fields } as Entry);
-    await t.done;
-    return kept !== undefined;
+  change(order: number, fields: { [K in keyof Entry]?: Entry[K] | undefined }): Promise<boolean> {
+    return this.sealed.change(async (turn) => {
+      const kept = await turn.get<Entry>("outbox", order);
+      if (kept) turn.put("outbox", order, { ...kept, ...fields });
+      return kept !== undefined;
+    });
   }
 
   /** Remove an entry unless its time for undo is over; whether it was removed. */
-  async takeBack(entry: Entry): Promise<boolean> {
-    const t = this.db.transaction("outbox", "readwrite");
-    const kept = entry.order === undefined ? undefined : await t.store.get(entry.order);
-    const held = kept !== undefined && kept.hold_until > Date.now();
-    if (held && kept.order !== undefined) await t.store.delete(kept.order);
-    await t.done;
-    return held;
+  takeBack(order: number): Promise<boolean> {
+    return this.sealed.change(async (turn) => {
+      const kept = await turn.get<Entry>("outbox", order);
+      const held = kept !== undefined && kept.hold_until > Date.now();
+      if (held) turn.delete("outbox", order);
+      return held;
+    });
   }
 
-  async remove(entry: Entry): Promise<void> {
-    if (entry.order !== undefined) await this.db.delete("outbox", entry.order);
+  remove(order: number): Promise<void> {
+    return this.sealed.change(async (turn) => turn.delete("outbox", order));
   }
 
-  async addLate(late: Late): Promise<void> {
-    await this.db.put("late", late);
+  addLate(late: Late): Promise<void> {
+    return this.sealed.change(async (turn) => turn.put("late", late.id, late));
   }
 
-  async removeLate(id: string): Promise<void> {
-    await this.db.delete("late", id);
+  removeLate(id: string): Promise<void> {
+    return this.sealed.change(async (turn) => turn.delete("late", id));
   }
 }

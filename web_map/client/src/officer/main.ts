@@ -5,7 +5,8 @@ import { markDemo } from "../shared/demo";
 import { onLanguage, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
 import { onTheme } from "../shared/theme";
-import { begin, enter, leave, noticeOpened, opened } from "./app";
+import { noticeOpened, opened } from "./actions";
+import { begin, enter, leave } from "./presence";
 import { follow } from "./routes";
 import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable, waiting } from "./store";
 import { dutyView } from "./views/duty";
@@ -13,6 +14,7 @@ import { home } from "./views/home";
 import { noticeView } from "./views/notice";
 import { outboxView } from "./views/outbox";
 import { reportView } from "./views/report";
+import { keepPage } from "./version";
 import { banners, header, nav, undoBar } from "./views/shell";
 import { choose, taskView } from "./views/task";
 import "./officer.css"; // last, so that it comes after the map's own style
@@ -96,3 +98,4 @@ setInterval(() => {
 markDemo();
 redraw();
 void begin();
+void keepPage();

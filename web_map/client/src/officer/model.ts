@@ -56,7 +56,8 @@ export interface About {
 
 /** One thing the officer did, kept on the device until the server has answered. */
 export interface Entry {
-  order?: number;
+  /** Its place in the order in which things were done on this device. */
+  order: number;
   id: string;
   path: string;
   body: Record<string, unknown>;

@@ -1,32 +1,49 @@
 /**
- * What the officer did goes to the device first and from there to the server: in order, one at a time, until answered.
+ * What the officer did goes to the device first and from there to the server: one at a time, in order, until answered.
  *
- * Each entry carries a client-made id, so that sending it again after a lost answer changes nothing. A failure that may
- * pass (no network, 401, 429, 5xx) stops the queue; a refusal is kept and shown, and lets the next entry go.
+ * Each entry carries a client-made id, so that sending it again after a lost answer changes nothing. Without a network
+ * the queue waits; a fault of the server holds up only what belongs to the same task; a refusal is kept and shown.
  */
 import { ApiError, newId, request } from "../shared/api";
-import { resume } from "../shared/session";
+import { renewed } from "../shared/session";
 import type { Local } from "./local";
 import type { About, Entry } from "./model";
+import type { Turn } from "./sealed";
 
 const TIMEOUT_MS = 20_000;
 const LONGEST_WAIT_S = 60;
+/** Nothing is wrong with what was sent: the way there or the server as a whole is not well. */
+const NOBODYS_FAULT = new Set([0, 429, 503]);
 
 export interface OutboxHooks {
+  /** Whether the session is known to be this person's. */
+  ready: () => boolean;
   /** Entries were added, taken back, sent or refused. */
   changed: () => Promise<void>;
   /** The server has done it; keep what it answered. */
   sent: (entry: Entry, answer: unknown) => Promise<void>;
-  signedOut: () => void;
+  /** The session is over, or was never of this person. */
+  signedOut: (error: ApiError) => void;
   /** Whether the server could be reached just now. */
   reached: (reached: boolean) => void;
 }
+
+/** What must arrive in the order in which it was done. */
+export const chainOf = ({ id, about }: Entry): string => (about.kind === "shift" ? "shift" : about.id || id);
+
+type Next = { entry: Entry } | { waitMs: number } | null;
+
+const backOffMs = (failures: number): number => Math.min(LONGEST_WAIT_S, 2 ** failures) * (750 + Math.random() * 500);
 
 export class Outbox {
   private timer = 0;
   private running = false;
   private again = false;
   private closed = false;
+  /** How often in a row the server could not be reached. */
+  private failures = 0;
+  /** Until when a chain waits after a fault of the server, in epoch milliseconds. */
+  private readonly paused = new Map<string, number>();
 
   constructor(private readonly local: Local, private readonly lockName: string, private readonly hooks: OutboxHooks) {
     addEventListener("online", this.flush);
@@ -42,39 +59,34 @@ export class Outbox {
   }
 
   /** Keep an action on the device, held back for `holdMs`; resolves once it is stored, not once it is sent. */
-  async add(path: string, body: Record<string, unknown>, about: About, holdMs = 0): Promise<void> {
-    const id = newId();
+  async add(
+    path: string, body: Record<string, unknown>, about: About, holdMs = 0, also?: (turn: Turn) => Promise<void>,
+  ): Promise<void> {
+    const id = typeof body.id === "string" ? body.id : newId();
     const at = new Date();
-    await this.local.add({
-      id,
-      path,
-      body: { id, ...body },
-      about,
-      made_at: at.toISOString(),
-      hold_until: holdMs && at.getTime() + holdMs,
-      attempts: 0,
-    });
+    const hold_until = holdMs && at.getTime() + holdMs;
+    await this.local.add({ id, path, body: { id, ...body }, about, made_at: at.toISOString(), hold_until, attempts: 0 }, also);
     await this.hooks.changed();
     this.flush();
   }
 
   /** Take back what is still held; false when it is on its way already. */
   async undo(entry: Entry): Promise<boolean> {
-    const undone = await this.local.takeBack(entry);
+    const undone = await this.local.takeBack(entry.order);
     await this.hooks.changed();
     return undone;
   }
 
   /** Try a refused entry once more, as it is. */
   async retry(entry: Entry): Promise<void> {
-    await this.local.change(entry, { refused: undefined, attempts: 0 });
+    await this.local.change(entry.order, { refused: undefined, attempts: 0 });
     await this.hooks.changed();
     this.flush();
   }
 
   /** The officer has read that it was refused and lets it go. */
   async discard(entry: Entry): Promise<void> {
-    await this.local.remove(entry);
+    await this.local.remove(entry.order);
     await this.hooks.changed();
   }
 
@@ -88,7 +100,7 @@ export class Outbox {
     this.again = false;
     clearTimeout(this.timer);
     const broken = (error: unknown): number => {
-      reportError(error); // the device's store failed: what waits stays, and is tried again
+      if (!this.closed) reportError(error); // the device's store failed: what waits stays, and is tried again
       return LONGEST_WAIT_S * 1_000;
     };
     void this.turn().catch(broken).then((waitMs) => {
@@ -100,32 +112,47 @@ export class Outbox {
   };
 
   /** One run of the queue under a lock, so that two tabs do not race; milliseconds until the next, or null. */
-  private async turn(): Promise<number | null> {
-    // Pages over plain HTTP have no locks; the ids keep a second tab from doing anything twice.
-    if (!("locks" in navigator)) return this.run();
+  private turn(): Promise<number | null> {
     return navigator.locks.request(this.lockName, { ifAvailable: true }, (lock) => (lock ? this.run() : 2_000));
   }
 
   private async run(): Promise<number | null> {
     for (;;) {
-      const entry = this.closed ? undefined : await this.local.head();
-      if (!entry) return null;
-      const held = entry.hold_until - Date.now();
-      if (held > 0) return held;
-      if (!(await this.local.change(entry, { hold_until: 0, attempts: entry.attempts + 1 }))) continue;
-      const waitMs = await this.send(entry);
+      const next = this.closed || !this.hooks.ready() ? null : this.next(await this.local.waiting());
+      if (!next) return null;
+      if ("waitMs" in next) return next.waitMs;
+      if (!(await this.local.change(next.entry.order, { hold_until: 0, attempts: next.entry.attempts + 1 }))) continue;
+      const waitMs = await this.send(next.entry);
       if (waitMs !== 0) return waitMs;
     }
+  }
+
+  /** The first entry whose turn it is, how long until there is one, or null when nothing waits. */
+  private next(entries: readonly Entry[]): Next {
+    const now = Date.now();
+    const blocked = new Set<string>();
+    let waitMs = Infinity;
+    for (const entry of entries) {
+      const chain = chainOf(entry);
+      if (blocked.has(chain)) continue;
+      const left = Math.max(entry.hold_until, this.paused.get(chain) ?? 0) - now;
+      if (left <= 0) return { entry };
+      blocked.add(chain);
+      waitMs = Math.min(waitMs, left);
+    }
+    return waitMs === Infinity ? null : { waitMs };
   }
 
   /** Send one entry; 0 when the next may follow, else milliseconds to wait, or null to wait for a sign-in. */
   private async send(entry: Entry): Promise<number | null> {
     try {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
-      const answer = await request<unknown>("POST", entry.path, { body: entry.body, signal });
+      const answer = await renewed(() => request<unknown>("POST", entry.path, { body: entry.body, signal }));
+      this.failures = 0;
+      this.paused.delete(chainOf(entry));
       this.hooks.reached(true);
       await this.hooks.sent(entry, answer);
-      await this.local.remove(entry);
+      await this.local.remove(entry.order);
       await this.hooks.changed();
       return 0;
     } catch (error) {
@@ -137,18 +164,16 @@ export class Outbox {
   private async failed(entry: Entry, error: ApiError): Promise<number | null> {
     this.hooks.reached(error.status !== 0);
     if (error.status === 401) {
-      this.hooks.signedOut();
+      this.hooks.signedOut(error);
       return null;
     }
-    if (error.code === "csrf" && entry.attempts === 0) {
-      await resume().catch(() => null); // another tab signed in anew: fetch the token of its session
-      return 200;
+    const waitMs = Math.max(Number(error.body.retry_after_s ?? 0) * 1_000, backOffMs(entry.attempts));
+    if (NOBODYS_FAULT.has(error.status)) return Math.max(waitMs, backOffMs(this.failures++));
+    if (error.temporary || error.code === "csrf") {
+      this.paused.set(chainOf(entry), Date.now() + waitMs);
+    } else {
+      await this.local.change(entry.order, { refused: { status: error.status, code: error.code, detail: error.message } });
     }
-    if (error.temporary) {
-      const backOff = Math.min(LONGEST_WAIT_S, 2 ** entry.attempts) * (0.75 + Math.random() / 2);
-      return Math.max(Number(error.body.retry_after_s ?? 0), backOff) * 1_000;
-    }
-    await this.local.change(entry, { refused: { status: error.status, code: error.code, detail: error.message } });
     await this.hooks.changed();
     return 0;
   }

@@ -33,6 +33,8 @@ export interface State {
   /** Said once by screen readers, and shown for a moment. */
   said: string;
   storageFull: boolean;
+  /** A newer page is on the device and waits to be taken over. */
+  newVersion: boolean;
 }
 
 export const state: State = {
@@ -52,6 +54,7 @@ export const state: State = {
   draft: null,
   said: "",
   storageFull: false,
+  newVersion: false,
 };
 
 let draw: () => void = () => undefined;

@@ -2,6 +2,7 @@
 
 const BASE = "/api/v1";
 let csrfToken = "";
+let expected: string | null = null;
 
 export interface FieldFault {
   field: string;
@@ -32,6 +33,11 @@ export class ApiError extends Error {
 
 export function setCsrfToken(token: string): void {
   csrfToken = token;
+}
+
+/** From now on an answer meant for anybody else (another tab has signed in as them) is an error; null = anybody. */
+export function expectPerson(id: string | null): void {
+  expected = id;
 }
 
 /** A client-made id (UUID version 4) for a write, so that repeating it changes nothing. */
@@ -68,6 +74,8 @@ export async function request<Answer>(method: string, path: string, options: Opt
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, "unreachable", "The server cannot be reached.");
   }
+  const who = response.headers.get("X-Outrider-User");
+  if (expected && who && who !== expected) throw new ApiError(401, "other_person", "Somebody else has signed in.");
   const body = response.status === 204 ? undefined : await response.json().catch(() => undefined);
   if (!response.ok) {
     const problem = (body ?? {}) as Record<string, unknown>;

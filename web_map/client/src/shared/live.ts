@@ -10,8 +10,8 @@ export const TOO_MANY_OPEN = 4409;
 
 export interface LiveOptions {
   path: "/api/v1/live" | "/api/v1/inbox/live";
-  /** The fields of the hello message beside its kind; asked for at each connection. */
-  hello: () => Record<string, unknown>;
+  /** The fields of the hello message beside its kind; asked for at each connection, which ends when there are none. */
+  hello: () => Record<string, unknown> | Promise<Record<string, unknown>>;
   message: (message: ServerMessage) => void;
   /** With "lost": the code the socket was closed with. */
   state: (state: LinkState, code?: number) => void;
@@ -61,7 +61,14 @@ export class Live {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${this.options.path}`);
     this.socket = socket;
     this.listen();
-    socket.onopen = () => this.send({ kind: "hello", ...this.options.hello() });
+    socket.onopen = async () => {
+      try {
+        const hello = await this.options.hello();
+        if (this.socket === socket) this.send({ kind: "hello", ...hello });
+      } catch {
+        if (this.socket === socket) this.lost(0);
+      }
+    };
     socket.onmessage = (event: MessageEvent<string>) => {
       if (this.socket !== socket) return;
       this.listen();

@@ -4,12 +4,12 @@ import type { Me } from "./types";
 
 let current: Me | null = null;
 
-/** The signed-in person, or null; asks the server once. Throws ApiError when it cannot be reached. */
+/** The signed-in person, or null; asks the server once. Throws ApiError when it cannot be reached or expects another. */
 export async function resume(): Promise<Me | null> {
   try {
     return remember(await api.get<Me>("/me"));
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return remember(null);
+    if (error instanceof ApiError && error.status === 401 && error.code !== "other_person") return remember(null);
     throw error;
   }
 }
@@ -22,8 +22,19 @@ export async function signIn(login: string, password: string): Promise<Me> {
   return me;
 }
 
+/** `work`, once more with the token of the session as it is now if another tab has signed in anew. */
+export async function renewed<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "csrf") throw error;
+    if (!(await resume())) throw new ApiError(401, "not_signed_in", "The session is over.");
+    return work();
+  }
+}
+
 export async function signOut(): Promise<void> {
-  await api.delete("/session").catch((error: unknown) => {
+  await renewed(() => api.delete("/session")).catch((error: unknown) => {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
   });
   remember(null);

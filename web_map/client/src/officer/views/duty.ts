@@ -3,8 +3,9 @@ import { html, nothing, type TemplateResult } from "lit";
 import { hourMinute, t } from "../../shared/i18n";
 import { languageButtons } from "../../shared/login";
 import { currentTheme, toggleTheme } from "../../shared/theme";
-import { endShift, leave, startShift } from "../app";
-import { duty, state, unitName, waiting } from "../store";
+import { endShift, startShift } from "../duty";
+import { leave } from "../presence";
+import { duty, isOnline, state, unitName, waiting } from "../store";
 import { heading } from "./parts";
 
 /** A big button for each unit the officer may start a shift with. */
@@ -36,4 +37,5 @@ export const dutyView = (): TemplateResult => html`<div class="page">${heading(t
     <button class="big" @click=${toggleTheme}>${t(currentTheme() === "night" ? "theme.day" : "theme.night")}</button>
     ${languageButtons()}</div></section>
   <section class="card"><h2>${state.me?.name}</h2>${waiting().length ? html`<p>${t("officer.leave.waiting", { n: waiting().length })}</p>` : nothing}
-    <button class="big" @click=${leave}>${t("officer.leave")}</button></section></div>`;
+    ${isOnline() ? nothing : html`<p class="muted">${t("officer.leave.offline")}</p>`}
+    <button class="big" ?disabled=${!isOnline()} @click=${leave}>${t("officer.leave")}</button></section></div>`;

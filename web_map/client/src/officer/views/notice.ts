@@ -1,7 +1,7 @@
 /** One notice, read, acknowledged and answered. */
 import { html, nothing, type TemplateResult } from "lit";
 import { dayTime, hourMinute, t } from "../../shared/i18n";
-import { acknowledgeNotice, confirmNotice, replyToNotice } from "../app";
+import { acknowledgeNotice, confirmNotice, replyToNotice } from "../actions";
 import type { KeptNotice } from "../model";
 import { mustConfirmNotice } from "../steps";
 import { state } from "../store";

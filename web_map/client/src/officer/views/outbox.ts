@@ -1,11 +1,11 @@
 /** What waits on this device, and what the server refused: nothing is dropped without the officer's word. */
 import { html, nothing, type TemplateResult } from "lit";
-import { clock, hourMinute, t } from "../../shared/i18n";
+import { hourMinute, t } from "../../shared/i18n";
 import { refusedFor } from "../../shared/refusal";
-import { discard, retry } from "../app";
+import { discard, retry } from "../actions";
 import type { Entry } from "../model";
 import { isOnline, refused, state, taskById, waiting } from "../store";
-import { backBar } from "./parts";
+import { backBar, moment } from "./parts";
 
 function about({ about: { kind, id } }: Entry): string {
   const task = kind === "task" || kind === "violation" ? taskById(id) : undefined;
@@ -24,7 +24,7 @@ export function outboxView(): TemplateResult {
   const [no, left] = [refused(), waiting()];
   return html`<div class="page">${backBar("#/", t("officer.outbox"))}
     <p>${t(isOnline() ? "officer.outbox.online" : "officer.outbox.offline")}
-      ${state.checkedAt ? t("officer.outbox.checked", { time: clock(state.checkedAt) }) : nothing}</p>
+      ${state.checkedAt ? t("officer.outbox.checked", { time: moment(state.checkedAt) }) : nothing}</p>
     ${no.length ? html`<section><h2 class="fault">${t("officer.outbox.refused.title")}</h2><ul>${no.map(row)}</ul></section>` : nothing}
     ${left.length ? html`<section><h2>${t("officer.outbox.waiting.title")}</h2><ul>${left.map(row)}</ul></section>` : nothing}
     ${no.length + left.length ? nothing : html`<p class="card empty">${t("officer.outbox.empty")}</p>`}</div>`;

@@ -45,10 +45,12 @@ export function standingText(task: Task): TemplateResult {
     ? html` <span class="unsent">${t("officer.unsent")}</span>` : nothing}`;
 }
 
+/** "07:40", with the day where it is not today. */
+export const moment = (at: string): string =>
+  dayTime(at).startsWith(dayTime(new Date()).slice(0, 5)) ? hourMinute(at) : dayTime(at);
+
 /** "07:40 – 09:00", with the day where it is not today. */
 export function windowText(task: Task): string {
-  const today = dayTime(new Date()).slice(0, 5);
-  const moment = (at: string): string => (dayTime(at).startsWith(today) ? hourMinute(at) : dayTime(at));
   if (task.window_from && task.window_to) return `${moment(task.window_from)} – ${moment(task.window_to)}`;
   if (task.window_from) return t("officer.window.from", { time: moment(task.window_from) });
   return task.window_to ? t("officer.window.to", { time: moment(task.window_to) }) : "";

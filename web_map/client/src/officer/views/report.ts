@@ -1,10 +1,11 @@
 /** A violation reported in three steps: what, where, a word about it. What is written survives a closed page. */
 import { html, nothing, type TemplateResult } from "lit";
 import { number, t } from "../../shared/i18n";
-import { draft, dropDraft, editDraft, sendDraft, showPlace } from "../app";
 import "../map";
 import type { Draft, Place } from "../model";
 import { ROUGH_M, type Spot } from "../place";
+import { showPlace } from "../position";
+import { draft, dropDraft, editDraft, sendDraft } from "../report";
 import { go } from "../routes";
 import { codesOf, state, taskById } from "../store";
 import { backBar, heading, icon, label } from "./parts";

@@ -1,9 +1,11 @@
 /** What frames every screen: link and shift at the top, undo and the three main places at the bottom. */
 import { html, nothing, type TemplateResult } from "lit";
-import { clock, code, hourMinute, t } from "../../shared/i18n";
-import { hush, readLate, undo } from "../app";
+import { code, hourMinute, t } from "../../shared/i18n";
+import { readLate, undo } from "../actions";
+import { hush } from "../arrivals";
 import { duty, isOnline, myTasks, refused, state, taskById, undoable, unitName, waiting } from "../store";
-import { icon } from "./parts";
+import { takeOver } from "../version";
+import { icon, moment } from "./parts";
 
 function badge(): TemplateResult {
   const [no, left, online] = [refused().length, waiting().length, isOnline()];
@@ -55,10 +57,13 @@ const lateBars = (): TemplateResult[] => state.kept.late.map((late) => {
 function trouble(): TemplateResult | typeof nothing {
   if (state.storageFull) return html`<section class="late conflict" role="alert"><p>${t("officer.storage")}</p></section>`;
   if (isOnline() || !state.checkedAt) return nothing;
-  return html`<p class="stale">${t("officer.as_of", { time: clock(state.checkedAt) })}</p>`;
+  return html`<p class="stale">${t("officer.as_of", { time: moment(state.checkedAt) })}</p>`;
 }
 
-export const banners = (): TemplateResult => html`${alarmBar()}${lateBars()}${trouble()}`;
+const newVersion = (): TemplateResult | typeof nothing => state.newVersion
+  ? html`<button class="big notice-bar" @click=${takeOver}>${t("officer.new_version")}</button>` : nothing;
+
+export const banners = (): TemplateResult => html`${alarmBar()}${lateBars()}${trouble()}${newVersion()}`;
 
 /** What was done last, while it can still be taken back. */
 export function undoBar(): TemplateResult | typeof nothing {

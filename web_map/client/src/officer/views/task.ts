@@ -1,9 +1,10 @@
 /** One task: what, where, when, why; the one next step as a big button; what else is possible beside it. */
 import { html, nothing, type TemplateResult } from "lit";
 import { hourMinute, t } from "../../shared/i18n";
-import { confirmCancel, showPlace, step } from "../app";
+import { confirmCancel, step } from "../actions";
 import "../map";
 import type { Task, Verb } from "../model";
+import { showPlace } from "../position";
 import { go, goInstead } from "../routes";
 import { ASKS, choices, mustConfirmCancel, results, standing } from "../steps";
 import { codesOf, state, taskById } from "../store";

@@ -1,0 +1,102 @@
+"""What tests of the officer's page share: a crew and who sends it, signing in, the one big button."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from playwright.sync_api import Locator, Page, expect
+
+from core.actor import Role
+from core.db import make_engine
+from tests.browser.conftest import Watch, run
+from tests.helpers import PASSWORD, Crew, Server, crew, person
+
+PORT_OFFICE = {"lon": 21.144, "lat": 55.703}
+
+
+class Centre:
+    """A crew and the dispatcher who sends it, over the API of the test's server."""
+
+    def __init__(self, server: Server, *, on_shift: bool = True) -> None:
+        self.server = server
+        self.crew, login = run(self._people(on_shift))
+        self.http = httpx.Client(base_url=f"{server.url}/api/v1", timeout=20)
+        session = self.http.post("/session", json={"login": login, "password": PASSWORD})
+        self.http.headers["Authorization"] = f"Bearer {session.json()['token']}"
+
+    async def _people(self, on_shift: bool) -> tuple[Crew, str]:
+        engine = make_engine(self.server.database.app_url)
+        made = await crew(engine, on_shift=on_shift)
+        dispatcher = await person(engine, Role.DISPATCHER)
+        await engine.dispose()
+        return made, dispatcher.login
+
+    def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.http.post(path, json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(path)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def issue(self, title: str, priority: str = "P1") -> dict[str, Any]:
+        """A task issued to the crew; P1 is not held back for undo."""
+        return self.send(
+            "/tasks",
+            {"id": str(uuid.uuid4()), "kind": "stop_vehicle", "priority": priority, "title": title, **PORT_OFFICE,
+             "instruction": "Check the seals.", "reason_code": "indicator", "address": "A1, km 293",
+             "unit_id": str(self.crew.unit.id), "issue": True},
+        )  # fmt: skip
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        return dict(self.get(f"/tasks/{task_id}"))
+
+    def steps(self, task_id: str) -> list[tuple[str, str]]:
+        """(verb, result) of what officers did to a task, in the order the server got it."""
+        seen = {"acknowledge", "decline", "en_route", "on_scene", "pause", "resume", "complete", "fail"}
+        events = self.get(f"/tasks/{task_id}/events")["items"]
+        return [(one["verb"], one["result"]) for one in events if one["verb"] in seen]
+
+
+def sign_in(watch: Watch, centre: Centre, **options: Any) -> Page:
+    page = watch.open(f"{centre.server.url}/officer", **options)
+    fill_in(page, centre)
+    return page
+
+
+def fill_in(page: Page, centre: Centre) -> None:
+    """Sign the crew's officer in."""
+    page.get_by_label("Login").fill(centre.crew.officer.login)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#badge")).to_have_text("Online")
+
+
+def kept(page: Page) -> None:
+    """Wait until the page and the map are kept on the device and served from there."""
+    page.wait_for_function("() => navigator.serviceWorker.controller?.state === 'activated'")
+
+
+def big(page: Page, verb: str) -> None:
+    """Press the one big button, which must be what is next."""
+    button = page.locator(f".next[data-verb={verb}]")
+    expect(button).to_be_visible()
+    assert (button.bounding_box() or {"height": 0})["height"] >= 72
+    button.click()
+
+
+def row(page: Page, text: str) -> Locator:
+    """A task or notice in the inbox."""
+    return page.locator("a.item").filter(has_text=text)
+
+
+def until(page: Page, check: Callable[[], bool], timeout_s: float = 20) -> None:
+    """Wait for something outside the page while the page lives on."""
+    deadline = datetime.now(UTC) + timedelta(seconds=timeout_s)
+    while not check():
+        assert datetime.now(UTC) < deadline, "it did not happen in time"
+        page.wait_for_timeout(100)

@@ -1,0 +1,34 @@
+/** New items of the inbox are on the device: the officer is told, loudly when it is urgent. */
+import { t } from "../shared/i18n";
+import * as alarm from "./alarm";
+import { refresh, say } from "./desk";
+import type { InboxItem, Task } from "./model";
+import { isUrgent } from "./steps";
+import { state, taskById, update } from "./store";
+
+const OLD_NEWS_MS = 10 * 60_000;
+
+export async function arrived(items: InboxItem[]): Promise<void> {
+  const known = new Set(state.kept.tasks.map((task) => task.id));
+  await refresh();
+  for (const item of items) if (item.kind === "task") told(item.body, !known.has(item.body.id), Date.parse(item.at));
+  const news = items.findLast((item) => item.kind === "notice");
+  if (news?.kind === "notice") say(t("officer.said.notice", { headline: news.body.headline }));
+}
+
+/** A task is news when it is issued to the unit, or when the unit is called to its support. */
+function told(came: Task, unknown: boolean, atMs: number): void {
+  const task = taskById(came.id) ?? came;
+  const isNew = task.status === "issued" && (came.status === "issued" || unknown) && Date.now() - atMs < OLD_NEWS_MS;
+  if (isNew) say(t("officer.said.task", { number: task.number, title: task.title }));
+  if (isNew && isUrgent(task.priority)) {
+    update({ alarm: task.id });
+    alarm.raise();
+  } else if (state.alarm === task.id && !["issued", "delivered"].includes(task.status)) hush();
+}
+
+/** End the sound; the task stays where it is. */
+export function hush(): void {
+  alarm.silence();
+  update({ alarm: null });
+}

@@ -1,0 +1,27 @@
+/** The server has done what waited: keep what it answered, and say what the officer must know. */
+import { code, t } from "../shared/i18n";
+import { current, say, store } from "./desk";
+import type { Entry, Shift, Transition, Verb } from "./model";
+import { LEADS_TO } from "./steps";
+import { update } from "./store";
+
+export async function sent(entry: Entry, answer: unknown): Promise<void> {
+  const { about } = entry;
+  if (about.kind === "task") await stepSent(entry, answer as Transition);
+  else if (about.kind === "shift") {
+    const shift = about.verb === "shift_start" ? (answer as Shift) : null;
+    await store().setFacts({ shift });
+    update({ shift });
+    say(t(shift ? "officer.said.shift_on" : "officer.said.shift_off"));
+    current()?.inbox?.poll();
+  } else if (about.kind === "violation") say(t("officer.said.violation"));
+}
+
+async function stepSent(entry: Entry, { result, task }: Transition): Promise<void> {
+  const { verb } = entry.about;
+  if (verb === "seen") return store().storeTask(task);
+  await store().storeTask(task, result === "applied" ? LEADS_TO[verb as Verb] : undefined);
+  if (result === "applied") return;
+  await store().addLate({ id: entry.id, task_id: task.id, verb: verb as Verb, result, at: entry.made_at });
+  say(t(`officer.late.${result}`, { verb: t(`officer.verb.${verb}`), status: code("task_status", task.status) }));
+}
