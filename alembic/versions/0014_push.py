@@ -35,7 +35,9 @@ def upgrade() -> None:
         sa.Column("owed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["install_id"], ["install.id"], name=op.f("fk_push_owed_install_id_install"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["install_id"], ["install.id"], name=op.f("fk_push_owed_install_id_install"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("install_id", name=op.f("pk_push_owed")),
     )
     op.create_index(op.f("ix_push_owed_due_at"), "push_owed", ["due_at"])
