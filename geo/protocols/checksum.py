@@ -1,5 +1,6 @@
 """Checksums of binary protocols, without a step of Python for each byte."""
 
+from binascii import crc_hqx
 from functools import cache
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 LONGEST = 9_728
 """Bytes that can be summed."""
 _IBM = 0xA001
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @cache
@@ -31,3 +33,9 @@ def crc16_ibm(data: bytes) -> int:
     """CRC-16/ARC (polynomial 0x8005 reflected, from 0) of at most LONGEST bytes."""
     shares, places = _shares()
     return int(np.bitwise_xor.reduce(shares.take(places[LONGEST - len(data) :] + np.frombuffer(data, np.uint8))))
+
+
+def crc16_x25(data: bytes) -> int:
+    """CRC-16/X.25, which tracker makers call CRC-ITU (polynomial 0x1021 reflected, from 0xFFFF, inverted)."""
+    low, high = crc_hqx(data.translate(_MIRRORED), 0xFFFF).to_bytes(2).translate(_MIRRORED)
+    return (high << 8 | low) ^ 0xFFFF
