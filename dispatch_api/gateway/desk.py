@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +14,7 @@ from geo.arrivals import Arrivals
 from geo.duty import DutyBook, KnownDevice
 from geo.fix import Fix, Rejected
 from geo.positions import Stored, Writer, hand_over
+from geo.protocols.receipts import Message, Unreadable
 
 log = structlog.get_logger()
 
@@ -73,6 +75,17 @@ class Desk:
             if not turn.done():
                 self._rows += more
                 turn.set_result(None)
+
+    async def taken(self, device: KnownDevice, frame: bytes, decode: Callable[[], Message]) -> bytes:
+        """What a device is answered, once what its frame holds is committed, or kept since it cannot be decoded."""
+        try:
+            message = decode()
+        except Unreadable as error:
+            await self.unreadable(device, frame, 1, error)
+            return error.answer
+        if message.fixes or message.rejected:
+            await self.stored(device, message.fixes, message.rejected)
+        return message.answer
 
     async def unreadable(self, device: KnownDevice, frame: bytes, records: int, error: Exception) -> bool:
         """Keep, count and report a frame that cannot be decoded; whether the very same came before."""

@@ -1,24 +1,17 @@
 """Teltonika trackers over TCP and UDP: known by their IMEI, answered once their records are committed."""
 
 import asyncio
-from functools import partial
-
-import structlog
 
 from core.db import utcnow
-from core.errors import Overloaded
+from dispatch_api.gateway.datagrams import Address, Datagrams
 from dispatch_api.gateway.desk import Desk
 from dispatch_api.gateway.line import Line
 from geo.duty import KnownDevice
 from geo.protocols import teltonika
 from geo.protocols.teltonika import Contradiction, Damaged, Datagram, DecodeError, Unreadable
 
-log = structlog.get_logger()
-
 PROTOCOL = "teltonika"
 HELLO_BYTES = 2 + teltonika.IMEI_DIGITS
-DATAGRAMS = 1_000
-"""Datagrams on their way to the database; more are dropped, and sent again by their devices."""
 NONE = 0
 
 
@@ -97,57 +90,23 @@ async def _kept(desk: Desk, device: KnownDevice, frame: bytes, error: Unreadable
     return NONE if isinstance(error, Contradiction) and not came_before else error.records
 
 
-class TeltonikaDatagrams(asyncio.DatagramProtocol):
+class TeltonikaDatagrams(Datagrams):
     """The UDP port: each datagram names its device."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._taking: set[asyncio.Task[None]] = set()
-
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
-        """Begin to listen."""
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Take a datagram; what is none gets no answer."""
-        if len(self._taking) >= DATAGRAMS:
-            return
-        try:
-            sent = teltonika.datagram(data)
-        except DecodeError as error:
-            log.info("datagram_refused", address=addr[0], reason=str(error))
-            return
-        task = asyncio.create_task(self._take(sent, addr))
-        self._taking.add(task)
-        task.add_done_callback(partial(_finished, self._taking))
-
-    def error_received(self, exc: Exception) -> None:
-        """An answer did not arrive: the device sends again."""
-
-    async def finish(self) -> None:
-        """Answer what is being stored."""
-        await asyncio.gather(*self._taking, return_exceptions=True)
-
-    async def _take(self, sent: Datagram, addr: tuple[str, int]) -> None:
-        records = await self._stored(sent, addr[0])
-        if records and not self._transport.is_closing():
-            self._transport.sendto(teltonika.receipt(sent, records), addr)
+    async def take(self, data: bytes, address: Address) -> bytes:
+        """Take the records of a datagram."""
+        sent = teltonika.datagram(data)
+        records = await self._stored(sent, address[0])
+        return teltonika.receipt(sent, records) if records else b""
 
     async def _stored(self, sent: Datagram, address: str) -> int:
-        device = await self._desk.device(PROTOCOL, sent.imei, address)
+        device = await self.desk.device(PROTOCOL, sent.imei, address)
         if device is None:
             return NONE
         try:
             message = teltonika.decode(sent.data, utcnow())
         except Unreadable as error:
-            return await _kept(self._desk, device, sent.data, error)
+            return await _kept(self.desk, device, sent.data, error)
         if message.records:
-            await self._desk.stored(device, message.fixes, message.rejected)
+            await self.desk.stored(device, message.fixes, message.rejected)
         return message.records or NONE
-
-
-def _finished(taking: "set[asyncio.Task[None]]", task: "asyncio.Task[None]") -> None:
-    taking.discard(task)
-    failure = None if task.cancelled() else task.exception()
-    if failure is not None and not isinstance(failure, Overloaded):
-        log.error("unexpected", exc_info=failure)

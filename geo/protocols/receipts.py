@@ -1,5 +1,6 @@
 """What the decoders of protocols with receipts give: the answer a device waits for, and what is wrong with a frame."""
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from core.errors import Malformed
@@ -32,3 +33,19 @@ class Message(NamedTuple):
     answer: bytes
     fixes: list[Fix]
     rejected: list[Rejected]
+
+
+Measure = Callable[[bytes], int | None]
+"""How many bytes at the beginning are garbage, or a frame; None when that is not whole."""
+
+
+def frames(data: bytes, garbage_bytes: Measure, frame_bytes: Measure) -> Iterator[bytes]:
+    """The whole frames of a datagram; raises DecodeError."""
+    at = 0
+    while True:
+        at += garbage_bytes(data[at:]) or 0
+        size = frame_bytes(data[at:])
+        if size is None:
+            return
+        yield data[at : at + size]
+        at += size
