@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=2, le=100, description="database connections of one server process")
     teltonika_port: int = Field(5027, ge=0, le=65535, description="TCP and UDP port of Teltonika trackers; 0: none")
     teltonika_tls: bool = Field(False, description="speak TLS on that TCP port, with the server's certificate")
+    gt06_port: int = Field(0, ge=0, le=65535, description="TCP and UDP port of GT06 trackers, often 5023; 0: none")
+    h02_port: int = Field(0, ge=0, le=65535, description="TCP and UDP port of H02 trackers, often 5013; 0: none")
+    nmea_port: int = Field(0, ge=0, le=65535, description="TCP port of trackers that send NMEA sentences; 0: none")
     cot_port: int = Field(0, ge=0, le=65535, description="TCP port of ATAK, WinTAK and iTAK; 0: none")
     cot_client_ca: Path | None = Field(None, description="authority of their certificates (PEM): mutual TLS there")
     gateway_connections: int = Field(8192, ge=1, le=60_000, description="tracker connections the gateway holds")
@@ -59,3 +62,9 @@ class Settings(BaseSettings):
     def tls(self) -> bool:
         """Whether this server itself speaks TLS."""
         return self.tls_cert is not None and self.tls_key is not None
+
+    @property
+    def unauthenticated(self) -> dict[str, int]:
+        """The open ports of protocols that know no secret: whoever knows a tracker's number can speak for it."""
+        ports = {"GT06": self.gt06_port, "H02": self.h02_port, "NMEA": self.nmea_port}
+        return {name: port for name, port in ports.items() if port}

@@ -51,6 +51,8 @@ class Lines:
 
     def belong(self, line: "Line", identifier: str) -> None:
         """A connection turned out to be this device's; of too many, the oldest is cut: its network forgot it."""
+        if line not in self._open:
+            return  # gone meanwhile
         mine = self._by_device.setdefault(identifier, [])
         mine.append(line)
         if len(mine) > AT_ONCE_PER_DEVICE:
@@ -92,7 +94,7 @@ class Line(asyncio.BufferedProtocol):
         self.address = ""
         self.due = math.inf
         self.waiting: asyncio.Future[Any] | None = None
-        self._is_paused = self._has_begun = False
+        self._is_paused = self._has_begun = self._is_over = False
         self.transport: asyncio.Transport | None = None
 
     @abstractmethod
@@ -113,7 +115,7 @@ class Line(asyncio.BufferedProtocol):
         self.due = time.monotonic() + HELLO_S
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it; what is on its way to the database goes on."""
+        """Forget it; what came before is still taken: who sends without waiting for an answer may go at once."""
         self.transport = None
         self.lines.leave(self, self.identifier)
 
@@ -140,12 +142,14 @@ class Line(asyncio.BufferedProtocol):
             self.transport.write(message)
 
     def close(self) -> None:
-        """End the connection after what was answered."""
+        """End the connection after what was answered; nothing more is taken."""
+        self._is_over = True
         if self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """End the connection at once; nothing more is taken."""
+        self._is_over = True
         if self.transport is not None:
             self.transport.abort()
 
@@ -168,7 +172,7 @@ class Line(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         try:
-            while self.waiting is None and self._is_open and self.take():
+            while self.waiting is None and not self._is_over and self.take():
                 self._has_begun = False
         except Malformed as error:
             log.info("connection_refused", address=self.address, device=self.identifier, reason=str(error))
@@ -178,10 +182,6 @@ class Line(asyncio.BufferedProtocol):
             self.transport.resume_reading()
         if self.waiting is None:
             self._set_due()
-
-    @property
-    def _is_open(self) -> bool:
-        return self.transport is not None and not self.transport.is_closing()
 
     def _set_due(self) -> None:
         if self.identifier is None:

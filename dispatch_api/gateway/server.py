@@ -6,8 +6,10 @@ import resource
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -19,8 +21,12 @@ from dispatch_api import logs
 from dispatch_api.commands.database import with_database
 from dispatch_api.gateway.cot import CotLine
 from dispatch_api.gateway.cot_view import CotView
+from dispatch_api.gateway.datagrams import Datagrams
 from dispatch_api.gateway.desk import Desk
-from dispatch_api.gateway.line import HELLO_S, Lines
+from dispatch_api.gateway.gt06 import Gt06Datagrams, Gt06Line
+from dispatch_api.gateway.h02 import H02Datagrams, H02Line, Statuses
+from dispatch_api.gateway.line import HELLO_S, Line, Lines
+from dispatch_api.gateway.nmea import NmeaLine
 from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
 from dispatch_api.metrics.measures import Commits, Measures
 from dispatch_api.metrics.pages import Page
@@ -32,6 +38,7 @@ from geo.positions import Writer
 
 log = structlog.get_logger()
 
+PROTOCOLS = ("teltonika", "gt06", "h02", "nmea", "cot")
 BACKLOG = 2048
 STOP_WITHIN_S = 5.0
 RETRY_S = 2.0
@@ -88,9 +95,10 @@ async def gateway(settings: Settings) -> AsyncIterator[Lines]:
     measures.show(lambda: _families(lines))
     async with duty, writer, Arrivals(url, duty) as arrivals, Page(settings.data_dir, "gateway", measures.registry):
         desk = Desk(settings, duty, writer, arrivals)
-        async with _closed_last(lines), _teltonika(desk, lines), _cot(desk, lines):
+        async with _closed_last(lines), _trackers(desk, lines), _cot(desk, lines):
             watching = asyncio.create_task(lines.watch(), name="lines")
-            log.info("gateway_started", host=settings.host, teltonika=settings.teltonika_port, cot=settings.cot_port)
+            listening = {name: getattr(settings, f"{name}_port") for name in PROTOCOLS}
+            log.info("gateway_started", host=settings.host, **listening)
             try:
                 yield lines
             finally:
@@ -112,28 +120,65 @@ async def _closed_last(lines: Lines) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _teltonika(desk: Desk, lines: Lines) -> AsyncIterator[None]:
-    settings = desk.settings
-    if not settings.teltonika_port:
+async def _listening(
+    settings: Settings, port: int, line: Callable[[], Line], secure: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
+    """A TCP port whose connections are such lines; none for port 0. Raises CannotStart."""
+    if not port:
         yield
         return
-    loop, place = asyncio.get_running_loop(), (settings.host, settings.teltonika_port)
-    async with contextlib.AsyncExitStack() as begun:
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            line, settings.host, port, backlog=BACKLOG, ssl=secure, ssl_handshake_timeout=HELLO_S if secure else None
+        )
+    except OSError as error:
+        raise CannotStart(f"Port {port} on {settings.host}: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def _both(
+    settings: Settings,
+    port: int,
+    line: Callable[[], Line],
+    datagrams: Callable[[], Datagrams],
+    secure: ssl.SSLContext | None = None,
+) -> AsyncIterator[None]:
+    """The same with the UDP port of that number."""
+    if not port:
+        yield
+        return
+    async with _listening(settings, port, line, secure):
         try:
-            secure = _tls(settings, "OUTRIDER_TELTONIKA_TLS") if settings.teltonika_tls else None
-            server = await loop.create_server(
-                lambda: TeltonikaLine(desk, lines), *place, backlog=BACKLOG, ssl=secure,
-                ssl_handshake_timeout=HELLO_S if secure else None,
-            )  # fmt: skip
-            begun.callback(server.close)
-            transport, datagrams = await loop.create_datagram_endpoint(
-                lambda: TeltonikaDatagrams(desk), local_addr=place
+            transport, taking = await asyncio.get_running_loop().create_datagram_endpoint(
+                datagrams, local_addr=(settings.host, port)
             )
         except OSError as error:
-            raise CannotStart(f"Port {place[1]} on {place[0]}: {error.strerror or error}.") from error
-        begun.callback(transport.close)
-        begun.push_async_callback(datagrams.finish)
-        begun.callback(server.close)
+            raise CannotStart(f"Port {port} on {settings.host}: {error.strerror or error}.") from error
+        try:
+            yield
+        finally:
+            await taking.finish()
+            transport.close()
+
+
+@asynccontextmanager
+async def _trackers(desk: Desk, lines: Lines) -> AsyncIterator[None]:
+    """The ports of trackers that say nothing but where they are."""
+    settings, statuses = desk.settings, Statuses()
+    secure = _tls(settings, "OUTRIDER_TELTONIKA_TLS") if settings.teltonika_tls and settings.teltonika_port else None
+    ports = [
+        (settings.teltonika_port, lambda: TeltonikaLine(desk, lines), lambda: TeltonikaDatagrams(desk), secure),
+        (settings.gt06_port, lambda: Gt06Line(desk, lines), lambda: Gt06Datagrams(desk), None),
+        (settings.h02_port, lambda: H02Line(desk, lines, statuses), lambda: H02Datagrams(desk, statuses), None),
+    ]
+    async with contextlib.AsyncExitStack() as begun:
+        await begun.enter_async_context(_listening(settings, settings.nmea_port, lambda: NmeaLine(desk, lines)))
+        for port in ports:
+            await begun.enter_async_context(_both(settings, *port))
         yield
 
 
@@ -145,24 +190,22 @@ async def _cot(desk: Desk, lines: Lines) -> AsyncIterator[None]:
         return
     if settings.database_url is None:
         raise CannotStart("OUTRIDER_COT_PORT needs OUTRIDER_DATABASE_URL: tablets are shown tasks.")
-    secure = None
-    if settings.cot_client_ca:
-        secure = _tls(settings, "OUTRIDER_COT_CLIENT_CA")
-        secure.verify_mode = ssl.CERT_REQUIRED
-        try:
-            secure.load_verify_locations(settings.cot_client_ca)
-        except (OSError, ssl.SSLError) as error:
-            raise CannotStart(f"OUTRIDER_COT_CLIENT_CA={settings.cot_client_ca} cannot be used: {error}.") from error
-    async with CotView(settings.database_url) as view, contextlib.AsyncExitStack() as begun:
-        try:
-            server = await asyncio.get_running_loop().create_server(
-                lambda: CotLine(desk, lines, view.show, mutual=secure is not None), settings.host, settings.cot_port,
-                backlog=BACKLOG, ssl=secure, ssl_handshake_timeout=HELLO_S if secure else None,
-            )  # fmt: skip
-        except OSError as error:
-            raise CannotStart(f"Port {settings.cot_port} on {settings.host}: {error.strerror or error}.") from error
-        begun.callback(server.close)
-        yield
+    secure = _mutual(settings, settings.cot_client_ca) if settings.cot_client_ca else None
+    async with CotView(settings.database_url) as view:
+        tablet = partial(CotLine, desk, lines, view.show, mutual=secure is not None)
+        async with _listening(settings, settings.cot_port, tablet, secure):
+            yield
+
+
+def _mutual(settings: Settings, authority: Path) -> ssl.SSLContext:
+    """TLS for those alone who have a certificate of this authority."""
+    secure = _tls(settings, "OUTRIDER_COT_CLIENT_CA")
+    secure.verify_mode = ssl.CERT_REQUIRED
+    try:
+        secure.load_verify_locations(authority)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(f"OUTRIDER_COT_CLIENT_CA={authority} cannot be used: {error}.") from error
+    return secure
 
 
 def _tls(settings: Settings, why: str) -> ssl.SSLContext:

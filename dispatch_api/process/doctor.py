@@ -67,6 +67,8 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     yield "free disk space", _space_trouble(settings)
     yield f"this machine's clock{'' if clock_is_kept() else ': no time service is known to keep it'}", None
     yield f"time zone {settings.timezone}", _zone_trouble(settings.timezone)
+    for name, port in settings.unauthenticated.items():
+        yield f"{name} on port {port} knows no secret: let it be reached through a private APN or a VPN alone", None
     yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
     if settings.database_url is None:
         yield "PostgreSQL with PostGIS", _postgres_trouble()

@@ -190,6 +190,9 @@ class Supervisor:
         """Listen for trackers too, unless a port of theirs is another's: people can work without them."""
         host, wanted = self.settings.host, {
             "Teltonika on TCP and UDP": ("OUTRIDER_TELTONIKA_PORT", self.settings.teltonika_port),
+            "GT06 on TCP and UDP": ("OUTRIDER_GT06_PORT", self.settings.gt06_port),
+            "H02 on TCP and UDP": ("OUTRIDER_H02_PORT", self.settings.h02_port),
+            "NMEA on TCP": ("OUTRIDER_NMEA_PORT", self.settings.nmea_port),
             "ATAK on TCP": ("OUTRIDER_COT_PORT", self.settings.cot_port),
         }  # fmt: skip
         for setting, port in filter(operator.itemgetter(1), wanted.values()):
@@ -209,6 +212,10 @@ class Supervisor:
             say(f"  Outrider    {address}")
         say(f"  database    {self._where()}")
         say(f"  trackers    {self.trackers}")
+        for name, port in self.settings.unauthenticated.items():
+            say(
+                f"  beware      {name} knows no secret: let port {port} be reached through a private APN or a VPN alone"
+            )
         say(f"  logs        {_short(self.logs)}")
         if not self.settings.demo:
             say("  first administrator:  .venv/bin/outrider create-user LOGIN --role administrator")

@@ -38,7 +38,7 @@ _MARK = re.compile(rb"[*$]")
 _TEXT, _BINARY_MARK, _WHOLE_HEAD = ord("*"), ord("$"), b"*HQ,"
 _REST = (
     r"((?:[01]\d|2[0-3])[0-5]\d[0-5]\d)([0-3]\d[01]\d\d\d)"  # time, date
-    r"(\d\d)(\d{6})(..)(\d{3})(\d{6})(.)"  # latitude, battery, longitude, flags
+    r"([0-8]\d|90)([0-5]\d{5})(..)(0\d\d|1[0-8]\d)([0-5]\d{5})(.)"  # latitude, battery, longitude, flags
     r"(.{3})(.{3})(.{8})"  # speed, course, status
 )
 _BINARY = tuple(re.compile(f"24{identifier}{_REST}", re.ASCII) for identifier in (r"(\d{10})", r"(\d{15})."))

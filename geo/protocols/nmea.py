@@ -65,20 +65,20 @@ class Heard(NamedTuple):
 class Clock:
     """The dates of a stream of sentences, of which most say only the time of day."""
 
-    def __init__(self, now: datetime | None = None) -> None:
-        """With `now` the sentences come live, so that a time of day may be of today."""
-        self._now = now
+    def __init__(self, *, live: bool = False) -> None:
+        """Live sentences may be of today when nothing says their day."""
+        self._is_live = live
         self._last: datetime | None = None
 
-    def moment(self, time: timedelta, day: datetime | None, tagged: datetime | None) -> datetime | None:
+    def moment(self, time: timedelta, day: datetime | None, tagged: datetime | None, now: datetime) -> datetime | None:
         """When it was, given the day if it was said; None when nothing tells the day."""
-        self._last = day + time if day else self._near(time, tagged or self._last)
+        self._last = day + time if day else self._near(time, tagged or self._last, now)
         return self._last
 
-    def _near(self, time: timedelta, reference: datetime | None) -> datetime | None:
+    def _near(self, time: timedelta, reference: datetime | None, now: datetime) -> datetime | None:
         """The moment of this time of day next to another, or next to now if that is near enough."""
-        around = reference or self._now
-        if around is None:
+        around = reference or now
+        if reference is None and not self._is_live:
             return None
         midnight = around.replace(hour=0, minute=0, second=0, microsecond=0)
         nearest = min((midnight + timedelta(days) + time for days in (-1, 0, 1)), key=lambda at: abs(at - around))
@@ -103,9 +103,9 @@ def identifier(line: str) -> str | None:
 
 
 def decode(body: bytes, now: datetime, clock: Clock | None = None) -> Decoded:
-    """The fixes of a message that was just sent; raises TooLarge."""
+    """The fixes of a message that was just sent; raises TooLarge. `clock` knows the day from earlier ones."""
     lines = re.split(r"[\r\n]+", body.decode("ascii", "replace"))
-    return gathered(each.outcome for each in heard(enumerate(lines, 1), now, clock or Clock(now)))
+    return gathered(each.outcome for each in heard(enumerate(lines, 1), now, clock or Clock(live=True)))
 
 
 def from_fields(fields: Mapping[str, str], now: datetime) -> Decoded:
@@ -215,7 +215,7 @@ def _time(text: str | None) -> timedelta | None:
 def _told(open_: _Moment, now: datetime, clock: Clock) -> Iterator[Heard]:
     """What the sentences of a moment amount to; nothing without a time or a place."""
     try:
-        at = _when(open_, clock)
+        at = _when(open_, clock, now)
         lat, lon = _place(open_.said)
     except ValueError as error:
         yield Heard(open_.line, (error.args[0], error.args[1]))
@@ -250,7 +250,7 @@ def _is_unfixed(said: dict[str, str]) -> bool:
     )
 
 
-def _when(open_: _Moment, clock: Clock) -> datetime | None:
+def _when(open_: _Moment, clock: Clock, now: datetime) -> datetime | None:
     """The moment; raises ValueError (code, sentence) for a date that is none."""
     said = open_.said
     try:
@@ -265,7 +265,7 @@ def _when(open_: _Moment, clock: Clock) -> datetime | None:
             day = _day(said["year"], said.get("month", ""), said.get("day", ""))
     except (ValueError, OverflowError) as error:
         raise ValueError("time", "The date is none.") from error
-    return clock.moment(open_.time, day, open_.tagged) if open_.time is not None else None
+    return clock.moment(open_.time, day, open_.tagged, now) if open_.time is not None else None
 
 
 def _day(year: str, month: str, day: str, beyond: str = "") -> datetime:

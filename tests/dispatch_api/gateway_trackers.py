@@ -29,11 +29,12 @@ class Tracker:
     imei: str
     unit_id: UUID
     device_id: UUID
+    protocol: str = "teltonika"
 
     @contextlib.asynccontextmanager
     async def connected(self, **options: Any) -> AsyncIterator["Wire"]:
         """A connection before its hello."""
-        place = "127.0.0.1", self.settings.teltonika_port
+        place = "127.0.0.1", getattr(self.settings, f"{self.protocol}_port")
         reader, writer = await asyncio.open_connection(*place, **options)
         try:
             yield Wire(reader, writer)
@@ -83,7 +84,9 @@ class Wire:
         return False
 
 
-async def registered(fleet: Fleet, settings: Settings, imei: str | None = None, *, on_duty: bool = True) -> Tracker:
+async def registered(
+    fleet: Fleet, settings: Settings, imei: str | None = None, *, on_duty: bool = True, protocol: str = "teltonika"
+) -> Tracker:
     imei = imei or next(imeis)
     unit_id = await fleet.unit()
     if on_duty:
@@ -91,20 +94,37 @@ async def registered(fleet: Fleet, settings: Settings, imei: str | None = None, 
     device_id, _ = await fleet.device(unit_id)
     await fleet.db.execute("UPDATE device SET revoked_at = now() WHERE identifier = $1", imei)
     await fleet.db.execute(
-        "UPDATE device SET protocol = 'teltonika', identifier = $2, updated_at = clock_timestamp() WHERE id = $1",
-        device_id, imei,
+        "UPDATE device SET protocol = $3, identifier = $2, updated_at = clock_timestamp() WHERE id = $1",
+        device_id, imei, protocol,
     )  # fmt: skip
-    return Tracker(fleet, settings, imei, unit_id, device_id)
+    return Tracker(fleet, settings, imei, unit_id, device_id, protocol)
 
 
 async def datagram(settings: Settings, sent: bytes, *, wanted: bool = True) -> bytes:
     """The answer to a datagram; empty when none comes in a while."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.setblocking(False)
-        udp.connect(("127.0.0.1", settings.teltonika_port))
-        await asyncio.get_running_loop().sock_sendall(udp, sent)
+    with Udp(settings.teltonika_port) as udp:
+        return await udp.say(sent, wanted=wanted)
+
+
+class Udp:
+    """A device's own address."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.connect(("127.0.0.1", port))
+
+    def __enter__(self) -> "Udp":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.close()
+
+    async def say(self, sent: bytes, *, wanted: bool = True) -> bytes:
+        """The answer to a datagram; empty when none comes in a while."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, sent)
         try:
             async with asyncio.timeout(5 if wanted else 0.4):
-                return await asyncio.get_running_loop().sock_recv(udp, 100)
+                return await asyncio.get_running_loop().sock_recv(self._socket, 4096)
         except TimeoutError:
             return b""

@@ -35,6 +35,17 @@ def test_a_sound_installation(settings: Settings, capsys: pytest.CaptureFixture[
         assert field.description in out
 
 
+def test_protocols_that_know_no_secret_are_named_when_they_are_on(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.report(settings) == 0
+    assert "no secret" not in capsys.readouterr().out
+    assert doctor.report(settings.model_copy(update={"gt06_port": 5023, "h02_port": 5013})) == 0
+    out = capsys.readouterr().out
+    assert "GT06 on port 5023 knows no secret" in out
+    assert "H02 on port 5013 knows no secret" in out
+
+
 def test_secrets_are_not_shown(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     secret = settings.model_copy(
         update={

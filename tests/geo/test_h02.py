@@ -148,6 +148,7 @@ def test_answers_and_names() -> None:
     assert answered(text("V6")) == answered(binary()) == answered(b"*HQ,,V1,x#") == b""
     assert h02.identifier(text()) == h02.identifier(binary()) == "4210051415"
     assert h02.identifier(binary("352483084193293f")) == "352483084193293"
+    assert h02.identifier(binary("350000000000123f")) == "350000000000123", "whose digits would do for a time as well"
     assert h02.identifier(b"*HQ,,V1,x#") is h02.identifier(b"*HQ,#") is h02.identifier(b"*HQ,a b,V1#") is None
 
 

@@ -1,0 +1,136 @@
+"""Trackers that send NMEA sentences over TCP, on real sockets over real PostGIS: every vector, names, bounds."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import xor
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from core.ids import new_id
+from core.settings import Settings
+from dispatch_api.gateway.server import gateway
+from geo.protocols import nmea
+from tests.conftest import cloned
+from tests.geo import vectors
+from tests.geo.fleet import Fleet, now
+from tests.helpers import Database, eventually, free_port
+
+VECTORS = vectors.load("nmea")
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def database(template: Database) -> Iterator[Database]:
+    with cloned(template) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def port(database: Database, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
+    settings = Settings(
+        ingest_database_url=database.ingest_url, data_dir=tmp_path_factory.mktemp("nmea"), teltonika_port=0,
+        nmea_port=free_port(),
+    )  # fmt: skip
+    async with gateway(settings):
+        yield settings.nmea_port
+
+
+@pytest_asyncio.fixture
+async def fleet(database: Database) -> AsyncIterator[Fleet]:
+    db = await database.owner()
+    yield Fleet(db)
+    await db.close()
+
+
+async def registered(fleet: Fleet, name: str | None = None) -> tuple[str, Any]:
+    """A tracker of a unit that is tracked always: its name and the device's id."""
+    name = name or new_id().hex
+    device_id, _ = await fleet.device(await fleet.unit("always"))
+    await fleet.db.execute("UPDATE device SET revoked_at = now() WHERE identifier = $1", name)
+    await fleet.db.execute(
+        "UPDATE device SET protocol = 'nmea', identifier = $2, updated_at = clock_timestamp() WHERE id = $1",
+        device_id, name,
+    )  # fmt: skip
+    return name, device_id
+
+
+async def sent(port: int, *parts: bytes, cut: bool = False) -> None:
+    """Send parts one after another and end the line; with `cut` the gateway must end it first."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            if not cut:
+                writer.write_eof()
+            assert await reader.read() == b"", "nothing is answered"
+    writer.close()
+
+
+def rmc(at: datetime) -> str:
+    text = f"GPRMC,{at:%H%M%S},A,5441.10,N,02516.20,E,10.0,90.0,{at:%d%m%y},,"
+    return f"${text}*{reduce(xor, text.encode()):02X}\r\n"
+
+
+def gga(at: datetime) -> str:
+    text = f"GPGGA,{at:%H%M%S},5441.10,N,02516.20,E,1,08,0.9,101.5,M,20.0,M,,"
+    return f"${text}*{reduce(xor, text.encode()):02X}\r\n"
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
+async def test_vectors_are_stored_as_expected(vector: dict[str, Any], port: int, fleet: Fleet) -> None:
+    named = nmea.identifier(vector["payload"])
+    name, device_id = await registered(fleet, named)
+    await sent(port, b"" if named else f"{name}\r\n".encode(), f"{vector['payload']}\r\n".encode())
+    if vector["outcome"] == "positions":
+        await eventually(lambda: fleet.track(device_id))
+    vectors.check(vector, await fleet.track(device_id), datetime.now(UTC))
+
+
+async def test_a_name_before_around_or_behind_the_sentences(port: int, fleet: Fleet) -> None:
+    at = now().replace(microsecond=0) - timedelta(minutes=5)
+    lines = [(rmc(at + n * SECOND) + gga(at + n * SECOND)) for n in range(4)]
+    ways = ("{name}\r\n{line}", "$PGID,{name}*00\n{line}", "{name},{line}", "{line}$GPFID,{name}\r\n")
+    for way in ways:
+        name, device_id = await registered(fleet)
+        whole = "".join(way.format(name=name, line=line) for line in lines).encode()
+        await sent(port, whole)
+        rows = await eventually(lambda: fleet.track(device_id))  # noqa: B023 - awaited at once
+        assert [row["fix_at"] for row in rows] == [at + n * SECOND for n in range(4)], way
+        if "{line}$" not in way:
+            assert {(row["altitude_m"], row["heading_deg"]) for row in rows} == {(101.5, 90.0)}, way
+
+
+async def test_split_by_byte_and_a_wrong_sentence_between(port: int, fleet: Fleet) -> None:
+    at = now().replace(microsecond=0) - timedelta(minutes=5)
+    name, device_id = await registered(fleet)
+    text = f"{name}\r\n{rmc(at)}$GPRMC,broken*00\r\n{rmc(at + SECOND)}".encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for byte in text:
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0)
+    writer.write_eof()
+    assert await reader.read() == b""
+    writer.close()
+
+    async def both() -> bool:
+        return len(await fleet.track(device_id)) == 2
+
+    await eventually(both)
+
+
+async def test_strangers_and_endless_lines_are_cut(port: int, fleet: Fleet) -> None:
+    stranger = new_id().hex
+    await sent(port, f"{stranger}\r\n".encode(), cut=True)
+    await sent(port, b"x" * 20_000, cut=True)
+    name, _ = await registered(fleet)
+    await sent(port, f"{name}\r\n".encode(), b"$" * 20_000, cut=True)
+    seen = "SELECT n FROM unknown_device WHERE protocol = 'nmea' AND identifier = $1"
+    await eventually(lambda: fleet.db.fetchval(seen, stranger))
