@@ -60,7 +60,9 @@ async def stored(database: Database, device_id: UUID) -> list[Any]:
 async def test_a_preview_stores_nothing_and_says_what_an_import_would_meet(
     client: Client, database: Database, settings: Settings
 ) -> None:
-    desk = await desk_of(client, since="19 hours 30 minutes 30 seconds")
+    on_shift_from = BEGIN + timedelta(minutes=29, seconds=30)
+    ago = datetime.now(UTC) - on_shift_from  # other tests may have taken their time since NOW
+    desk = await desk_of(client, since=f"{ago.total_seconds()} seconds")
     wrong = ["2026-02-30T00:00:00Z,1,1", f"{NOW.isoformat()},91,1", "1999-01-01T00:00:00Z,1,1", "2026,1,1"]
     more = [f"{(NOW - timedelta(days=45)).isoformat()},54,25", f"{(NOW + timedelta(days=1)).isoformat()},54,25",
             f"{(NOW - timedelta(hours=1)).isoformat()},0,0"]  # fmt: skip
