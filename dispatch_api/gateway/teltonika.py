@@ -8,7 +8,8 @@ from dispatch_api.gateway.desk import Desk
 from dispatch_api.gateway.line import Line
 from geo.duty import KnownDevice
 from geo.protocols import teltonika
-from geo.protocols.teltonika import Contradiction, Damaged, Datagram, DecodeError, Unreadable
+from geo.protocols.receipts import Damaged, DecodeError
+from geo.protocols.teltonika import Contradiction, Datagram, Unreadable
 
 PROTOCOL = "teltonika"
 HELLO_BYTES = 2 + teltonika.IMEI_DIGITS

@@ -16,7 +16,7 @@ class Lost(DecodeError):
 
 
 class Damaged(DecodeError):
-    """A frame's checksum does not match: it is not answered, and the device sends it again."""
+    """A frame's checksum does not match: it is not answered as good, and the device sends it again."""
 
 
 class Unreadable(DecodeError):

@@ -7,11 +7,11 @@ import struct
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from core.errors import Malformed
 from geo.fix import Fix, NoFix, Rejected
 from geo.measures import MPS_PER
 from geo.protocols.checksum import LONGEST, crc16_ibm
 from geo.protocols.fixes import MAX_AHEAD
+from geo.protocols.receipts import Damaged, DecodeError, Lost
 
 IMEI_DIGITS = 15
 PING = b"\xff"
@@ -60,18 +60,6 @@ CODECS = {
     0x8E: _Codec(struct.Struct(f"{_PLACE}HH"), 2, 2),
     0x10: _Codec(struct.Struct(f"{_PLACE}HxB"), 2, 1),
 }
-
-
-class DecodeError(Malformed):
-    """The bytes are no message of this protocol."""
-
-
-class Lost(DecodeError):
-    """Where the next message begins cannot be told: the connection is of no more use."""
-
-
-class Damaged(DecodeError):
-    """A frame's checksum does not match: the device must send it again."""
 
 
 class Unreadable(DecodeError):

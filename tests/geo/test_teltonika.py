@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from geo.fix import Fix, NoFix
 from geo.protocols import teltonika
 from geo.protocols.checksum import LONGEST, crc16_ibm
-from geo.protocols.teltonika import Contradiction, Damaged, DecodeError, Lost, Message, Unreadable
+from geo.protocols.receipts import Damaged, DecodeError, Lost
+from geo.protocols.teltonika import Contradiction, Message, Unreadable
 from tests.geo import vectors
 from tests.geo.teltonika_frames import WIDTHS, Parameters, data, framed, record
 

@@ -1,10 +1,16 @@
-/** Resources and messages of the server's interface, as the pages use them. */
+/** Resources and messages of the server's interface, as the pages use them; the officers' contract says its part. */
 
+import type * as Contract from "./contract";
+import type { Receipt, Reply, Unit } from "./contract";
+
+export type { Receipt, Reply, Unit };
 export type LonLat = [number, number];
-export type Priority = "P1" | "P2" | "P3" | "P4";
-export type TaskStatus =
-  | "draft" | "discarded" | "issued" | "delivered" | "unacknowledged" | "acknowledged" | "declined" | "en_route"
-  | "on_scene" | "paused" | "completed" | "failed" | "closed" | "cancelled" | "expired";
+export type Task = Omit<Contract.Task, "point" | "area"> & {
+  point: { type: "Point"; coordinates: LonLat } | null;
+  area: Area | null;
+};
+export type Priority = Task["priority"];
+export type TaskStatus = Task["status"];
 
 export interface Me {
   id: string;
@@ -16,60 +22,6 @@ export interface Me {
   shift_id: string | null;
   csrf_token: string;
   permissions: string[];
-}
-
-export interface Unit {
-  id: string;
-  call_sign: string;
-  kind: string;
-  capabilities: string[];
-  tracking: "on_shift" | "always";
-  office_id: string | null;
-  members: string[];
-  deputy_unit_id: string | null;
-  status: string;
-  version: number;
-  stale_after_s: number;
-  shift: { id: string; on_at: string; members: string[] } | null;
-}
-
-export interface Task {
-  id: string;
-  number: number;
-  kind: string;
-  priority: Priority;
-  status: TaskStatus;
-  version: number;
-  title: string;
-  instruction: string;
-  reason_code: string;
-  reason: string | null;
-  point: { type: "Point"; coordinates: LonLat } | null;
-  area: Area | null;
-  address: string | null;
-  window_from: string | null;
-  window_to: string | null;
-  unit_id: string | null;
-  support_unit_ids: string[];
-  required_capabilities?: string[];
-  exercise: boolean;
-  ack_due_at: string | null;
-  created_by: string | null;
-  created_at: string;
-  issued_at: string | null;
-  delivered_at: string | null;
-  seen_at: string | null;
-  acknowledged_at: string | null;
-  en_route_at: string | null;
-  on_scene_at: string | null;
-  completed_at: string | null;
-  cancel_confirmed_at: string | null;
-  result?: string | null;
-  /** How many there are. */
-  messages: number;
-  attachments: number;
-  /** The crew went on with it after its cancel, and what a dispatcher said of that. */
-  conflict: "open" | "cancel_stands" | "work_counts" | null;
 }
 
 export interface TaskEvent {
@@ -85,28 +37,6 @@ export interface TaskEvent {
   unit_id: string | null;
   reason_code: string | null;
   reason: string | null;
-}
-
-export interface Receipt {
-  user_id: string;
-  name: string;
-  unit_id: string | null;
-  queued_at: string;
-  delivered_at: string | null;
-  seen_at: string | null;
-  acknowledged_at: string | null;
-  cancel_confirmed_at: string | null;
-  channel: string;
-}
-
-/** What a recipient answered to a notice. */
-export interface Reply {
-  id: string;
-  name: string;
-  unit_id: string | null;
-  text: string;
-  at: string;
-  received_at: string;
 }
 
 export interface Area {
