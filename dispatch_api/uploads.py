@@ -4,10 +4,11 @@ import asyncio
 import codecs
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -83,22 +84,36 @@ async def streamed(
 
 
 async def _written(request: Request, file: Path, limit: int, encoding: str) -> str:
-    digest, decoder, size = hashlib.sha256(), codecs.getincrementaldecoder(encoding)(), 0
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
         with file.open("xb") as out:
-            async for piece in request.stream():
-                size += len(piece)
-                if size > limit:
-                    raise TooLarge(f"The file may be {limit >> 20} MiB large.")
-                decoder.decode(piece)
-                digest.update(piece)
-                out.write(piece)
+            _, sha256 = await copied(request, out, limit, "The file", decoder.decode)
             decoder.decode(b"", final=True)
             out.flush()
             await asyncio.to_thread(os.fsync, out.fileno())
     except UnicodeDecodeError as error:
         raise Malformed("The text is not UTF-8.") from error
+    await asyncio.to_thread(sync_folder, file.parent)
+    return sha256
+
+
+async def copied(
+    request: Request, out: BinaryIO, limit: int, what: str, heed: Callable[[bytes], object] | None = None
+) -> tuple[int, str]:
+    """Write a request's body, each part seen by `heed` before; its bytes and SHA-256.
+
+    Raises TooLarge for more than `limit` bytes, and Malformed when the upload breaks off.
+    """
+    digest, size = hashlib.sha256(), 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise TooLarge(f"{what} may be {limit >> 20} MiB large.")
+            if heed is not None:
+                heed(part)
+            digest.update(part)
+            out.write(part)
     except ClientDisconnect as error:
         raise Malformed("The upload broke off.") from error
-    await asyncio.to_thread(sync_folder, file.parent)
-    return digest.hexdigest()
+    return size, digest.hexdigest()

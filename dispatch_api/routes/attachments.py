@@ -1,7 +1,6 @@
 """Photos and files of tasks, violations and stop forms: see mobile_contract/attachments.py for how one is sent."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -9,17 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
-from starlette.requests import ClientDisconnect
 
 from casework import attachments
 from casework.attachments import Piece
 from core.actor import Actor, May
-from core.errors import HashMismatch, Invalid, Malformed, MediaType, TooLarge
+from core.errors import HashMismatch, Invalid, MediaType
 from core.file_store import FileStore
 from core.work import Work, open_work
 from dispatch_api.deps import After, GetState, Limit, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
+from dispatch_api.uploads import copied
 from mobile_contract.attachments import MAX_BYTES, PIECE_BYTES, Attachment, AttachmentIn, CompleteIn, Sha256
 from mobile_contract.fields import Code, Line
 
@@ -76,22 +75,14 @@ async def _received(request: Request, store: FileStore, offset: int, sha256: str
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != OCTETS:
         raise MediaType(f"Send {OCTETS}.")
     file = await asyncio.to_thread(store.piece)
-    digest, length = hashlib.sha256(), 0
     try:
         with file.open("xb") as out:
-            async for part in request.stream():
-                length += len(part)
-                if length > PIECE_BYTES:
-                    raise TooLarge(f"A piece may be {PIECE_BYTES >> 20} MiB large.")
-                digest.update(part)
-                out.write(part)
+            length, is_sha256 = await copied(request, out, PIECE_BYTES, "A piece")
         if not length:
             raise Invalid.at("content", "empty", "The piece is empty.")
-        if digest.hexdigest() != sha256:
+        if is_sha256 != sha256:
             raise HashMismatch
         yield Piece(file, offset, length)
-    except ClientDisconnect as error:
-        raise Malformed("The upload broke off.") from error
     finally:
         file.unlink(missing_ok=True)
 
