@@ -54,6 +54,20 @@ class _Together:
         self._transport.close()
 
 
+class _Always:
+    """What every answer begins with, joined once for each new list of headers: uvicorn makes one a second."""
+
+    headers: Headers | None = None
+    lines = b""
+
+    @classmethod
+    def of(cls, headers: Headers) -> bytes:
+        """The headers as they are sent."""
+        if headers is not cls.headers:
+            cls.headers, cls.lines = headers, b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        return cls.lines
+
+
 class _Straight:
     """A request on the straight way, with what uvicorn asks of the request under way: whether it may start the next."""
 
@@ -101,7 +115,6 @@ class OnePacketProtocol(HttpToolsProtocol):
             and not self.expect_100_continue
             and (self.cycle is None or self.cycle.response_complete)
             and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
         ):
@@ -149,8 +162,8 @@ class OnePacketProtocol(HttpToolsProtocol):
     def _answer(self, request: _Straight, status: int, head: bytes, body: bytes) -> None:
         request.response_complete = True
         if not request.disconnected:
-            always = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
-            self._plain.write(b"".join([STATUS_LINE[status], *always, head, b"\r\n", body]))
+            always = _Always.of(self.server_state.default_headers)
+            self._plain.write(b"".join((STATUS_LINE[status], always, head, b"\r\n", body)))
             if not request.keep_alive:
                 self._plain.close()
         self.on_response_complete()
