@@ -48,7 +48,7 @@ class H02Line(Line):
             return False
         message = bytes(pending[:size])
         del pending[:size]
-        name = h02.identifier(message) or self.identifier
+        name = h02.identifier(message, utcnow()) or self.identifier
         if name is not None:
             self.wait(asyncio.ensure_future(self._taken(name, message)), self._done)
         return True
@@ -82,7 +82,7 @@ class H02Datagrams(Datagrams):
         return b"".join([await self._take_message(message, address) for message in found])
 
     async def _take_message(self, message: bytes, address: Address) -> bytes:
-        name = h02.identifier(message)
+        name = h02.identifier(message, utcnow())
         device = await self.desk.device(PROTOCOL, name, address[0]) if name else None
         if name is None or device is None:
             return b""

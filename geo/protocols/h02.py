@@ -9,7 +9,7 @@ the bits of the status.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from geo.fix import Fix, Rejected
@@ -74,13 +74,23 @@ def _may_begin(buffer: bytes | bytearray, at: int) -> bool:
     if buffer[at] == _TEXT:
         there = bytes(buffer[at : at + len(_WHOLE_HEAD)])
         return _HEAD.match(there + _WHOLE_HEAD[len(there) :]) is not None
-    return buffer[at] == _BINARY_MARK and _digits(buffer[at : at + BINARY_BYTES]) is not None
+    return buffer[at] == _BINARY_MARK and bool(_readings(buffer[at : at + BINARY_BYTES]))
 
 
-def _digits(message: bytes | bytearray) -> re.Match[str] | None:
-    """The parts of a binary message, whose device is written in five bytes or in eight."""
+def _readings(message: bytes | bytearray) -> list[re.Match[str]]:
+    """The parts of a binary message, whose device is written in five bytes or in eight: some digits allow both."""
     text = message.hex().ljust(2 * BINARY_BYTES, "0")
-    return _BINARY[0].match(text) or _BINARY[1].match(text)
+    return [found for pattern in _BINARY if (found := pattern.match(text))]
+
+
+def _digits(message: bytes | bytearray, now: datetime) -> re.Match[str] | None:
+    """Of the readings the one whose moment is nearest: what is no date is often one of another year."""
+
+    def far(found: re.Match[str]) -> timedelta:
+        at = _moment(found[2], found[3], now)
+        return timedelta.max if at is None else abs(at - now)
+
+    return min(_readings(message), key=far, default=None)
 
 
 def frame_bytes(buffer: bytes | bytearray) -> int | None:
@@ -100,10 +110,10 @@ def frame_bytes(buffer: bytes | bytearray) -> int | None:
     return end + 1 if end >= 0 else None
 
 
-def identifier(message: bytes) -> str | None:
+def identifier(message: bytes, now: datetime) -> str | None:
     """The device a whole message names; None for one that names none."""
     if message[0] != _TEXT:
-        found = _digits(message)
+        found = _digits(message, now)
         return found[1] if found else None
     name = _words(message)[1]
     return name if _IDENTIFIER.match(name) else None
@@ -137,7 +147,7 @@ def _answer(words: Sequence[str], now: datetime) -> bytes:
 
 
 def _binary(message: bytes, now: datetime, before: int | None) -> Message:
-    found = _digits(message)
+    found = _digits(message, now)
     if found is None:
         raise Unreadable("The digits are none.", b"")
     _, time, date, lat, lat_minutes, battery, lon, lon_minutes, flags, knots, course, status = found.groups()

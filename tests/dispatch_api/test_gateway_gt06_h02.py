@@ -97,7 +97,7 @@ def renamed(vector: dict[str, Any]) -> tuple[bytes, str]:
     """The message of a vector in the name of another device: several are of the same."""
     is_hex = vector["payload_encoding"] == "hex"
     raw = bytes.fromhex(vector["payload"]) if is_hex else vector["payload"].encode()
-    known = h02.identifier(raw[: h02.frame_bytes(raw)]) or ""
+    known = h02.identifier(raw[: h02.frame_bytes(raw)], now()) or ""
     name = next(imeis)[-len(known) :]
     renamed = vector["payload"].replace(known, name, 1)
     return bytes.fromhex(renamed) if is_hex else renamed.encode(), name

@@ -63,7 +63,7 @@ def test_vectors(vector: dict[str, Any]) -> None:
     assert found.rejected == []
     vectors.check(vector, [msgspec.structs.asdict(fix) | {"battery_pct": None} for fix in found.fixes], NOW)
     for fix, wanted in zip(found.fixes, vector["expected"], strict=True):
-        assert h02.identifier(message[:size]) == wanted["device_id"]
+        assert h02.identifier(message[:size], NOW) == wanted["device_id"]
         assert fix.nowhere is not wanted["valid"]
 
 
@@ -146,10 +146,27 @@ def test_answers_and_names() -> None:
     assert answered(b"*hq,42,HTBT,100#") == b"*hq,42,HTBT#"
     assert answered(b"*HQ,42,V0#") == b"*HQ,42,V0#"
     assert answered(text("V6")) == answered(binary()) == answered(b"*HQ,,V1,x#") == b""
-    assert h02.identifier(text()) == h02.identifier(binary()) == "4210051415"
-    assert h02.identifier(binary("352483084193293f")) == "352483084193293"
-    assert h02.identifier(binary("350000000000123f")) == "350000000000123", "whose digits would do for a time as well"
-    assert h02.identifier(b"*HQ,,V1,x#") is h02.identifier(b"*HQ,#") is h02.identifier(b"*HQ,a b,V1#") is None
+    assert h02.identifier(text(), NOW) == h02.identifier(binary(), NOW) == "4210051415"
+    assert h02.identifier(binary("352483084193293f"), NOW) == "352483084193293"
+    assert h02.identifier(binary("350000000000123f"), NOW) == "350000000000123", (
+        "whose digits would do for a time as well"
+    )
+    assert (
+        h02.identifier(b"*HQ,,V1,x#", NOW)
+        is h02.identifier(b"*HQ,#", NOW)
+        is h02.identifier(b"*HQ,a b,V1#", NOW)
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["4210051415", "0502105923", "3500000000000600", "862205059210023f", "862205010203045f"]
+)
+def test_a_binary_message_names_its_device_at_any_time_of_any_day(name: str) -> None:
+    for minute in range(0, 400 * 24 * 60, 7 * 60 + 1):
+        at = NOW - timedelta(minutes=minute)
+        message = binary(name, time=f"{at:%H%M%S}", date=f"{at:%d%m%y}")
+        assert h02.identifier(message, NOW) == (name if len(name) == 10 else name[:15]), at
 
 
 ALL = 0xFFFFFFFF
@@ -229,7 +246,7 @@ def test_changed_messages(message: bytes, drawn: st.DataObject) -> None:
     for found in all_of(bytes(changed), []):
         with contextlib.suppress(DecodeError):
             h02.decode(found, NOW, None)
-        h02.identifier(found)
+        h02.identifier(found, NOW)
 
 
 SHARDS = st.sampled_from(
@@ -242,7 +259,7 @@ def test_nothing_else_is_raised(words: list[str]) -> None:
     message = f"*HQ,1,{','.join(words)}#".encode()
     with contextlib.suppress(DecodeError):
         h02.decode(message, NOW)
-    h02.identifier(message)
+    h02.identifier(message, NOW)
 
 
 @given(st.binary(max_size=100))
