@@ -197,6 +197,7 @@ def test_a_violation_within_a_task(watch: Watch, centre: Centre) -> None:
     page.get_by_role("button", name="Use my position").click()
     expect(page.get_by_text("Your position: 55.71000, 21.25000 (± 9 m)")).to_be_visible()
     page.get_by_label("Note").fill("40 cartons under the bench")
+    expect(page.get_by_text("Kept on this device.")).to_be_visible()
     page.reload()
     expect(page.get_by_label("Note")).to_have_value("40 cartons under the bench")
     page.get_by_role("button", name="Send report").click()

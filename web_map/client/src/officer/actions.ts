@@ -5,6 +5,7 @@ import { current, keep, now, refresh, say, store } from "./desk";
 import { noteReceipt } from "./local";
 import type { Entry, Notice, Receipt, Task, Verb } from "./model";
 import { placeFields } from "./position";
+import { confirm } from "./presence";
 import { holdMs } from "./steps";
 import { state } from "./store";
 
@@ -30,6 +31,12 @@ export const undo = async (entry: Entry): Promise<void> => {
 };
 export const retry = async (entry: Entry): Promise<void> => current()?.outbox.retry(entry);
 export const discard = async (entry: Entry): Promise<void> => current()?.outbox.discard(entry);
+
+/** Do not wait for the next try. */
+export const sendNow = (): void => {
+  void confirm();
+  current()?.outbox.flush();
+};
 
 export async function readLate(id: string): Promise<void> {
   await store().removeLate(id);

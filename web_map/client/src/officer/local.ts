@@ -1,6 +1,8 @@
 /** What this device keeps for one person: their inbox as read so far, and what waits to be sent; all of it sealed. */
 import { storeName } from "./device";
-import type { CodeLists, Draft, Entry, InboxItem, KeptNotice, KeptTask, Late, Receipt, Shift, Status, Task, Unit } from "./model";
+import type {
+  CodeLists, Draft, Entry, InboxItem, KeptMessage, KeptNotice, KeptTask, Late, Message, Panic, Receipt, Shift, Status, Task, Unit,
+} from "./model";
 import { Sealed, type Turn } from "./sealed";
 
 /** Single values, by name. */
@@ -13,14 +15,17 @@ interface Facts {
   codes: CodeLists;
   draft: Draft;
   checked_at: string;
+  /** The last alarm of this officer that the centre has. */
+  panic: Panic;
 }
 
-const RECORDS = ["tasks", "notices", "outbox", "late"] as const;
+const RECORDS = ["tasks", "notices", "messages", "outbox", "late"] as const;
 
 /** Everything kept, as the screen is drawn from it. */
 export interface Kept {
   tasks: KeptTask[];
   notices: KeptNotice[];
+  messages: KeptMessage[];
   outbox: Entry[];
   late: Late[];
 }
@@ -38,6 +43,9 @@ async function take(turn: Turn, item: InboxItem): Promise<void> {
     const kept = await turn.get<KeptNotice>("notices", item.body.id);
     const { seen_at = null, acknowledged_at = null, confirmed_at = null } = kept ?? {};
     turn.put("notices", item.body.id, { seen_at, acknowledged_at, confirmed_at, ...item.body });
+  } else if (item.kind === "message") {
+    const kept = await turn.get<KeptMessage>("messages", item.body.id);
+    turn.put("messages", item.body.id, { ...item.body, unread: kept?.unread ?? true });
   }
 }
 
@@ -62,11 +70,15 @@ export class Local {
   async kept(): Promise<Kept> {
     const all = await this.sealed.all(RECORDS);
     const of = <Value>(store: (typeof RECORDS)[number]): Value[] => [...(all.get(store)?.values() ?? [])] as Value[];
-    return { tasks: of("tasks"), notices: of("notices"), outbox: of("outbox"), late: of("late") };
+    return { tasks: of("tasks"), notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late") };
   }
 
   fact<K extends keyof Facts>(name: K): Promise<Facts[K] | undefined> {
     return this.sealed.get<Facts[K]>("facts", name);
+  }
+
+  async facts(): Promise<Partial<Facts>> {
+    return Object.fromEntries((await this.sealed.all(["facts"])).get("facts") ?? []) as Partial<Facts>;
   }
 
   setFacts(facts: Partial<Facts>): Promise<void> {
@@ -104,7 +116,15 @@ export class Local {
     return this.sealed.change(async (turn) => {
       await turn.clear("tasks");
       await turn.clear("notices");
+      await turn.clear("messages");
       turn.delete("facts", "seq");
+    });
+  }
+
+  /** Messages that the officer has seen, or wrote. */
+  storeMessages(messages: readonly Message[]): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      for (const message of messages) turn.put("messages", message.id, { ...message, unread: false });
     });
   }
 

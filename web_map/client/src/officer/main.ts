@@ -12,10 +12,13 @@ import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable, waiting
 import { dutyView } from "./views/duty";
 import { home } from "./views/home";
 import { noticeView } from "./views/notice";
+import { panicView } from "./views/panic";
 import { outboxView } from "./views/outbox";
 import { reportView } from "./views/report";
+import { fetchThread, openThread, preparePanic } from "./talk";
 import { keepPage } from "./version";
 import { banners, header, nav, undoBar } from "./views/shell";
+import { supportView, threadView } from "./views/talk";
 import { choose, taskView } from "./views/task";
 import "./officer.css"; // last, so that it comes after the map's own style
 
@@ -26,6 +29,9 @@ function screen(): TemplateResult {
   switch (route.view) {
     case "task": return taskView(route.id);
     case "choose": return choose(route.id, route.verb);
+    case "thread": return threadView(route.id);
+    case "support": return supportView(route.id, redraw);
+    case "panic": return panicView();
     case "notice": return noticeView(route.id);
     case "report": return reportView(route.taskId);
     case "duty": return dutyView();
@@ -76,6 +82,7 @@ function seen(): void {
   const notice = route.view === "notice" ? state.kept.notices.find((one) => one.id === route.id) : undefined;
   if (task) void opened(task);
   if (notice) void noticeOpened(notice);
+  if (route.view === "thread") void openThread(route.id);
 }
 
 drawWith(() => {
@@ -84,6 +91,8 @@ drawWith(() => {
   seen();
 });
 follow(() => queueMicrotask(() => {
+  if (state.route.view === "panic") preparePanic();
+  if (state.route.view === "thread") void fetchThread(state.route.id);
   for (const pane of app.querySelectorAll("main, .right")) pane.scrollTop = 0;
   app.querySelector<HTMLElement>(".right h1, .left h1")?.focus();
 }));

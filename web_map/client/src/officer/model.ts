@@ -24,8 +24,37 @@ export type Receipt = "seen_at" | "acknowledged_at" | "confirmed_at";
 export type InboxItem = { seq: number; event_id: string; at: string } & (
   | { kind: "task"; body: Task }
   | { kind: "notice"; body: Notice }
-  | { kind: "message" | "system"; body: Record<string, unknown> }
+  | { kind: "message"; body: Message }
+  | { kind: "system"; body: Record<string, unknown> }
 );
+
+/** A message of a task's thread, by its crews or by the centre. */
+export interface Message {
+  id: string;
+  task_id: string;
+  kind: "message" | "support";
+  text: string;
+  by: string | null;
+  by_name: string;
+  unit_id: string | null;
+  from_centre: boolean;
+  at: string;
+  received_at: string;
+  delivered_at: string | null;
+}
+
+/** A message as it is kept here. */
+export interface KeptMessage extends Message {
+  /** It came after the thread was last looked at. */
+  unread: boolean;
+}
+
+/** The alarm of an officer in danger, as the centre has it. */
+export interface Panic {
+  id: string;
+  number: number;
+  raised_at: string;
+}
 
 export interface InboxPage {
   items: InboxItem[];
@@ -49,9 +78,11 @@ export interface Place {
 
 /** What an entry of the outbox is about, so that the screen can show it where it belongs. */
 export interface About {
-  kind: "task" | "notice" | "shift" | "violation";
+  kind: "task" | "notice" | "shift" | "violation" | "talk" | "panic";
   id: string;
-  verb: Verb | "seen" | "notice_seen" | "notice_acknowledge" | "notice_confirm" | "notice_reply" | "shift_start" | "shift_end" | "report";
+  verb:
+    | Verb | "seen" | "notice_seen" | "notice_acknowledge" | "notice_confirm" | "notice_reply" | "shift_start" | "shift_end"
+    | "report" | "message" | "support" | "panic";
 }
 
 /** One thing the officer did, kept on the device until the server has answered. */

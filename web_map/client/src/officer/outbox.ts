@@ -12,6 +12,8 @@ import type { Turn } from "./sealed";
 
 const TIMEOUT_MS = 20_000;
 const LONGEST_WAIT_S = 60;
+/** An alarm is tried again after this long, whatever was answered. */
+const PANIC_WAIT_MS = 2_000;
 /** Nothing is wrong with what was sent: the way there or the server as a whole is not well. */
 const NOBODYS_FAULT = new Set([0, 429, 503]);
 
@@ -132,7 +134,8 @@ export class Outbox {
     const now = Date.now();
     const blocked = new Set<string>();
     let waitMs = Infinity;
-    for (const entry of entries) {
+    const alarm = entries.find((entry) => entry.about.kind === "panic");
+    for (const entry of alarm ? [alarm, ...entries] : entries) {
       const chain = chainOf(entry);
       if (blocked.has(chain)) continue;
       const left = Math.max(entry.hold_until, this.paused.get(chain) ?? 0) - now;
@@ -167,6 +170,7 @@ export class Outbox {
       this.hooks.signedOut(error);
       return null;
     }
+    if (entry.about.kind === "panic" && error.temporary) return PANIC_WAIT_MS;
     const waitMs = Math.max(Number(error.body.retry_after_s ?? 0) * 1_000, backOffMs(entry.attempts));
     if (NOBODYS_FAULT.has(error.status)) return Math.max(waitMs, backOffMs(this.failures++));
     if (error.temporary || error.code === "csrf") {

@@ -71,11 +71,10 @@ async function open(person: Me, key: CryptoKey): Promise<void> {
     ready: () => current()?.inbox !== null, changed: refresh, sent, signedOut: ended, reached,
   });
   use({ local, outbox, inbox: null });
-  const [units, shift, codes, draft, checkedAt] = await Promise.all([
-    local.fact("units"), local.fact("shift"), local.fact("codes"), local.fact("draft"), local.fact("checked_at"),
-  ]);
+  const facts = await local.facts();
   update({
-    me: person, units: units ?? [], shift: shift ?? null, codes: codes ?? {}, draft: draft ?? null, checkedAt: checkedAt ?? null,
+    me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {}, draft: facts.draft ?? null,
+    checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null,
   });
   await refresh();
   update({ phase: "ready" });

@@ -21,6 +21,7 @@ export async function editDraft(fields: Partial<Draft>): Promise<void> {
   const edited = { ...draft(null), ...fields };
   update({ draft: edited });
   await store().setFacts({ draft: edited });
+  update({ draftKept: edited });
 }
 
 export async function dropDraft(): Promise<void> {

@@ -3,6 +3,9 @@ import { state, update, type Route } from "./store";
 
 const PATHS: readonly [RegExp, (...parts: string[]) => Route][] = [
   [/^#\/task\/([\w-]+)$/, (id = "") => ({ view: "task", id })],
+  [/^#\/task\/([\w-]+)\/messages$/, (id = "") => ({ view: "thread", id })],
+  [/^#\/task\/([\w-]+)\/support$/, (id = "") => ({ view: "support", id })],
+  [/^#\/panic$/, () => ({ view: "panic" })],
   [/^#\/task\/([\w-]+)\/([a-z_]+)$/, (id = "", verb = "") => ({ view: "choose", id, verb })],
   [/^#\/notice\/([\w-]+)$/, (id = "") => ({ view: "notice", id })],
   [/^#\/report$/, () => ({ view: "report", taskId: null })],

@@ -1,7 +1,7 @@
 /** The server has done what waited: keep what it answered, and say what the officer must know. */
-import { code, t } from "../shared/i18n";
+import { code, hourMinute, t } from "../shared/i18n";
 import { current, say, store } from "./desk";
-import type { Entry, Shift, Transition, Verb } from "./model";
+import type { Entry, Message, Panic, Shift, Transition, Verb } from "./model";
 import { LEADS_TO } from "./steps";
 import { update } from "./store";
 
@@ -14,6 +14,14 @@ export async function sent(entry: Entry, answer: unknown): Promise<void> {
     update({ shift });
     say(t(shift ? "officer.said.shift_on" : "officer.said.shift_off"));
     current()?.inbox?.poll();
+  } else if (about.kind === "talk") {
+    await store().storeMessages([answer as Message]);
+    if (about.verb === "support") say(t("officer.said.support"));
+  } else if (about.kind === "panic") {
+    const panic = answer as Panic;
+    await store().setFacts({ panic });
+    update({ panic });
+    say(t("officer.panic.raised", { time: hourMinute(panic.raised_at), number: panic.number }));
   } else if (about.kind === "violation") say(t("officer.said.violation"));
 }
 

@@ -41,19 +41,6 @@ export const ASKS: Partial<Record<Verb, { list: string; field: "reason_code" | "
   fail: { list: "fail_reason", field: "result" },
 };
 
-/** Used until the server's own lists have been read; the server's values decide. */
-export const KNOWN_CODES: Record<string, string[]> = {
-  decline_reason: ["busy", "too_far", "unsafe", "equipment", "shift_ending", "other"],
-  pause_reason: ["diverted", "break", "equipment", "waiting", "handover", "other"],
-  fail_reason: ["not_found", "not_carried_out"],
-  task_result: ["nothing_found", "documents_irregular", "minor_irregularity", "violation", "obstruction"],
-  violation_category: [
-    "tobacco", "alcohol", "fuel", "drugs", "cash", "weapons", "non_declaration", "undervaluation",
-    "misclassification", "ipr_health_safety", "environment", "explosives", "dual_use_strategic", "sanctions",
-    "cultural_heritage", "traffic_document", "other",
-  ],
-};
-
 /** Results that say the task was not carried out belong to `fail`, not to `complete`. */
 export const results = (codes: readonly string[]): string[] =>
   codes.filter((code) => code !== "not_found" && code !== "not_carried_out");

@@ -1,14 +1,18 @@
 /** What the screen is drawn from: one object, replaced field by field; a change draws once, however many fields. */
 import type { LinkState } from "../shared/live";
+import { KNOWN_CODES } from "./codes";
 import type { Kept } from "./local";
-import type { CodeLists, Draft, Entry, Me, Place, Shift, Task, Unit } from "./model";
+import type { CodeLists, Draft, Entry, Me, Panic, Place, Shift, Task, Unit } from "./model";
 import type { PlaceState } from "./place";
-import { KNOWN_CODES, seenBy, sorted, type Sorted } from "./steps";
+import { seenBy, sorted, type Sorted } from "./steps";
 
 export type Route =
   | { view: "home" }
   | { view: "task"; id: string }
   | { view: "choose"; id: string; verb: string }
+  | { view: "thread"; id: string }
+  | { view: "support"; id: string }
+  | { view: "panic" }
   | { view: "notice"; id: string }
   | { view: "report"; taskId: string | null }
   | { view: "duty" }
@@ -30,6 +34,10 @@ export interface State {
   /** The urgent task that sounds until it is opened. */
   alarm: string | null;
   draft: Draft | null;
+  /** The draft as it last reached the store of this device. */
+  draftKept: Draft | null;
+  /** The last alarm of this officer that the centre has. */
+  panic: Panic | null;
   /** Said once by screen readers, and shown for a moment. */
   said: string;
   storageFull: boolean;
@@ -41,7 +49,7 @@ export const state: State = {
   phase: "loading",
   me: null,
   route: { view: "home" },
-  kept: { tasks: [], notices: [], outbox: [], late: [] },
+  kept: { tasks: [], notices: [], messages: [], outbox: [], late: [] },
   units: [],
   shift: null,
   codes: {},
@@ -52,6 +60,8 @@ export const state: State = {
   place: null,
   alarm: null,
   draft: null,
+  draftKept: null,
+  panic: null,
   said: "",
   storageFull: false,
   newVersion: false,

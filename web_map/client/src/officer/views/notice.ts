@@ -5,11 +5,11 @@ import { acknowledgeNotice, confirmNotice, replyToNotice } from "../actions";
 import type { KeptNotice } from "../model";
 import { mustConfirmNotice } from "../steps";
 import { state } from "../store";
-import { backBar, chip, label } from "./parts";
+import { backBar, chip, label, missing } from "./parts";
 
 export function noticeView(id: string): TemplateResult {
   const notice = state.kept.notices.find((one) => one.id === id);
-  if (!notice) return html`<div class="page">${backBar("#/", t("officer.gone.title"))}<p>${t("officer.gone")}</p></div>`;
+  if (!notice) return missing();
   return html`<div class="page one">${backBar("#/", t("officer.notice", { number: notice.number }))}
     <article class="sheet"><p class="row">${chip(notice.priority)}<span class="kind">${label("notice_kind", notice.kind)}</span>
       ${notice.state === "sent" ? nothing : html`<b class="fault">${t(`officer.notice.${notice.state}`)}</b>`}</p>

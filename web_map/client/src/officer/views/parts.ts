@@ -36,6 +36,9 @@ export const heading = (text: string): TemplateResult => html`<h1 tabindex="-1">
 export const backBar = (to: string, title: string): TemplateResult => html`<div class="back-bar">
   <a class="round" href=${to} aria-label=${t("officer.back")}>${icon("back")}</a>${heading(title)}</div>`;
 
+export const missing = (): TemplateResult =>
+  html`<div class="page">${backBar("#/", t("officer.gone.title"))}<p>${t("officer.gone")}</p></div>`;
+
 /** How a task stands, and whether that is still to be told to the server. */
 export function standingText(task: Task): TemplateResult {
   const status: Status = standing(task, state.kept.outbox);

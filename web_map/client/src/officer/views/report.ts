@@ -79,7 +79,8 @@ function rest(report: Draft): TemplateResult {
       <input type="datetime-local" .value=${localTime(report.occurred_at)} max=${localTime(new Date().toISOString())} @change=${when}></label>
     <label class="field"><span>${t("officer.report.note")}</span>
       <textarea rows="3" maxlength="10000" .value=${report.note}
-        @input=${(event: Event) => editDraft({ note: (event.target as HTMLTextAreaElement).value })}></textarea></label>
+        @input=${(event: Event) => editDraft({ note: (event.target as HTMLTextAreaElement).value })}></textarea>
+      <small>${state.draftKept === report ? t("officer.report.kept") : nothing}</small></label>
     <button class="big quiet" @click=${() => dropDraft().then(() => go("#/"))}>${t("officer.report.drop")}</button></article>
     <div class="steps"><button class="next" data-verb="report" ?disabled=${!report.place} @click=${send}>${t("officer.report.send")}</button></div></div>`;
 }

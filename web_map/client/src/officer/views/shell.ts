@@ -5,6 +5,7 @@ import { readLate, undo } from "../actions";
 import { hush } from "../arrivals";
 import { duty, isOnline, myTasks, refused, state, taskById, undoable, unitName, waiting } from "../store";
 import { takeOver } from "../version";
+import { raised } from "./panic";
 import { icon, moment } from "./parts";
 
 function badge(): TemplateResult {
@@ -32,10 +33,16 @@ function tracking(): TemplateResult {
     <span>${t(now === "starting" ? "officer.tracking.starting" : "officer.tracking.no_shift")}</span></a>`;
 }
 
+/** The way to the alarm, always in the same place; it says so while one stands. */
+function sos(): TemplateResult {
+  const now = raised();
+  return html`<a class="sos ${now ? "raised" : ""}" href="#/panic" aria-label="SOS · ${t("officer.panic")}">${now && !now.waiting ? icon("check") : nothing}SOS</a>`;
+}
+
 export const header = (): TemplateResult => html`<header class="top">
   <div class="bar"><a class="brand" href="#/" aria-label=${t("officer.home")}><img src="/static/icon.svg" alt=""></a>
     <span class="call-sign">${unitName(state.shift?.unit_id) || state.me?.name}</span>${badge()}</div>
-  ${tracking()}</header>`;
+  <div class="bar second">${tracking()}${sos()}</div></header>`;
 
 function alarmBar(): TemplateResult | typeof nothing {
   const task = state.alarm ? taskById(state.alarm) : undefined;

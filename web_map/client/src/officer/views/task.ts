@@ -8,7 +8,8 @@ import { showPlace } from "../position";
 import { go, goInstead } from "../routes";
 import { ASKS, choices, mustConfirmCancel, results, standing } from "../steps";
 import { codesOf, state, taskById } from "../store";
-import { backBar, chip, icon, label, standingText, wayText, windowText } from "./parts";
+import { backBar, chip, icon, label, missing, standingText, wayText, windowText } from "./parts";
+import { talkLinks } from "./talk";
 
 /** Take a step at once, or ask first for what it needs. */
 const take = (task: Task, verb: Verb): void => (ASKS[verb] ? go(`#/task/${task.id}/${verb}`) : void step(task, verb));
@@ -48,8 +49,6 @@ function place(task: Task): TemplateResult | typeof nothing {
       ? html`<p class="fault">${t(`officer.place.${state.placeState}`)}</p>` : nothing}</section>`;
 }
 
-const missing = (): TemplateResult => html`<div class="page">${backBar("#/", t("officer.gone.title"))}<p>${t("officer.gone")}</p></div>`;
-
 export function taskView(id: string): TemplateResult {
   const task = taskById(id);
   if (!task) return missing();
@@ -66,7 +65,7 @@ export function taskView(id: string): TemplateResult {
       <dl>${fact("kind", label("task_kind", task.kind))}
         ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && task.ack_due_at && hourMinute(task.ack_due_at))}
         ${fact("result", task.result && label("task_result", task.result))}</dl>
-      <a class="big quiet" href="#/report/${task.id}">${icon("report")}${t("officer.report.within")}</a></article>
+      ${talkLinks(task)}<a class="big quiet" href="#/report/${task.id}">${icon("report")}${t("officer.report.within")}</a></article>
     ${steps.some((part) => part !== nothing) ? html`<div class="steps">${steps}</div>` : nothing}</div>`;
 }
 
