@@ -49,16 +49,28 @@ Handler = Callable[[Wake], Awaitable[None] | None]
 
 
 class Bus:
-    """Handlers by kind of wake-up, within one process."""
+    """Handlers by kind of wake-up, within one process; core/relay.py joins those of several."""
 
     def __init__(self) -> None:
         self._handlers: dict[type[Wake], list[Handler]] = defaultdict(list)
+        self._beyond: list[Callable[[list[Wake]], None]] = []
 
     def on(self, kind: type[Wake], handler: Handler) -> None:
         """Call `handler` after each commit that published `kind`."""
         self._handlers[kind].append(handler)
 
+    def beyond(self, carry: Callable[[list[Wake]], None]) -> None:
+        """Call `carry` with what this process commits, for other processes; it must not wait."""
+        self._beyond.append(carry)
+
     async def announce(self, wakes: list[Wake]) -> None:
+        """Tell this process's handlers, and the other processes, of what this one has committed."""
+        if wakes:
+            for carry in self._beyond:
+                carry(wakes)
+        await self.deliver(wakes)
+
+    async def deliver(self, wakes: list[Wake]) -> None:
         """Run the handlers; a failing one is logged and stops nobody, since what it tells of is committed."""
         for wake in wakes:
             for handler in self._handlers[type(wake)]:

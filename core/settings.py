@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     ack_p3_s: int = Field(900, ge=5, le=86_400, description="the same for P3")
     ack_p4_s: int = Field(3600, ge=5, le=86_400, description="the same for P4, counted from the window's begin")
     silent_after_s: int = Field(600, ge=30, le=86_400, description="seconds after which a unit or tracker is silent")
+    processes: int = Field(1, ge=1, le=64, description="server processes that share the address")
     pool_size: int = Field(10, ge=2, le=100, description="database connections of one server process")
     teltonika_port: int = Field(5027, ge=0, le=65535, description="TCP and UDP port of Teltonika trackers; 0: none")
     teltonika_tls: bool = Field(False, description="speak TLS on that TCP port, with the server's certificate")

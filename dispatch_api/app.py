@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from core.bus import Bus
 from core.db import make_engine
+from core.relay import Relay
 from core.settings import Settings
 from dispatch_api import errors, logs, wiring
 from dispatch_api.device_lane import DeviceLane
@@ -41,7 +42,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wiring.connect(app.state.outrider)
     commits.watch(writer)
     measures.show(lambda: shown.families(app.state.outrider))
-    async with duty, writer, hub, page:
+    async with duty, writer, hub, Relay(settings.database_url, bus), page:
         yield
     await engine.dispose()
 

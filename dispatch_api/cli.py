@@ -25,10 +25,10 @@ def _worker(settings: Settings, _: argparse.Namespace) -> int:
     return runner.run(settings)
 
 
-def _serve(settings: Settings, _: argparse.Namespace) -> int:
+def _serve(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import serve
 
-    return serve.run(settings)
+    return serve.run(settings.model_copy(update={"processes": args.processes or settings.processes}))
 
 
 def _gateway(settings: Settings, _: argparse.Namespace) -> int:
@@ -157,7 +157,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_running(add: Add) -> None:
     """What runs Outrider and sets it up."""
     add("up", _up, "private database, server, worker and gateway in one supervised tree (what `make run` starts)")
-    add("serve", _serve, "the HTTP server alone")
+    add("serve", _serve, "the HTTP server alone").add_argument(
+        "--processes", type=int, choices=range(1, 65), metavar="N", help="how many (default: OUTRIDER_PROCESSES, 1)"
+    )
     add("gateway", _gateway, "the listeners for trackers that do not speak HTTP (Teltonika: TCP and UDP 5027)")
     add("worker", _worker, "background work alone: deadlines, audit seals, imports, retention")
     add("migrate", _migrate, "bring the database's schema to this version").add_argument(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,19 +58,19 @@ def _die_with_parent(number: int) -> Callable[[], None]:
 def spawn(
     command: Sequence[str | Path],
     *,
-    log: Path,
+    log: Path | None,
     death_signal: signal.Signals = signal.SIGTERM,
     account: Account | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     cwd: str | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a program that gets `death_signal` when we die, in a session of its own, writing to `log`.
+    """Start a program that gets `death_signal` when we die, in a session of its own, writing to `log`, or where we do.
 
     Call it from the main thread only: the kernel ties the signal to the thread that started the child.
     The session keeps the terminal's Ctrl-C away, so that an orderly stop stays ours to lead.
     """
-    with log.open("ab") as output:
+    with log.open("ab") if log else nullcontext() as output:
         return subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
@@ -119,7 +119,7 @@ class Child:
     name: str
     command: Sequence[str | Path]
     env: Mapping[str, str]
-    log: Path
+    log: Path | None
     pass_fds: Sequence[int] = ()
     process: "subprocess.Popen[bytes] | None" = None
     deaths: int = 0
@@ -146,7 +146,8 @@ class Child:
             self.deaths = 0 if now - self.started_at > STEADY_S else self.deaths
             pause_s = BACK_OFF_S[min(self.deaths, len(BACK_OFF_S) - 1)]
             self.deaths, self.due_at = self.deaths + 1, now + pause_s
-            return f"{self.name} ended ({_why(code)}); starting it again in {pause_s:g} s, its log: {self.log}"
+            where = f", its log: {self.log}" if self.log else ""
+            return f"{self.name} ended ({_why(code)}); starting it again in {pause_s:g} s{where}"
         if now >= self.due_at:
             self.start()
         return None

@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+from typing import Any
 
 from dispatch_api.process.console import CannotStart
 
@@ -19,12 +20,32 @@ def bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise CannotStart(_sentence(error.errno, host, port)) from None
-    listening.listen(BACKLOG)
     listening.set_inheritable(True)
     return listening
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """The address held for servers that share it: nobody is answered here, and no other user's program can take it.
+
+    Raises CannotStart where `bind` does, also when servers that share it run already.
+    """
+    with bind(host, port) as alone:
+        family, address = alone.family, alone.getsockname()
+    return share(family, address)
+
+
+def share(family: socket.AddressFamily, address: Any) -> socket.socket:
+    """A socket bound to a shared address; the kernel spreads connections over those of them that listen."""
+    one = socket.socket(family, socket.SOCK_STREAM)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    one.bind(address)
+    one.set_inheritable(True)
+    return one
 
 
 def _sentence(number: int | None, host: str, port: int) -> str:

@@ -20,6 +20,11 @@ def server_command(settings: Settings, fd: int) -> list[str]:
     return [sys.executable, "-m", "uvicorn", APPLICATION, "--fd", str(fd), *server_options(settings)]
 
 
+def sharing_command() -> list[str]:
+    """One of several server processes on the address of the settings (process/sharing.py)."""
+    return [sys.executable, "-m", "dispatch_api.process.sharing"]
+
+
 def server_options(settings: Settings) -> list[str]:
     """How uvicorn serves: our sockets, no query strings in logs; forwarded addresses are dispatch_api/access.py's."""
     options = [

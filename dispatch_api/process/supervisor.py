@@ -28,7 +28,7 @@ from dispatch_api.process.children import Child, keep_small, open_log, spawn, ta
 from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.console import CannotStart, Interrupted, say, step
 from dispatch_api.process.database import environment
-from dispatch_api.process.serving import outrider_command, server_command
+from dispatch_api.process.serving import outrider_command, server_command, sharing_command
 from dispatch_api.revisions import newest_revision
 
 READY_WITHIN_S = 60.0
@@ -80,7 +80,8 @@ class Supervisor:
                 self.cluster = Cluster.for_settings(self.settings)
                 undo.callback(self.cluster.stop)
                 self.cluster.lock(f", {self.settings.host} port {self.settings.port}")
-            listening = undo.enter_context(ports.bind(self.settings.host, self.settings.port))
+            take = ports.bind if self.settings.processes == 1 else ports.reserve
+            listening = undo.enter_context(take(self.settings.host, self.settings.port))
             undo.callback(self._stop_children)
             self._start(listening)
             self._introduce(listening)
@@ -173,14 +174,19 @@ class Supervisor:
         return child
 
     def _start_server(self, listening: socket.socket) -> None:
-        server = self._add("server", server_command(self.settings, listening.fileno()), listening.fileno())
+        if self.settings.processes == 1:
+            server = self._add("server", server_command(self.settings, listening.fileno()), listening.fileno())
+        else:
+            for number in range(1, self.settings.processes + 1):
+                server = self._add(f"server-{number}", sharing_command())
         until = time.monotonic() + READY_WITHIN_S
         answer = "nothing"
         while time.monotonic() < until:
             if self.stopping.wait(0.05):
                 raise Interrupted
             if not server.alive:
-                raise CannotStart(f"The server ended at once; its log ({server.log}) ends:\n{tail(server.log)}")
+                log = self.logs / f"{server.name}.log"
+                raise CannotStart(f"The server ended at once; its log ({log}) ends:\n{tail(log)}")
             answer = ask_ready(listening, self.settings.tls)
             if answer == "ready":
                 return
