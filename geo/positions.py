@@ -16,7 +16,8 @@ import structlog
 
 from core.db import asyncpg_dsn, utcnow
 from core.errors import Overloaded
-from geo.commit_line import Line, Row
+from geo import eager
+from geo.commit_line import Line, Row, is_away
 from geo.counts import Counts
 from geo.duty import UNAVAILABLE, DutyBook, KnownDevice
 from geo.fix import Fix
@@ -29,9 +30,11 @@ QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
-LINES_FROM_ROWS = 1, 12, 24
-"""So many waiting while commits run make the second and the third connection help: with fewer they would only split
-the commits, with more the server would wait for the disk."""
+LINES_FROM_ROWS = 1, 10, 20, 30
+"""So many waiting while commits run make the second, third and fourth connection help: with fewer they would only split
+the commits, with more the server would wait for the database."""
+AT_ONCE_ROWS = LINES_FROM_ROWS[1]
+"""So many do not wait for the end of the loop's turn: while the rest of it is read, they are being committed."""
 COUNTS_EVERY_S = 10
 
 
@@ -120,8 +123,8 @@ class Writer:
             self._dsn, min_size=0, max_size=4, timeout=5, command_timeout=10,
             server_settings={"application_name": "outrider ingest"},
         )  # fmt: skip
-        self._open = True
-        self._writing = [asyncio.create_task(self._run(line), name="positions-writer") for line in self._lines]
+        self._open, self._looking = True, False
+        self._writing: set[asyncio.Task[None]] = set()
         self._counting = asyncio.create_task(self._keep_counts(), name="ingest-counts")
         return self
 
@@ -129,9 +132,9 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open = False
-        for line in self._lines:
-            line.wanted.set()
-        await asyncio.gather(*self._writing)
+        self._look()
+        while self._writing:
+            await asyncio.wait(self._writing)
         self._counting.cancel()
         await asyncio.gather(self._counting, return_exceptions=True)
         with contextlib.suppress(*UNAVAILABLE):
@@ -192,9 +195,11 @@ class Writer:
         self._queue.append(delivery)
         self._queued_rows += len(rows)
         self._waiting_rows += len(rows)
-        for line in self._lines:
-            if self._waiting_rows >= line.from_rows:
-                line.wanted.set()
+        if self._waiting_rows >= AT_ONCE_ROWS:
+            self._look()
+        elif not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look)  # what this turn of the loop still brings goes along
 
     def _is_ready(self, device: KnownDevice, fixes: list[Fix]) -> bool:
         """Whether all that judging needs is in memory: the device's last fixes, and the day's partition."""
@@ -261,20 +266,27 @@ class Writer:
                 newest = row
         return rows, newest, doubted
 
-    async def _run(self, line: Line) -> None:
-        while self._open or self._queue:
-            await line.wanted.wait()
-            await asyncio.sleep(0)  # what this turn of the loop still brings goes along
-            taken, n = [], 0
-            while self._queue and n < COMMIT_ROWS:
-                taken.append(self._queue.popleft())
-                n += len(taken[-1].rows)
-            self._waiting_rows -= n
-            if self._open and self._waiting_rows < line.from_rows:
-                line.wanted.clear()
-            if taken:
-                await self._commit(line, taken)
-                self._queued_rows -= n
+    def _look(self) -> None:
+        """Let free lines take what waits."""
+        self._looking = False
+        for line in self._lines:
+            if self._queue and not line.busy and (self._waiting_rows >= line.from_rows or not self._open):
+                line.busy, turn = True, self._turn(line)
+                if task := eager.begin(turn) if line.connected else asyncio.create_task(turn):
+                    self._writing.add(task)
+                    task.add_done_callback(self._writing.discard)
+
+    async def _turn(self, line: Line) -> None:
+        taken, n = [], 0
+        while self._queue and n < COMMIT_ROWS:
+            taken.append(self._queue.popleft())
+            n += len(taken[-1].rows)
+        self._waiting_rows -= n
+        if taken:
+            await self._commit(line, taken)
+            self._queued_rows -= n
+        line.busy = False
+        self._look()
 
     async def _commit(self, line: Line, taken: list[_Delivery]) -> None:
         """Commit these deliveries together; when something in them is refused, each on its own."""
@@ -282,7 +294,7 @@ class Writer:
             await self._write(line, taken)
         except Exception as failure:
             self._forget_motion(taken)
-            if _is_away(failure):
+            if is_away(failure):
                 self._refuse(line, taken, failure)
                 await self._pool.expire_connections()
                 return
@@ -348,7 +360,7 @@ class Writer:
             log.exception("announcement_failed")
 
     def _refuse(self, line: Line, taken: list[_Delivery], failure: Exception) -> None:
-        away = _is_away(failure)
+        away = is_away(failure)
         if away:
             line.drop()
         log.warning("positions_refused", deliveries=len(taken), error=type(failure).__name__, away=away)
@@ -385,12 +397,3 @@ def _tell_caller(delivery: _Delivery, outcome: Stored | Exception) -> None:
         delivery.told(outcome)
     except Exception:  # one caller's trouble is not the others'
         log.exception("answer_failed")
-
-
-def _is_away(failure: Exception) -> bool:
-    """Whether the database failed, rather than refusing a row (data, constraint, deadlock) or being misused."""
-    if isinstance(failure, ValueError):
-        return False  # a value that cannot be encoded; asyncpg calls that an interface error as well
-    if isinstance(failure, asyncpg.PostgresError):
-        return not str(failure.sqlstate or "").startswith(("22", "23", "40"))
-    return isinstance(failure, UNAVAILABLE)

@@ -21,6 +21,7 @@ class AnswersFirst(Writer):
 
     def _put(self, *arguments: Any) -> None:
         *delivery, told = arguments
+        fixes = delivery[1]
         said: list[Stored | Exception] = []
 
         def once(outcome: Stored | Exception) -> None:
@@ -30,7 +31,7 @@ class AnswersFirst(Writer):
 
         super()._put(*delivery, once)
         if not said:
-            once(Stored(accepted=len(self._queue[-1].rows), duplicates=0, off_duty=0, suspect=0))
+            once(Stored(accepted=len(fixes), duplicates=0, off_duty=0, suspect=0))
 
     async def _write(self, *arguments: Any) -> None:
         await asyncio.sleep(COMMIT_LATER_S)
