@@ -127,6 +127,12 @@ def _simulate(settings: Settings, args: argparse.Namespace) -> int:
     return asyncio.run(simulate.run(settings, args))
 
 
+def _mqtt_users(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import mqtt_users
+
+    return asyncio.run(mqtt_users.run(settings, args))
+
+
 def _import(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import import_violations
 
@@ -175,6 +181,9 @@ def _add_running(add: Add) -> None:
     tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")
     tablet = add("tls-client", _tls_client, "make the certificate by which a tablet with ATAK is known")
     tablet.add_argument("name", help="its name, the identifier of the device")
+    broker = add("mqtt-users", _mqtt_users, "write Mosquitto's password and ACL files from the registered devices")
+    broker.add_argument("folder", nargs="?", type=Path, help="where to (default: `mqtt` in the data folder)")
+    broker.add_argument("--reload", type=Path, help="PID file of the broker that is to read them when they change")
 
 
 def _add_feeding(add: Add) -> None:

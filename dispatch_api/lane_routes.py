@@ -151,7 +151,7 @@ async def owntracks_route(state: State, scope: Scope, receive: Receive) -> Reply
     except BadDeviceKey as refused:
         return _ask_password(refused)
     body = await body_of(scope, receive, MAX_BODY)
-    await _store(state, device, owntracks.decode(body, utcnow()))
+    await _store(state, device, owntracks.decode(body, utcnow(), device.payload_secret))
     return Reply(200, JSON_HEADERS, owntracks.REPLY)
 
 

@@ -10,8 +10,9 @@ from sqlmodel import col, select
 from core.audit import Action
 from core.bus import DutyChanged
 from core.errors import Conflict, Invalid, NotFound
-from core.ids import digest, new_secret
+from core.ids import new_secret
 from core.work import Work
+from geo.device_secrets import OWNTRACKS, secrets_of
 from geo.models import Device, DeviceAssignment, Unit, UnknownDevice
 
 MAX_BULK = 1_000
@@ -41,8 +42,8 @@ async def create(work: Work, items: list[dict[str, Any]]) -> list[dict[str, Any]
             interval_s=item.get("interval_s"),
             speed_unit=item.get("speed_unit") or "knots",
             forwards_for=[str(other) for other in item.get("forwards_for") or []],
-            key_digest=digest(key),
             updated_at=work.now,
+            **secrets_of(item["protocol"], key),
         )
         assignment = DeviceAssignment(device_id=device.id, unit_id=item["unit_id"], valid_from=item.get("valid_from"))
         made.append((device, assignment, key))
@@ -129,7 +130,8 @@ async def rotate_key(work: Work, device_id: UUID, overlap_s: int) -> dict[str, A
     key = new_secret("od")
     device.old_key_digest = device.key_digest if overlap_s else None
     device.old_key_until = work.now + timedelta(seconds=overlap_s) if overlap_s else None
-    device.key_digest = digest(key)
+    for name, value in secrets_of(device.protocol, key).items():
+        setattr(device, name, value)
     return await _changed(work, device, key, rotated=True, overlap_s=overlap_s)
 
 
@@ -139,6 +141,13 @@ async def revoke(work: Work, device_id: UUID) -> dict[str, Any]:
     device.revoked_at = device.revoked_at or work.now
     device.old_key_digest = device.old_key_until = None
     return await _changed(work, device, revoked=True)
+
+
+async def broker_hashes(work: Work) -> dict[UUID, str]:
+    """What a broker checks the password of each OwnTracks device by, but of those that are revoked."""
+    query = select(Device).where(Device.protocol == OWNTRACKS, col(Device.revoked_at).is_(None))
+    found = await work.all(query.order_by(col(Device.id)))
+    return {device.id: device.broker_hash for device in found if device.broker_hash}
 
 
 async def unknown(work: Work, limit: int) -> list[UnknownDevice]:

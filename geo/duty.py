@@ -48,6 +48,7 @@ class KnownDevice(msgspec.Struct, eq=False):
     forwards_for: frozenset[UUID]
     units: list[UUID]
     since: list[datetime | None]
+    payload_secret: str | None = None
 
     def unit_at(self, at: datetime) -> UUID | None:
         """The unit it reported for at a moment."""
@@ -213,7 +214,7 @@ class DutyBook:
             return
         device = KnownDevice(
             row["id"], row["protocol"], row["identifier"], row["speed_unit"],
-            frozenset(map(UUID, row["forwards_for"])), row["units"], row["since"],
+            frozenset(map(UUID, row["forwards_for"])), row["units"], row["since"], row["payload_secret"],
         )  # fmt: skip
         self._devices[device.id] = device
         if device.identifier is not None:

@@ -85,6 +85,8 @@ class Device(SQLModel, table=True):
     key_digest: bytes = Field(unique=True)
     old_key_digest: bytes | None = Field(default=None, unique=True)
     old_key_until: datetime | None = Field(default=None, sa_type=TZ)
+    broker_hash: str | None = None
+    payload_secret: str | None = None
     interval_s: int | None = None
     speed_unit: str = "knots"
     forwards_for: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))

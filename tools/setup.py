@@ -25,6 +25,7 @@ STAMP = VENV / "outrider-setup.json"
 LOG = ROOT / "var" / "log" / "setup.log"
 FREE_WANTED_GB = 3.0
 OLDEST_PYTHON = (3, 11)
+SBIN_TOO = f"{os.environ.get('PATH', '')}:/usr/sbin"
 OUR_PACKAGES = ("core", "geo", "tasks", "casework", "web_map", "mobile_contract", "dispatch_api")
 
 
@@ -122,6 +123,8 @@ def system_packages(goal: str) -> str:
     as_root = root_prefix(wanted)
     if any(not has_candidate(package) for package in wanted):
         apt(as_root, "update")
+    if "mosquitto" in wanted and Path("/run/systemd/system").exists():  # the tests start brokers of their own
+        run([*as_root, "systemctl", "mask", "mosquitto.service"], APT_CAUSES, "systemctl mask mosquitto failed")
     try:
         apt(as_root, "install", *wanted)
     except CannotSetUp:  # the list may name versions that are gone
@@ -142,6 +145,8 @@ def missing_packages(goal: str) -> list[str]:
         wanted.append("python3-venv")
     if (goal in {"test", "bench"} or not os.environ.get("OUTRIDER_DATABASE_URL")) and not postgis_there():
         wanted += postgis_packages()
+    if goal in {"test", "bench"} and not shutil.which("mosquitto", path=SBIN_TOO):
+        wanted.append("mosquitto")
     if goal == "test":
         wanted += browser_packages()
     if goal == "bench" and not shutil.which("wrk"):

@@ -26,6 +26,7 @@ from dispatch_api.gateway.desk import Desk
 from dispatch_api.gateway.gt06 import Gt06Datagrams, Gt06Line
 from dispatch_api.gateway.h02 import H02Datagrams, H02Line, Statuses
 from dispatch_api.gateway.line import HELLO_S, Line, Lines
+from dispatch_api.gateway.mqtt import Subscriber
 from dispatch_api.gateway.nmea import NmeaLine
 from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
 from dispatch_api.metrics.measures import Commits, Measures
@@ -95,14 +96,30 @@ async def gateway(settings: Settings) -> AsyncIterator[Lines]:
     measures.show(lambda: _families(lines))
     async with duty, writer, Arrivals(url, duty) as arrivals, Page(settings.data_dir, "gateway", measures.registry):
         desk = Desk(settings, duty, writer, arrivals)
-        async with _closed_last(lines), _trackers(desk, lines), _cot(desk, lines):
+        async with _closed_last(lines), _trackers(desk, lines), _cot(desk, lines), _mqtt(desk, measures):
             watching = asyncio.create_task(lines.watch(), name="lines")
             listening = {name: getattr(settings, f"{name}_port") for name in PROTOCOLS}
-            log.info("gateway_started", host=settings.host, **listening)
+            log.info("gateway_started", host=settings.host, mqtt=settings.mqtt_host, **listening)
             try:
                 yield lines
             finally:
                 watching.cancel()
+
+
+@asynccontextmanager
+async def _mqtt(desk: Desk, measures: Measures) -> AsyncIterator[None]:
+    """The phones behind a broker, when one is named. Raises CannotStart."""
+    if not desk.settings.mqtt_host:
+        yield
+        return
+    async with Subscriber(desk).running() as subscriber:
+        measures.show(lambda: _broker_families(subscriber))
+        yield
+
+
+def _broker_families(subscriber: Subscriber) -> Iterator[Metric]:
+    yield GaugeMetricFamily("outrider_mqtt_connected", "1 while the broker is connected.", int(subscriber.connected))
+    yield CounterMetricFamily("outrider_mqtt_messages", "Messages taken from the broker.", subscriber.messages)
 
 
 def _families(lines: Lines) -> Iterator[Metric]:
