@@ -1,6 +1,8 @@
 /** What the server tells an officer (the contract is mobile_contract/resources.py), and what waits to be told to it. */
+import type { Message } from "../shared/contract";
 import type { Notice as AnyNotice, Task as AnyTask } from "../shared/types";
 
+export type { Message } from "../shared/contract";
 export type { CodeLists, Me, Priority, Unit } from "../shared/types";
 export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
@@ -27,21 +29,6 @@ export type InboxItem = { seq: number; event_id: string; at: string } & (
   | { kind: "message"; body: Message }
   | { kind: "system"; body: Record<string, unknown> }
 );
-
-/** A message of a task's thread, by its crews or by the centre. */
-export interface Message {
-  id: string;
-  task_id: string;
-  kind: "message" | "support";
-  text: string;
-  by: string | null;
-  by_name: string;
-  unit_id: string | null;
-  from_centre: boolean;
-  at: string;
-  received_at: string;
-  delivered_at: string | null;
-}
 
 /** A message as it is kept here. */
 export interface KeptMessage extends Message {

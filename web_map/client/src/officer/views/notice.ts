@@ -5,7 +5,7 @@ import { acknowledgeNotice, confirmNotice, replyToNotice } from "../actions";
 import type { KeptNotice } from "../model";
 import { mustConfirmNotice } from "../steps";
 import { state } from "../store";
-import { backBar, chip, label, missing } from "./parts";
+import { backBar, chip, label, missing, sends } from "./parts";
 
 export function noticeView(id: string): TemplateResult {
   const notice = state.kept.notices.find((one) => one.id === id);
@@ -34,15 +34,7 @@ function receipt(notice: KeptNotice): TemplateResult | typeof nothing {
 }
 
 function reply(notice: KeptNotice): TemplateResult {
-  const submit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    const form = event.target as HTMLFormElement;
-    const text = String(new FormData(form).get("text")).trim();
-    if (!text) return;
-    form.reset();
-    void replyToNotice(notice, text);
-  };
-  return html`<form class="reply" @submit=${submit}><label class="field"><span>${t("officer.notice.reply")}</span>
+  return html`<form class="reply" @submit=${sends((text) => void replyToNotice(notice, text))}><label class="field"><span>${t("officer.notice.reply")}</span>
     <textarea name="text" rows="2" maxlength="2000" required></textarea></label>
     <button class="big">${t("officer.notice.reply.send")}</button></form>`;
 }

@@ -67,3 +67,13 @@ export function wayText(task: Task): TemplateResult | typeof nothing {
   const point = t(`officer.compass.${compassPoint(way.bearing_deg)}`);
   return html`<span class="way">${icon("arrow", Math.round(way.bearing_deg))}${distance(way.distance_m)} · ${point}</span>`;
 }
+
+/** What a form of one text does when it is sent: hand the text over, unless it is empty, and begin anew. */
+export const sends = (say: (text: string) => void) => (event: SubmitEvent): void => {
+  event.preventDefault();
+  const form = event.target as HTMLFormElement;
+  const text = String(new FormData(form).get("text")).trim();
+  if (!text) return;
+  form.reset();
+  say(text);
+};

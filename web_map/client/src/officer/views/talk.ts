@@ -5,7 +5,7 @@ import type { KeptMessage, Priority, Task } from "../model";
 import { go } from "../routes";
 import { codesOf, state, taskById } from "../store";
 import { callSupport, sendMessage } from "../talk";
-import { backBar, label, missing, moment } from "./parts";
+import { backBar, label, missing, moment, sends } from "./parts";
 
 export const threadOf = (taskId: string): KeptMessage[] =>
   state.kept.messages.filter((message) => message.task_id === taskId).sort((a, b) => a.received_at.localeCompare(b.received_at));
@@ -26,20 +26,12 @@ const unsent = (taskId: string): TemplateResult[] => state.kept.outbox
 export function threadView(id: string): TemplateResult {
   const task = taskById(id);
   if (!task) return missing();
-  const submit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    const form = event.target as HTMLFormElement;
-    const text = String(new FormData(form).get("text")).trim();
-    if (!text) return;
-    form.reset();
-    void sendMessage(task, text);
-  };
   const said = threadOf(id);
   return html`<div class="page one">${backBar(`#/task/${id}`, t("officer.thread"))}
     <p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>
     ${said.length ? nothing : html`<p class="muted">${t("officer.thread.empty")}</p>`}
     <ul class="thread">${said.map(bubble)}${unsent(id)}</ul>
-    <form class="steps write" @submit=${submit}><label class="field"><span class="hidden-label">${t("officer.thread.write")}</span>
+    <form class="steps write" @submit=${sends((text) => void sendMessage(task, text))}><label class="field"><span class="hidden-label">${t("officer.thread.write")}</span>
       <textarea name="text" rows="2" maxlength="2000" required placeholder=${t("officer.thread.write")}></textarea></label>
       <button class="next" data-verb="message">${t("officer.thread.send")}</button></form></div>`;
 }
