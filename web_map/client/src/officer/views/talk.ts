@@ -57,7 +57,7 @@ export function supportView(id: string, redraw: () => void): TemplateResult {
   return html`<form class="page one" @submit=${submit}>${backBar(`#/task/${id}`, t("officer.support"))}
     <p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>
     <h2>${t("officer.support.what")}</h2><div class="choices-grid two">${[null, ...codesOf("capability")].map(option)}</div>
-    <h2>${t("officer.support.how_soon")}</h2><div class="choices-grid three">${PRIORITIES.map((value) => html`<button type="button" class="choice"
+    <h2>${t("officer.support.how_soon")}</h2><div class="choices-grid two">${PRIORITIES.map((value) => html`<button type="button" class="choice"
       data-code=${value} aria-pressed=${asked.priority === value} @click=${() => pick({ priority: value })}>${value}<small>${code("task_priority", value)}</small></button>`)}</div>
     <label class="field"><span>${t("officer.support.text")}</span><textarea name="text" rows="2" maxlength="2000"></textarea></label>
     <div class="steps"><button class="next" data-verb="support">${t("officer.support.send")}</button></div></form>`;
