@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import Overloaded
 from geo.fix import Fix
-from geo.positions import QUEUE_ROWS, Stored
+from geo.positions import QUEUE_ROWS, Stored, Writer
 from tests.geo.fleet import Fleet, Ingest, now
 from tests.helpers import Database, eventually
 
@@ -277,16 +277,20 @@ async def test_verdicts_continue_after_a_restart(database: Database, fleet: Flee
 
 
 class Counted:
-    """A pool that counts what is fetched through it."""
+    """A pool that counts what is fetched through it, and answers first when so many devices are asked about or wait."""
 
-    def __init__(self, pool: Any) -> None:
-        self._pool, self.asked = pool, 0
+    def __init__(self, writer: Writer, devices: int) -> None:
+        self._pool, self._recent, self._devices = writer._pool, writer._recent, devices
+        self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
     async def fetch(self, *args: Any) -> Any:
         self.asked += 1
+        async with asyncio.timeout(20):
+            while self.asked == 1 and len(args[1]) + len(self._recent._asked) < self._devices:
+                await asyncio.sleep(0.01)
         return await self._pool.fetch(*args)
 
 
@@ -297,8 +301,8 @@ async def test_after_a_restart_many_devices_are_looked_up_together(database: Dat
         for _, _, key in crews:
             await before.writer.store(await before.device(key), [fix(at)])
     async with Ingest(database) as after:
-        counted = Counted(after.writer._pool)
-        after.writer._pool = counted  # type: ignore[assignment]
+        counted = Counted(after.writer, len(crews))
+        after.writer._pool = counted
         devices = [await after.device(key) for _, _, key in crews]
         far = fix(at + SECOND, 9_000)
         told = await asyncio.gather(*(after.writer.store(device, [far]) for device in devices))
