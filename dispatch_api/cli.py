@@ -133,6 +133,12 @@ def _mqtt_users(settings: Settings, args: argparse.Namespace) -> int:
     return asyncio.run(mqtt_users.run(settings, args))
 
 
+def _conformance(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import conformance
+
+    return asyncio.run(conformance.run(settings, args))
+
+
 def _import(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import import_violations
 
@@ -205,6 +211,15 @@ def _add_feeding(add: Add) -> None:
     driven.add_argument("--host", help="address of the gateway (default: the one of the settings)")
     driven.add_argument("--port", type=int, help="its port (default: the one of the settings)")
     _server_options(driven, "administrator")
+    kit = add(
+        "conformance", _conformance, "send recorded messages of real trackers to a running test server, and judge"
+    )
+    kit.add_argument("folder", nargs="?", type=Path, default=Path("tests/fixtures/protocol_vectors"))
+    kit.add_argument("--protocol", help="only this one")
+    kit.add_argument("--host", help="address of the server and the gateway (default: the one of the settings)")
+    kit.add_argument("--url", help="address for HTTP (default: made of the host and the settings)")
+    kit.add_argument("--mqtt-users", type=Path, metavar="FOLDER", help="where the broker's files are to be written")
+    kit.add_argument("--reload", type=Path, metavar="PIDFILE", help="of the broker that is to read them")
     load = add("import", _import, "import violations from CSV or GeoJSON, with progress")
     load.add_argument("file")
     load.add_argument("--source", default="import", help="name of the source; ids are unique within it")

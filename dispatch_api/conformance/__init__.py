@@ -1,0 +1,1 @@
+"""The conformance kit: recorded messages of real trackers, sent to a running server, and what it made of them."""
