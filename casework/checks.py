@@ -13,9 +13,9 @@ from mobile_contract.stop_forms import StopFormIn, Vehicle
 LOOK_ALIKES = str.maketrans("АВЕКМНОРСТУХІЅЈ", "ABEKMHOPCTYXISJ")
 """Cyrillic capitals that look like Latin ones."""
 SEPARATORS = re.compile(r"[\s.\-·/]+")
-CAR, TRAILER = re.compile(r"[A-Z]{3}\d{3}"), re.compile(r"[A-Z]{2}\d{3}")
+CAR, TRAILER = re.compile(r"[A-Z]{3}[0-9]{3}"), re.compile(r"[A-Z]{2}[0-9]{3}")
 UNUSED_LETTERS = frozenset("QWX")
-CONTAINER, VIN = re.compile(r"[A-Z]{3}[UJZ]\d{7}"), re.compile(r"[A-HJ-NPR-Z0-9]{17}")
+CONTAINER, VIN = re.compile(r"[A-Z]{3}[UJZ][0-9]{7}"), re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 LETTER_VALUES = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (n for n in range(10, 39) if n % 11), strict=True))
 HOME = "LT"
 AHEAD = timedelta(minutes=2)

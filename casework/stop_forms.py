@@ -69,6 +69,8 @@ async def record(work: Work, body: contract.StopFormIn) -> dict[str, Any]:
 def _check_codes(body: contract.StopFormIn) -> None:
     guards.known("reason_code", body.reason_code, codes.CONTROL_REASON)
     guards.known("result", body.result, codes.TASK_RESULT)
+    if body.no_seizure_reason:
+        guards.known("no_seizure_reason", body.no_seizure_reason, codes.NO_SEIZURE_REASON)
     for name, values in (("control_types", codes.CONTROL_TYPE), ("measures", codes.MEASURE)):
         for value in getattr(body, name):
             guards.known(name, value, values)

@@ -24,6 +24,11 @@ MEASURE = (
     "released", "warning", "fine", "detention", "seizure", "duty_collected", "handed_to_police", "handed_to_other",
     "arrest", "re_export", "sample_taken",
 )  # fmt: skip
+NO_SEIZURE_REASON = (
+    "nothing_to_seize", "documents_only", "duty_collected", "handed_over", "sent_back", "decision_pending", "other",
+)  # fmt: skip
+"""Why a violation was found and nothing seized or detained."""
+QUANTITY_UNIT = ("piece", "pack", "kg", "g", "l", "m3", "eur")
 NOTICE_KIND = (
     "be_on_lookout", "safety_warning", "indicator_alert", "information", "route_closure", "recall", "exercise",
     "system",

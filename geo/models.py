@@ -302,8 +302,11 @@ class Violation(SQLModel, table=True):
     method: str | None = None
     goods_category: str | None = None
     quantity: Any = Field(default=None, sa_column=Column(Numeric(16, 3)))
+    quantity_unit: str | None = None
     evaded_duties_eur: Any = Field(default=None, sa_column=Column(Numeric(14, 2)))
     note: str | None = None
+    place_text: str | None = None
+    plate: str | None = None
     task_id: UUID | None = None
     unit_id: UUID | None = None
     recorded_by: UUID | None = Field(default=None, foreign_key="user_account.id")

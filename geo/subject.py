@@ -36,7 +36,8 @@ SECTIONS = (
     Section(
         "violations", "Violations recorded",
         "SELECT id, category, occurred_at, recorded_at, ST_X(point) AS lon, ST_Y(point) AS lat, accuracy_m,"
-        " coord_source, method, goods_category, quantity, evaded_duties_eur, note, task_id, unit_id, version"
+        " coord_source, method, goods_category, quantity, quantity_unit, evaded_duties_eur, note, place_text, plate,"
+        " task_id, unit_id, version"
         " FROM violation WHERE recorded_by = :user_id ORDER BY occurred_at",
     ),
     Section(

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from core.audit import Action
-from core.codes import GOODS_CATEGORY, METHOD, VIOLATION_CATEGORY
+from core.codes import GOODS_CATEGORY, METHOD, QUANTITY_UNIT, VIOLATION_CATEGORY
 from core.errors import IdReused, Invalid, Malformed
 from core.ids import new_id
 from core.work import Work
@@ -110,10 +110,10 @@ def resource(v: Violation, lon: float, lat: float) -> dict[str, Any]:
     properties = {
         "id": v.id, "category": v.category, "occurred_at": v.occurred_at, "recorded_at": v.recorded_at,
         "accuracy_m": v.accuracy_m, "coord_source": v.coord_source, "in_area": v.in_area, "method": v.method,
-        "goods_category": v.goods_category, "quantity": _number(v.quantity),
-        "evaded_duties_eur": _number(v.evaded_duties_eur), "note": v.note, "task_id": v.task_id,
-        "unit_id": v.unit_id, "recorded_by": v.recorded_by, "source": v.source, "external_id": v.external_id,
-        "version": v.version, "corrected_at": v.corrected_at,
+        "goods_category": v.goods_category, "quantity": _number(v.quantity), "quantity_unit": v.quantity_unit,
+        "evaded_duties_eur": _number(v.evaded_duties_eur), "note": v.note, "place_text": v.place_text, "plate": v.plate,
+        "task_id": v.task_id, "unit_id": v.unit_id, "recorded_by": v.recorded_by, "source": v.source,
+        "external_id": v.external_id, "version": v.version, "corrected_at": v.corrected_at,
     }  # fmt: skip
     geometry = {"type": "Point", "coordinates": [lon, lat]}
     return {"type": "Feature", "id": v.id, "geometry": geometry, "properties": properties}
@@ -128,13 +128,19 @@ def decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(value))
 
 
+_LISTS = (("method", METHOD), ("goods_category", GOODS_CATEGORY), ("quantity_unit", QUANTITY_UNIT))
+_AS_SENT = (
+    "accuracy_m", "coord_source", "method", "goods_category", "quantity_unit", "note", "place_text", "plate", "task_id",
+)  # fmt: skip
+
+
 async def _check(work: Work, values: Mapping[str, Any]) -> None:
     category = values["category"]
     if values["occurred_at"] > work.now + FUTURE_SLACK:
         raise Invalid.at("occurred_at", "range", "The time lies in the future.")
     if category not in VIOLATION_CATEGORY and await work.session.get(ViolationCategory, category) is None:
         raise Invalid.at("category", "unknown", "There is no such category.")
-    for name, known in (("method", METHOD), ("goods_category", GOODS_CATEGORY)):
+    for name, known in _LISTS:
         if values.get(name) not in {None, *known}:
             raise Invalid.at(name, "unknown", f"must be one of {', '.join(known)}")
 
@@ -151,9 +157,7 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
         insert(ViolationCategory).values(category=category, registered_at=work.now).on_conflict_do_nothing()
     )
     shift = await shifts.active_of_user(work, work.actor.id)
-    plain: dict[str, Any] = {
-        k: values.get(k) for k in ("accuracy_m", "coord_source", "method", "goods_category", "note", "task_id")
-    }
+    plain: dict[str, Any] = {name: values.get(name) for name in _AS_SENT}
     made = Violation(
         id=values.get("id") or new_id(),
         **plain,

@@ -42,6 +42,7 @@ def utc_text(moment: datetime) -> str:
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean)]
 OptionalLine = Annotated[str, Field(max_length=200), AfterValidator(_clean)]
+Plate = Annotated[Line, Field(max_length=20)]
 Body = Annotated[str, Field(max_length=10_000), AfterValidator(_clean)]
 Document = Annotated[str, Field(max_length=200_000), AfterValidator(_clean)]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]

@@ -5,10 +5,9 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from mobile_contract.fields import AccuracyM, Body, Code, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out
+from mobile_contract.fields import AccuracyM, Body, Code, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out, Plate
 
 Text = Annotated[Body, Field(max_length=2_000)]
-Plate = Annotated[Line, Field(max_length=20)]
 CoordSource = Literal["gps", "map", "address", "office"]
 BirthDate = Annotated[str, Field(pattern=r"^(19|20|21)\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 Ids = Annotated[list[UUID], Field(max_length=50)]
@@ -66,7 +65,7 @@ class StopFormIn(Edge):
     """A stop or control as the officer records it. The place is the first stop's; `searched_*` only when it differs.
 
     `task_id`, `officers` and `violation_ids` are kept as they are sent: what they name may arrive later, or be another
-    unit's by now.
+    unit's by now. A violation found without a seizure or detention says why in `no_seizure_reason`.
     """
 
     id: UUID | None = None
@@ -95,6 +94,7 @@ class StopFormIn(Edge):
     result: Code
     violation_ids: Ids = []
     measures: Codes = []
+    no_seizure_reason: Code | None = None
     other_measures: Text | None = None
     penalties: Annotated[list[Penalty], Field(max_length=20)] = []
     recommendation_followed: bool | None = None

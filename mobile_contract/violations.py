@@ -17,6 +17,7 @@ from mobile_contract.fields import (
     MomentOut,
     Money,
     Out,
+    Plate,
     Quantity,
 )
 
@@ -34,8 +35,11 @@ class ViolationIn(Edge):
     method: Code | None = None
     goods_category: Code | None = None
     quantity: Quantity | None = None
+    quantity_unit: Code | None = None
     evaded_duties_eur: Money | None = None
     note: Body | None = None
+    place_text: Line | None = None
+    plate: Plate | None = None
     task_id: UUID | None = None
 
 
@@ -52,8 +56,11 @@ class ViolationProperties(Out):
     method: str | None
     goods_category: str | None
     quantity: float | None
+    quantity_unit: str | None
     evaded_duties_eur: float | None
     note: str | None
+    place_text: str | None
+    plate: str | None
     task_id: UUID | None
     unit_id: UUID | None
     recorded_by: UUID | None

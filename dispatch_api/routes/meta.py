@@ -27,6 +27,8 @@ CODE_LISTS: dict[str, tuple[str, ...]] = {
     "violation_category": codes.VIOLATION_CATEGORY,
     "method": codes.METHOD,
     "goods_category": codes.GOODS_CATEGORY,
+    "quantity_unit": codes.QUANTITY_UNIT,
+    "no_seizure_reason": codes.NO_SEIZURE_REASON,
     "correction_reason": codes.CORRECTION_REASON,
     "consultation_reason": codes.CONSULTATION_REASON,
 }

@@ -14,8 +14,8 @@ from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page
 from dispatch_api.routes.tasks import number_after
-from mobile_contract.fields import Moment
-from mobile_contract.stop_forms import Plate, StopForm, StopFormIn
+from mobile_contract.fields import Moment, Plate
+from mobile_contract.stop_forms import StopForm, StopFormIn
 
 router = APIRouter(prefix="/stop-forms", tags=["stop forms"])
 Recording = Annotated[Work, working(May.RECORD_VIOLATIONS)]

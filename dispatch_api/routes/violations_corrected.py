@@ -10,12 +10,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from core.actor import May
-from core.codes import CORRECTION_REASON, GOODS_CATEGORY, METHOD
+from core.codes import CORRECTION_REASON, GOODS_CATEGORY, METHOD, QUANTITY_UNIT
 from core.work import Work
 from dispatch_api.deps import GetState, working
 from dispatch_api.idempotent import once
 from geo import corrections, violations
-from mobile_contract.fields import AccuracyM, Body, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out, Quantity
+from mobile_contract.fields import AccuracyM, Body, Edge, Lat, Line, Lon, Moment, MomentOut, Money, Out, Plate, Quantity
 from mobile_contract.violations import Violation
 
 router = APIRouter(prefix="/violations", tags=["violations"])
@@ -35,8 +35,11 @@ class ChangesIn(Edge):
     method: Literal[METHOD] | None = None  # type: ignore[valid-type]  # a tuple constant is fine at run time
     goods_category: Literal[GOODS_CATEGORY] | None = None  # type: ignore[valid-type]
     quantity: Quantity | None = None
+    quantity_unit: Literal[QUANTITY_UNIT] | None = None  # type: ignore[valid-type]
     evaded_duties_eur: Money | None = None
     note: Body | None = None
+    place_text: Line | None = None
+    plate: Plate | None = None
     task_id: UUID | None = None
 
 

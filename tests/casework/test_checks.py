@@ -1,5 +1,9 @@
 """Plates and numbers: what is known to be right passes, what is known to be wrong is told, and how they compare."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,12 +11,14 @@ from hypothesis import strategies as st
 from casework import checks
 from mobile_contract.stop_forms import Vehicle
 
+CASES = json.loads((Path(__file__).parent / "check_cases.json").read_text())
+"""What the officers' page is held against as well (tests/web_map/test_checks_of_pages.py)."""
 
-@pytest.mark.parametrize("number", ["CSQU3054383", "csqu 305438-3", "MSKU0383250", "TGHU7599330", "HLXU1234567"])
-def test_containers(number: str) -> None:
-    """The first is the example of ISO 6346; the last has the wrong digit."""
-    found = [warning["code"] for warning in checks.container("c", number)]
-    assert found == (["check_digit"] if number == "HLXU1234567" else [])
+
+@pytest.mark.parametrize("case", CASES["containers"], ids=lambda case: case["written"])
+def test_containers(case: dict[str, Any]) -> None:
+    """The first is the example of ISO 6346."""
+    assert [warning["code"] for warning in checks.container("c", case["written"])] == case["codes"]
 
 
 def test_a_sum_of_ten_gives_the_digit_nought() -> None:
@@ -34,16 +40,10 @@ def test_one_wrong_digit_is_always_noticed_but_for_nought_and_ten(serial: int, p
         assert right[10] == "0"
 
 
-@pytest.mark.parametrize(
-    ("plate", "country", "codes"),
-    [
-        ("ABC123", "LT", []), ("abc 123", "LT", []), ("ABC-123", None, []), ("АВС123", "LT", ["look_alike"]),
-        ("AQC123", "LT", ["plate_letters"]), ("AB1234", "LT", ["plate_pattern"]), ("AB1234", "LV", []),
-        ("ЖЖЖ123", "LT", ["plate_pattern"]), ("А123ВС", "RU", ["look_alike"]), ("", None, ["plate_pattern"]),
-    ],
-)  # fmt: skip
-def test_plates(plate: str, country: str | None, codes: list[str]) -> None:
-    assert [warning["code"] for warning in checks.plate("p", plate, country, checks.CAR)] == codes
+@pytest.mark.parametrize("case", CASES["plates"], ids=lambda case: f"{case['written']} {case['country']}")
+def test_plates(case: dict[str, Any]) -> None:
+    found = checks.plate("p", case["written"], case["country"], checks.CAR)
+    assert [warning["code"] for warning in found] == case["codes"]
 
 
 def test_a_plate_is_the_same_however_it_is_written() -> None:
@@ -51,9 +51,6 @@ def test_a_plate_is_the_same_however_it_is_written() -> None:
 
 
 def test_a_vehicle_is_checked_whole() -> None:
-    of = Vehicle(plate="AB123", trailer_plate="AB123", vin="WVWZZZ1JZXW00000O", containers=["X", "CSQU3054380"])
-    assert [(warning["field"], warning["code"]) for warning in checks.vehicle(of)] == [
-        ("vehicle.plate", "plate_pattern"), ("vehicle.vin", "vin"), ("vehicle.containers.0", "container_pattern"),
-        ("vehicle.containers.1", "check_digit"),
-    ]  # fmt: skip
-    assert checks.vehicle(Vehicle(vin="WVWZZZ1JZXW000001", plate="X 1", country="PL")) == []
+    for case in CASES["vehicles"]:
+        found = checks.vehicle(Vehicle.model_validate(case["vehicle"]))
+        assert [[warning["field"], warning["code"]] for warning in found] == case["warnings"]

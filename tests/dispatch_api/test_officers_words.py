@@ -24,7 +24,8 @@ FORM: dict[str, Any] = {
     "vehicle": {"plate": "авс 123", "country": "LT", "containers": ["CSQU3054380"]},
     "persons": [{"role": "driver", "category": "suspect", "basis": "fact", "name": "Jonas Jonaitis",
                  "birth_date": "1980-01-31", "nationality": "LT"}],
-    "control_types": ["physical_full", "dog"], "findings": "200 packs", "measures": ["seizure"],
+    "control_types": ["physical_full", "dog"], "findings": "200 packs", "measures": ["warning"],
+    "no_seizure_reason": "handed_over",
     "penalties": [{"kind": "fine", "amount_eur": 120.5}], "copy_given": "yes",
 }  # fmt: skip
 PLACE = {"lon": 25.31, "lat": 54.71}
@@ -109,7 +110,8 @@ async def test_a_form_is_recorded_once_with_what_looks_wrong(desk: Desk) -> None
 
 async def test_bad_forms_are_refused(desk: Desk) -> None:
     for wrong in (
-        {"reason_code": "whim"}, {"result": "fine"}, {"control_types": ["x"]}, {"measures": ["x"]}, {"lon": None},
+        {"reason_code": "whim"}, {"result": "fine"}, {"control_types": ["x"]}, {"measures": ["x"]},
+        {"no_seizure_reason": "x"}, {"lon": None},
         {"ended_at": "2026-05-01T08:00:00Z"}, {"searched_lon": 25.0}, {"persons": [{"role": "driver"}]},
         {"persons": FORM["persons"] * 21}, {"vehicle": {"plate": "x" * 21}}, {"vehicle": {"country": "Lithuania"}},
         {"copy_given": "perhaps"}, {"ethnicity": "x"}, {"penalties": [{"kind": "x", "amount_eur": -1}]},

@@ -27,12 +27,15 @@ def found(**values: Any) -> dict[str, Any]:
 
 async def test_unit_and_cells_are_filled_in_and_it_is_audited(engine: AsyncEngine) -> None:
     patrol = await crew(engine)
+    said = {"quantity_unit": "kg", "place_text": "Behind the mill", "plate": "ABC 123"}
     async with work_of(engine, patrol.actor) as work:
-        made = await violations.record(work, found(quantity=0.1, evaded_duties_eur=12.35), (20.0, 53.0, 27.0, 57.0))
+        values = found(quantity=0.1, evaded_duties_eur=12.35, **said)
+        made = await violations.record(work, values, (20.0, 53.0, 27.0, 57.0))
     properties = made["properties"]
     assert properties["unit_id"] == patrol.unit.id
     assert properties["recorded_by"] == patrol.officer.id
     assert properties["in_area"] is True
+    assert properties.items() >= said.items()
     assert (properties["quantity"], properties["evaded_duties_eur"]) == (0.1, 12.35)
     async with open_work(engine, system("test")) as work:
         row = await work.first(select(Violation))
@@ -52,7 +55,8 @@ async def test_off_shift_there_is_no_unit_and_outside_the_area_is_only_flagged(e
 
 async def test_unknown_category_and_a_time_to_come_are_refused(engine: AsyncEngine) -> None:
     patrol = await crew(engine)
-    for wrong in ({"category": "gossip"}, {"occurred_at": datetime.now(UTC) + timedelta(days=2)}):
+    later = datetime.now(UTC) + timedelta(days=2)
+    for wrong in ({"category": "gossip"}, {"quantity_unit": "barrel"}, {"occurred_at": later}):
         with pytest.raises(Invalid):
             async with work_of(engine, patrol.actor) as work:
                 await violations.record(work, found(**wrong), None)

@@ -27,6 +27,10 @@ export const KNOWN_CODES: Record<string, string[]> = {
     "documentary", "physical_partial", "physical_full", "x_ray", "dog", "fuel_sample", "cash", "weighing",
     "person_search", "premises",
   ],
+  no_seizure_reason: [
+    "nothing_to_seize", "documents_only", "duty_collected", "handed_over", "sent_back", "decision_pending", "other",
+  ],
+  quantity_unit: ["piece", "pack", "kg", "g", "l", "m3", "eur"],
   measure: [
     "released", "warning", "fine", "detention", "seizure", "duty_collected", "handed_to_police", "handed_to_other",
     "arrest", "re_export", "sample_taken",

@@ -1,4 +1,4 @@
-/** Version 1.0 of the officers' contract. Written by tools/contract.py; never by hand. */
+/** Version 1.1 of the officers' contract. Written by tools/contract.py; never by hand. */
 
 /** Everything up to this `seq` is stored on this installation. */
 export interface Ack {
@@ -480,6 +480,7 @@ export interface StopForm {
   result: string;
   violation_ids?: string[];
   measures?: string[];
+  no_seizure_reason?: string | null;
   other_measures?: string | null;
   penalties?: Penalty[];
   recommendation_followed?: boolean | null;
@@ -526,6 +527,7 @@ export interface StopFormIn {
   result: string;
   violation_ids?: string[];
   measures?: string[];
+  no_seizure_reason?: string | null;
   other_measures?: string | null;
   penalties?: Penalty[];
   recommendation_followed?: boolean | null;
@@ -703,8 +705,11 @@ export interface ViolationIn {
   method?: string | null;
   goods_category?: string | null;
   quantity?: number | null;
+  quantity_unit?: string | null;
   evaded_duties_eur?: number | null;
   note?: string | null;
+  place_text?: string | null;
+  plate?: string | null;
   task_id?: string | null;
 }
 
@@ -720,8 +725,11 @@ export interface ViolationProperties {
   method: string | null;
   goods_category: string | null;
   quantity: number | null;
+  quantity_unit: string | null;
   evaded_duties_eur: number | null;
   note: string | null;
+  place_text: string | null;
+  plate: string | null;
   task_id: string | null;
   unit_id: string | null;
   recorded_by: string | null;
