@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 
 from core.errors import Invalid, Malformed, TooLarge
+from geo.device_events import code_of
 from geo.fix import Fix, Rejected
 
 MAX_FIXES = 1_000
@@ -71,6 +72,8 @@ def decode(body: bytes, now: datetime) -> tuple[list[Fix], list[Rejected]]:
     for fix in fixes:
         if not EPOCH <= fix.fix_at <= latest:
             return _one_by_one(body, now)
+        if fix.event is not None:
+            fix.event = code_of(fix.event)
     return fixes, []
 
 
@@ -130,4 +133,5 @@ def check(sent: object, now: datetime, *, lenient: bool = False) -> Fix | tuple[
             return code, f"`{name}` is missing, of the wrong kind, or out of range."
     if not EPOCH <= values["fix_at"] <= now + MAX_AHEAD:
         return "time", "`fix_at` lies before 1970 or more than 400 days ahead."
+    values["event"] = code_of(values.get("event"))
     return Fix(**values)

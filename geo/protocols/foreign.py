@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from core.errors import TooLarge
+from geo.device_events import PANIC, code_of
 from geo.fix import Decoded, Fix, NoFix, Rejected
 from geo.measures import mps
-from geo.protocols.fixes import EPOCH, check
+from geo.protocols.fixes import EPOCH, MAX_AHEAD, check
 
 MS_FROM = 2**31 - 1
 """A number from here on counts milliseconds since 1970, below seconds."""
@@ -83,8 +84,16 @@ def moment(value: object) -> datetime | None:
 
 
 def reading(now: datetime, **sent: object) -> Fix | Wrong:
-    """The fix of normalised fields; of the optional ones, those that make no sense count as unknown."""
-    return check(sent, now, lenient=True)
+    """The fix of normalised fields; of the optional ones, those that make no sense count as unknown.
+
+    A panic counts though its place is none, and as of now when its time is none.
+    """
+    found = check(sent, now, lenient=True)
+    if isinstance(found, Fix) or code_of(sent.get("event")) != PANIC:
+        return found
+    at = sent.get("fix_at")
+    has_time = isinstance(at, datetime) and at.tzinfo is not None and EPOCH <= at <= now + MAX_AHEAD
+    return NoFix(fix_at=at if has_time else now, event=PANIC)  # type: ignore[arg-type]
 
 
 def unfixed(found: Fix) -> NoFix:

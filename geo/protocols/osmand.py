@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from core.errors import Malformed
+from geo.device_events import PANIC, code_of
 from geo.fix import Decoded, Fix
 from geo.protocols import fixes
 from geo.protocols.foreign import Wrong, gathered, known, moment, number, percent, reading, speed, unfixed, whole
@@ -66,7 +67,7 @@ def from_query(fields: Mapping[str, str], now: datetime, speed_unit: str) -> Dec
 
 
 def from_json(message: Mapping[str, object], now: datetime) -> Decoded:
-    """The fix of Traccar's JSON, or those of a batch; nothing for a sign of life without coordinates.
+    """The fix of Traccar's JSON, or those of a batch; nothing for a sign of life without coordinates or a panic.
 
     Speeds are in m/s, the battery's level is a fraction; negative numbers mean unknown.
     """
@@ -76,7 +77,9 @@ def from_json(message: Mapping[str, object], now: datetime) -> Decoded:
 
 
 def _is_sign_of_life(location: object) -> bool:
-    return isinstance(location, dict) and "timestamp" in location and not _coords(location)
+    if not isinstance(location, dict) or "timestamp" not in location:
+        return False
+    return not _coords(location) and code_of(_event(location)) != PANIC
 
 
 def _coords(location: Mapping[str, object]) -> object:
@@ -85,7 +88,7 @@ def _coords(location: Mapping[str, object]) -> object:
 
 
 def _found(location: object, message: Mapping[str, object], now: datetime) -> Fix | Wrong:
-    coords = _coords(location) if isinstance(location, dict) else None
+    coords = _coords(location) or {} if isinstance(location, dict) else None
     if not isinstance(location, dict) or not isinstance(coords, dict):
         return "field", "`location` is missing, or holds no coordinates."
     battery = location.get("battery") or message.get("battery")
@@ -104,5 +107,7 @@ def _found(location: object, message: Mapping[str, object], now: datetime) -> Fi
 
 
 def _event(fields: Mapping[str, object]) -> object:
-    """The alarm; else that the place is a pretended one; else why the fix was taken."""
-    return fields.get("alarm") or ("mock" if fields.get("mock") in {True, "true"} else fields.get("event"))
+    """The alarm, which Traccar Client's SOS writes in `extras`; else that the place is a pretended one; else why."""
+    extras = fields.get("extras")
+    alarm = fields.get("alarm") or (extras.get("alarm") if isinstance(extras, dict) else None)
+    return code_of(alarm) or ("mock" if fields.get("mock") in {True, "true"} else fields.get("event"))

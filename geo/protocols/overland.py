@@ -48,5 +48,4 @@ def _fix(coordinates: object, properties: Mapping[str, object], now: datetime) -
         speed_mps=speed(properties.get("speed"), "mps"),
         heading_deg=known(properties.get("course")),
         battery_pct=percent(properties.get("battery_level")),
-        event=properties.get("action") or None,
     )

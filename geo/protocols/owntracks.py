@@ -12,6 +12,7 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
 from core.errors import Malformed
+from geo.device_events import code_of
 from geo.fix import Decoded, Fix
 from geo.protocols import fixes
 from geo.protocols.foreign import Wrong, gathered, known, moment, number, reading, speed
@@ -46,7 +47,6 @@ def _locations(messages: list[object], now: datetime, secret: str | None) -> Ite
 
 
 def _location(message: Mapping[str, object], now: datetime) -> Fix | Wrong:
-    trigger = message.get("t")
     return reading(
         now,
         fix_at=moment(message.get("tst")),
@@ -57,8 +57,16 @@ def _location(message: Mapping[str, object], now: datetime) -> Fix | Wrong:
         speed_mps=speed(message.get("vel"), "kmh"),
         heading_deg=known(message.get("cog")),
         battery_pct=known(message.get("batt")),
-        event=EVENTS.get(trigger) if isinstance(trigger, str) else None,
+        event=_event(message),
     )
+
+
+def _event(message: Mapping[str, object]) -> object:
+    """What a vehicle's tracker reports, or what `alarm` says where whoever feeds the broker adds it."""
+    trigger, alarm = message.get("t"), code_of(message.get("alarm"))
+    if alarm or not isinstance(trigger, str):
+        return alarm
+    return EVENTS.get(trigger) or ("tow" if message.get("tow") is True else None)
 
 
 def _opened(message: Mapping[str, object], secret: str | None) -> object:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from core.errors import Malformed
+from geo.device_events import PANIC, code_of
 from geo.fix import Decoded, Fix
 from geo.protocols import fixes
 from geo.protocols.foreign import gathered, known, moment, number, reading, speed, unfixed, whole
 
 
 def decode(body: bytes, now: datetime) -> tuple[str | None, Decoded]:
-    """The identifier of the device, and its fix; nothing for an event that came without a position.
+    """The identifier of the device, and its fix; nothing for an event without a position that is no panic.
 
     Traccar repeats the last known place of a device that had no fix: that is telemetry, of the time it was sent.
     Raises Malformed for what is not a JSON object.
@@ -24,7 +25,9 @@ def decode(body: bytes, now: datetime) -> tuple[str | None, Decoded]:
     device, position, event = (_part(message, name) for name in ("device", "position", "event"))
     identifier = device.get("uniqueId")
     if not position:
-        return _text(identifier), ([], [])
+        panic = code_of(_happened(event)) == PANIC
+        found = reading(now, fix_at=moment(event.get("eventTime")), event=PANIC) if panic else None
+        return _text(identifier), gathered([found] if found else [])
     has_fix = position.get("valid", True) is True and position.get("outdated") is not True
     attributes = _part(position, "attributes")
     found = reading(
@@ -38,11 +41,16 @@ def decode(body: bytes, now: datetime) -> tuple[str | None, Decoded]:
         heading_deg=known(position.get("course")),
         satellites=whole(attributes.get("sat")),
         battery_pct=known(attributes.get("batteryLevel")),
-        event=attributes.get("alarm") or event.get("type"),
+        event=code_of(attributes.get("alarm")) or _happened(event),
     )
     if isinstance(found, Fix) and not has_fix:
         found = unfixed(found)
     return _text(identifier), gathered([found])
+
+
+def _happened(event: Mapping[str, object]) -> object:
+    """What an event is of; Traccar says of alarms apart which."""
+    return _part(event, "attributes").get("alarm") if event.get("type") == "alarm" else event.get("type")
 
 
 def _part(message: Mapping[str, object], name: str) -> Mapping[str, object]:

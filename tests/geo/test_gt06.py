@@ -160,7 +160,7 @@ def test_the_ignition_is_an_event_when_it_is_why_the_frame_was_sent() -> None:
 def test_a_panic_is_not_lost_for_want_of_a_place_or_a_clock() -> None:
     lost = NoFix(fix_at=NOW, event="panic")
     assert one(0x26, bytes(18) + BOXED_CELL + STATUS % 1) == lost
-    assert one(0x16, place(AT, lat=91) + BOXED_CELL + STATUS % 1) == lost
+    assert one(0x16, place(AT, lat=91) + BOXED_CELL + STATUS % 1) == msgspec.structs.replace(lost, fix_at=AT)
     lost.battery_pct = 50
     assert one(0x19, CELL + STATUS % 1) == lost
     assert one(0xA5, CELL_4G + STATUS % 1) == lost

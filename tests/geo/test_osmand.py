@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.errors import Malformed
-from geo.fix import Decoded, Fix
+from geo.fix import Decoded, Fix, NoFix
 from geo.protocols import osmand
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -89,7 +89,28 @@ def test_json_speaks_metres_and_fractions() -> None:
     assert (fix.speed_mps, fix.battery_pct, fix.heading_deg, fix.accuracy_m) == (10, 42, None, None)
     assert message(location=location | {"battery": {"level": -1}}).battery_pct is None
     assert message(location=location | {"mock": True, "event": "motionchange"}).event == "mock"
-    assert message(location=location | {"mock": True, "alarm": "sos"}).event == "sos"
+    assert message(location=location | {"mock": True, "alarm": "sos"}).event == "panic"
+    assert message(location=location | {"event": "motionchange"}).event is None
+
+
+@pytest.mark.parametrize("said", [{"alarm": "sos"}, {"extras": {"alarm": "sos"}}, {"event": "SOS"}])
+def test_traccar_clients_sos_counts_with_a_place_or_without(said: dict[str, Any]) -> None:
+    coords = {"latitude": 54.7, "longitude": 25.3}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    location: dict[str, Any] = {"timestamp": "2026-01-01T00:00:00Z", **said}
+    assert message(location=location | {"coords": coords}).event == "panic"
+    assert message(location=location | {"coords": {"latitude": 91}}) == NoFix(fix_at=at, event="panic")
+    assert message(location=location) == NoFix(fix_at=at, event="panic")
+
+
+def test_a_panic_of_a_query_counts_with_a_place_or_without() -> None:
+    assert query("lat=1&lon=2&alarm=sos").event == "panic"
+    assert query("alarm=sos") == NoFix(fix_at=NOW, event="panic")
+    assert query("alarm=sos&lat=1&lon=181&timestamp=1767225600").fix_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert query("alarm=powerCut") == ("lat", "`lat` is missing, of the wrong kind, or out of range.")
+    assert query("lat=1&lon=2&alarm=tampering,sos").event == "panic"
+    assert query("lat=1&lon=2&event=ignitionOff").event == "ignition_off"
+    assert query("lat=1&lon=2&event=anything").event is None
 
 
 def test_json_may_be_flat_or_a_batch() -> None:

@@ -13,7 +13,7 @@ import pytest
 from nacl.secret import SecretBox
 
 from core.errors import Malformed, OutriderError, TooLarge
-from geo.fix import Decoded, Fix
+from geo.fix import Decoded, Fix, NoFix
 from geo.protocols import gpslogger, osmand, overland, owntracks, traccar
 from tests.geo import vectors
 
@@ -146,6 +146,10 @@ def test_owntracks_speaks_kilometres_an_hour_and_old_versions_text() -> None:
     assert fix == Fix(fix_at=JAN, lat=54.7, lon=25.3, accuracy_m=10)
     assert one(tracked(location(t="!"))).event == "tow"
     assert one(tracked(location(t="u"))).event is None
+    assert one(tracked(location(t="t", tow=True))).event == "tow"
+    assert one(tracked(location(t="i", alarm="sos"))).event == "panic"
+    triggers = {"i": "ignition_on", "I": "ignition_off", "e": "power_cut", "E": "power_restored", "9": "low_battery"}
+    assert {t: one(tracked(location(t=t))).event for t in triggers} == triggers
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,7 @@ def test_overland_current_comes_ahead_of_the_queue_and_trips_hold_no_fix() -> No
     assert ([fix.fix_at.hour for fix in fixes], rejected) == ([0, 1], [])
     told = {"type": "Feature", "properties": {"timestamp": "2026-01-01T00:00:00Z", "action": "will_terminate"}}
     assert batched({"locations": [told, feature(type="trip"), feature(place=None) | {"geometry": None}]}) == ([], [])
-    assert one(batched({"locations": [feature(action="visit")]})).event == "visit"
+    assert one(batched({"locations": [feature(action="visit")]})).event is None
 
 
 def test_a_bad_overland_feature_costs_no_other() -> None:
@@ -254,7 +258,8 @@ def test_traccar_forwards_knots_and_three_clocks() -> None:
     assert identifier == "car-1"
     assert fix.speed_mps == pytest.approx(10 * 1852 / 3600)
     assert (fix.fix_at, fix.battery_pct, fix.satellites, fix.accuracy_m, fix.nowhere) == (JAN, 85, 9, None, False)
-    assert one(forwarded(attributes={"alarm": "sos,overspeed"})[1]).event == "sos,overspeed"
+    assert one(forwarded(attributes={"alarm": "overspeed,sos"})[1]).event == "panic"
+    assert one(forwarded(attributes={"alarm": "hardBraking"})[1]).event == "harsh_braking"
 
 
 @pytest.mark.parametrize("without", [{"valid": False}, {"outdated": True}])
@@ -266,6 +271,12 @@ def test_traccars_last_known_place_is_telemetry_of_the_time_it_was_sent(without:
 def test_traccar_events_may_come_without_a_position() -> None:
     message = {"event": {"type": "deviceOnline"}, "device": {"uniqueId": "car-1"}}
     assert traccar.decode(json.dumps(message).encode(), NOW) == ("car-1", ([], []))
+    at = {"eventTime": "2026-01-01T00:00:00.000+00:00"}
+    message["event"] = {"type": "alarm", "attributes": {"alarm": "sos"}} | at
+    assert one(traccar.decode(json.dumps(message).encode(), NOW)[1]) == NoFix(fix_at=JAN, event="panic")
+    message["position"] = {"fixTime": "2026-01-01T00:00:00Z", "latitude": 54.7, "longitude": 25.3}
+    message["event"] = {"type": "ignitionOff"} | at
+    assert one(traccar.decode(json.dumps(message).encode(), NOW)[1]).event == "ignition_off"
     for device in ({"uniqueId": 5}, {"uniqueId": None}, [1], "x"):
         assert forwarded(device)[0] is None
     for body in (b"[]", b"5", b"", b"{"):
