@@ -10,7 +10,7 @@ ifdef HOST
 export OUTRIDER_HOST := $(HOST)
 endif
 
-.PHONY: run setup test bench faults clean
+.PHONY: run setup test bench faults fuzz clean
 
 run: ## install what is missing, then start Outrider (PORT=8000 HOST=127.0.0.1 DEMO=1)
 	@$(PYTHON) tools/setup.py run
@@ -30,6 +30,10 @@ bench: ## measurements side by side, never part of `make test`
 faults: ## kill -9 of server and database under load, and the checker
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.faults
+
+fuzz: ## every operation as every role, and both sockets, under generated input (CASES=1000 for each)
+	@$(PYTHON) tools/setup.py bench
+	@exec .venv/bin/python -m loadtests.fuzz --cases $(or $(CASES),1000)
 
 clean: ## remove what set-up made here; the database in var/ stays
 	rm -rf .venv node_modules web_map/node_modules web_map/client/node_modules web_map/dist

@@ -1,100 +1,115 @@
-"""Every operation of the OpenAPI document under generated requests, right and wrong ones: none may break the server."""
+"""Every operation of the OpenAPI document and both sockets under generated input: none may break the server.
 
-from collections.abc import Iterator
+This is a short form of `make fuzz` (loadtests/fuzz), the same in every run.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
-import hypothesis
 import pytest
-from hypothesis.errors import Unsatisfiable
-from schemathesis import Case, GenerationMode
-from schemathesis.openapi import from_dict
-from sqlalchemy.ext.asyncio import AsyncEngine
+import pytest_asyncio
+import uvicorn
+from fastapi import FastAPI, WebSocket
 
-from core import sign_in
-from core.actor import Role, system
-from core.work import open_work
+from core.db import make_engine
+from loadtests.fuzz import frames, operations
+from loadtests.fuzz.operations import Plan
+from loadtests.fuzz.scene import Badge, Desk, furnish
 from tests.conftest import cloned
-from tests.helpers import Crew, Database, Server, crew, person
+from tests.helpers import Database, Server, eventually, free_port
 
-EXAMPLES = 8
-"""For each operation, role and mode; the same in every run."""
-ENDS_THE_SESSION = {("DELETE", "/api/v1/session"), ("POST", "/api/v1/session/password")}
-SETTINGS = hypothesis.settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[hypothesis.Phase.generate],
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
+SHORT = Plan(cases=6, seed=1, phases=("fuzzing",), deterministic=True)
 
 
 @pytest.fixture(scope="module")
 def database(template: Database) -> Iterator[Database]:
-    """One database for both roles."""
+    """One database for all tests here."""
     with cloned(template) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for both roles."""
+    """One real server for all tests here."""
     running = Server(database, tmp_path_factory.mktemp("server")).start()
     yield running
     running.stop()
 
 
-def known_ids(http: httpx.Client, made: Crew) -> dict[str, str]:
-    """Ids of objects that exist, by the name of the path's parameter."""
-    found = {"unit_id": made.unit.id, "device_id": made.device.id, "user_id": made.officer.id}
-    if made.shift:
-        found["shift_id"] = made.shift.id
-    task = {"kind": "checkpoint", "priority": "P2", "title": "t", "reason_code": "random", "lon": 25.3, "lat": 54.7}
-    notice = {"kind": "information", "priority": "P4", "headline": "h", "to": {"units": [str(made.unit.id)]}}
-    for name, path, body in (("task_id", "/tasks", task), ("notice_id", "/notices", notice)):
-        answer = http.post(f"/api/v1{path}", json=body)
-        if answer.status_code == 201:
-            found[name] = answer.json()["id"]
-    return {name: str(value) for name, value in found.items()}
+@pytest_asyncio.fixture
+async def desk(server: Server, database: Database) -> AsyncIterator[Desk]:
+    """People of the test's own: some sign themselves out."""
+    engine = make_engine(database.app_url)
+    yield await furnish(engine, server.url, sessions=3)
+    await engine.dispose()
 
 
-def faults(operation: Any, mode: GenerationMode, http: httpx.Client, ids: dict[str, str]) -> list[str]:
-    """The requests of one operation that the server answered with 5xx."""
-    found = []
-
-    @SETTINGS
-    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
-    def send(case: Case) -> None:
-        if mode is GenerationMode.POSITIVE:
-            case.path_parameters |= {name: ids[name] for name in case.path_parameters.keys() & ids.keys()}
-        answer = case.call(base_url=str(http.base_url), headers=dict(http.headers))
-        if answer.status_code >= 500:
-            found.append(f"{answer.status_code} {case.as_curl_command()[:1_500]}")
-
-    try:
-        send()
-    except Unsatisfiable:  # nothing about it can be wrong: it takes no parameters
-        assert mode is GenerationMode.NEGATIVE, operation.label
-    return found
+async def document(url: str, desk: Desk) -> dict[str, Any]:
+    async with httpx.AsyncClient(base_url=url, headers=desk.badges["auditor"].headers()) as http:
+        return dict((await http.get("/api/v1/openapi.json")).json())
 
 
-@pytest.mark.parametrize("role", [Role.DISPATCHER, Role.ADMINISTRATOR])
-async def test_no_request_breaks_the_server(role: Role, server: Server, engine: AsyncEngine) -> None:
-    made = await crew(engine)
-    user = await person(engine, role)
-    async with open_work(engine, system("test")) as work:
-        token = (await sign_in.open_session(work, user)).token
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
-        schema = from_dict(http.get("/api/v1/openapi.json").json())
-        ids, found, tried = known_ids(http, made), [], 0
-        for each in schema.get_all_operations():
-            operation = each.ok()
-            if (operation.method.upper(), operation.path) in ENDS_THE_SESSION:
-                continue
-            tried += 1
-            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                found += faults(operation, mode, http, ids)
-        assert http.get("/api/v1/me").status_code == 200, "the session was to last"
-    assert tried > 50
-    assert found == [], "\n".join(found) + server.log()[-6_000:]
+@pytest.mark.parametrize("role", ["dispatcher", "officer", "administrator"])
+async def test_no_request_breaks_the_server(role: str, server: Server, desk: Desk) -> None:
+    published = await document(server.url, desk)
+    found = await asyncio.to_thread(operations.run, published, server.url, role, desk, SHORT)
+    assert found.faults == {}, server.log()[-6_000:]
+    assert found.errors == []
+    assert len(found.tallies) == sum(len(each) for each in published["paths"].values()) > 80
+    allowed = sum(n for each in found.tallies.values() for status, n in each.statuses.items() if status // 100 == 2)
+    assert allowed > 15, "nothing got past the door"
+
+
+async def test_no_frame_breaks_the_server(server: Server, desk: Desk) -> None:
+    found = await frames.run(server.url, desk, frames=400, seed=1)
+    assert found.faults == []
+    assert found.sent >= 400
+    assert {4400, 1009} <= found.ends.keys()
+    assert "socket_failed" not in server.log()
+
+
+@pytest.fixture
+def faulty() -> Iterator[str]:
+    """A server with faults on each side: numbers too large for the database, text beyond ASCII, what is no JSON."""
+    app = FastAPI()
+
+    @app.get("/api/v1/things")
+    async def things(q: str, after: int = 0) -> int:
+        return len(q.encode("ascii") + after.to_bytes(8, signed=True))
+
+    @app.websocket("/api/v1/{path:path}")
+    async def socket(socket: WebSocket) -> None:
+        await socket.accept()
+        while True:
+            message = await socket.receive_json()
+            await socket.send_json({"kind": "pong", "n": message.get("n") if isinstance(message, dict) else 0})
+
+    port = free_port()
+    running = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", ws="websockets-sansio"))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    thread.join()
+
+
+async def test_a_planted_fault_is_found(faulty: str) -> None:
+    async def up() -> bool:
+        async with httpx.AsyncClient() as http:
+            try:
+                return (await http.get(f"{faulty}/openapi.json")).is_success
+            except httpx.TransportError:
+                return False
+
+    await eventually(up)
+    desk = Desk({"officer": Badge(["o"]), "dispatcher": Badge(["d"])}, {})
+    async with httpx.AsyncClient() as http:
+        published = (await http.get(f"{faulty}/openapi.json")).json()
+    plan = Plan(cases=100, seed=1, deterministic=True)
+    found = await asyncio.to_thread(operations.run, published, faulty, "officer", desk, plan)
+    assert any("500 b'Internal Server Error'" in told for told in found.faults["GET /api/v1/things"])
+    broken = await frames.run(faulty, desk, frames=60, seed=1)
+    assert any("ended with 1011" in told or "ended with 1006" in told for told in broken.faults)

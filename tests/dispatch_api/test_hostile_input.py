@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from core.actor import Role
 from core.db import make_engine
+from loadtests.fuzz.contents import contents
 from tests.conftest import cloned
 from tests.dispatch_api.hostile_cases import API, CASES, CODE, HUGE, INSTALL, LATER, MIB, NO_ID, NOW, Case
 from tests.helpers import Client, Crew, Database, Server, crew, person
@@ -120,17 +121,8 @@ class Desk:
         return str(answer.json()["id"])
 
     async def contents(self) -> dict[str, tuple[int, int]]:
-        """Of every table: how many rows, and a digest of what they say. A session's last use is no content."""
-        names = await self.owner.fetch(
-            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
-        )
-        found = {}
-        for (name,) in names:
-            said = "0" if name == "sign_in" else "coalesce(sum(hashtextextended(t::text, 0)), 0)"
-            row = await self.owner.fetchrow(f"SELECT count(*) AS n, {said} AS said FROM {name} t")
-            found[name] = (int(row["n"]), int(row["said"]))
-        return found
+        """What every table says."""
+        return await contents(self.owner)
 
 
 async def furnish(desk: Desk, client: Client, patrol: Crew, other: Crew, third: Crew) -> None:
