@@ -37,6 +37,11 @@ UNIT_KIND = ("patrol", "fast", "scanner", "dog", "boat", "plain_clothes", "joint
 UNIT_STATUS = (
     "off_duty", "available", "assigned", "en_route", "on_scene", "paperwork", "break", "out_of_service", "emergency",
 )  # fmt: skip
+EQUIPMENT = (
+    "vehicle", "radio", "body_armour", "stop_sign", "torch", "search_tools", "test_kits", "seals_bags", "first_aid",
+    "fire_extinguisher",
+)  # fmt: skip
+"""What a crew checks before it drives off."""
 CAPABILITY = ("xray", "dog", "fuel_test", "cash_dog", "drone", "weapon_search")
 CAPABILITY_PATTERN = r"^(xray|dog|fuel_test|cash_dog|drone|weapon_search|language:[a-z]{2,3})$"
 VIOLATION_CATEGORY = (

@@ -158,6 +158,19 @@ def _resource(install: Install, user: UserAccount, now: datetime) -> dict[str, A
     }  # fmt: skip
 
 
+async def check(engine: AsyncEngine, install_id: UUID, credential: str) -> None:
+    """Nothing, or why this installation is shut out: raises InstallRevoked, or BadCredentials for a wrong credential.
+
+    Whether its PIN is locked is no matter here.
+    """
+    async with open_work(engine, system("installation")) as work:
+        try:
+            if await claimed(work, install_id, credential) is None:
+                raise BadCredentials
+        except PinLocked:
+            return
+
+
 async def hand_over(engine: AsyncEngine, install_id: UUID, credential: str, records: list[dict[str, Any]]) -> datetime:
     """Keep what a revoked installation had not sent, apart and unapplied; once. When it was received.
 

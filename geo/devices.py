@@ -25,7 +25,7 @@ def resource(device: Device, assignment: DeviceAssignment | None, key: str | Non
         "interval_s": device.interval_s, "speed_unit": device.speed_unit, "forwards_for": device.forwards_for,
         "unit_id": assignment.unit_id if assignment else None,
         "valid_from": assignment.valid_from if assignment else None,
-        "revoked_at": device.revoked_at,
+        "user_id": device.user_id, "revoked_at": device.revoked_at,
     }  # fmt: skip
     return body | ({"key": key} if key else {})
 
@@ -111,6 +111,8 @@ async def _changed(work: Work, device: Device, key: str | None = None, **fields:
 async def assign(work: Work, device_id: UUID, unit_id: UUID, valid_from: datetime) -> dict[str, Any]:
     """From `valid_from` on the device reports for this unit; older fixes stay with the unit before."""
     device = await _locked(work, device_id)
+    if device.user_id:
+        raise Conflict("A person's phone reports for the unit on whose shift the person is.")
     await _check_units(work, [unit_id])
     same = select(DeviceAssignment).where(
         DeviceAssignment.device_id == device_id, DeviceAssignment.valid_from == valid_from

@@ -39,14 +39,17 @@ DEVICES, UNITS, SHIFTS, LONG_AGO = map(sql.load, ("duty_devices", "duty_units", 
 
 
 class KnownDevice(msgspec.Struct, eq=False):
-    """A device as ingest needs it; `units` and `since` are its assignments in order of time."""
+    """A device as ingest needs it; `units` and `since` say for whom it reports from when on, in order of time.
+
+    A person's phone reports for the unit on whose shift the person is, and for nobody between shifts.
+    """
 
     id: UUID
     protocol: str
     identifier: str | None
     speed_unit: str
     forwards_for: frozenset[UUID]
-    units: list[UUID]
+    units: list[UUID | None]
     since: list[datetime | None]
     payload_secret: str | None = None
 

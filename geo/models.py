@@ -77,9 +77,11 @@ class Device(SQLModel, table=True):
             unique=True,
             postgresql_where="revoked_at IS NULL",
         ),
+        Index("uq_device_user", "user_id", "protocol", unique=True, postgresql_where="revoked_at IS NULL"),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
+    user_id: UUID | None = Field(default=None, foreign_key="user_account.id")  # whose phone: follows their shifts
     protocol: str
     identifier: str | None = None
     key_digest: bytes = Field(unique=True)
@@ -131,17 +133,24 @@ class Shift(SQLModel, table=True):
     planned_to: datetime | None = Field(default=None, sa_type=TZ)
     on_at: datetime | None = Field(default=None, sa_type=TZ)
     off_at: datetime | None = Field(default=None, sa_type=TZ)
+    equipment_check: list[dict[str, str]] = Field(
+        default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
+    )
+    odometer_from_km: int | None = None
+    odometer_to_km: int | None = None
+    handover_note: str | None = None
     version: int = 1
     updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ, index=True)
 
 
 class ShiftMember(SQLModel, table=True):
-    """A person on a shift."""
+    """A person on a shift; from its begin on, unless they joined later."""
 
     __tablename__ = "shift_member"
 
     shift_id: UUID = Field(primary_key=True, foreign_key="shift.id", ondelete="CASCADE")
     user_id: UUID = Field(primary_key=True, foreign_key="user_account.id", index=True)
+    joined_at: datetime | None = Field(default=None, sa_type=TZ)
 
 
 class Position(SQLModel, table=True):

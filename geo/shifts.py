@@ -16,7 +16,7 @@ from core.bus import AccessChanged, DutyChanged, UnitsChanged
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.models import UserAccount
 from core.work import Work
-from geo import units
+from geo import phones, units
 from geo.models import Shift, ShiftMember, Unit
 
 FUTURE_SLACK = timedelta(minutes=2)
@@ -37,7 +37,9 @@ class ShiftView:
         s = self.shift
         return {
             "id": s.id, "unit_id": s.unit_id, "members": self.members, "from": s.planned_from, "to": s.planned_to,
-            "on_at": s.on_at, "off_at": s.off_at, "version": s.version,
+            "on_at": s.on_at, "off_at": s.off_at, "equipment_check": s.equipment_check,
+            "odometer_from_km": s.odometer_from_km, "odometer_to_km": s.odometer_to_km,
+            "handover_note": s.handover_note, "version": s.version,
         }  # fmt: skip
 
 
@@ -100,15 +102,16 @@ async def plan(
     return ShiftView(shift, list(dict.fromkeys(members)))
 
 
-async def _join(work: Work, shift: Shift, members: list[UUID]) -> None:
+async def _join(work: Work, shift: Shift, members: list[UUID], joined_at: datetime | None = None) -> None:
     known = set(await work.all(select(UserAccount.id).where(col(UserAccount.id).in_(members))))
     if set(members) - known:
         raise Invalid.at("members", "unknown", "One of the members is not a user.")
     present = set(await work.all(select(ShiftMember.user_id).where(ShiftMember.shift_id == shift.id)))
     new = [user_id for user_id in dict.fromkeys(members) if user_id not in present]
-    work.session.add_all([ShiftMember(shift_id=shift.id, user_id=user_id) for user_id in new])
+    work.session.add_all([ShiftMember(shift_id=shift.id, user_id=user_id, joined_at=joined_at) for user_id in new])
     work.publish(AccessChanged, *new)
     await work.session.flush()
+    await phones.follow(work, new)
 
 
 def _moment(work: Work, at: datetime | None) -> datetime:
@@ -119,8 +122,21 @@ def _moment(work: Work, at: datetime | None) -> datetime:
     return at
 
 
-async def start_own(work: Work, unit_id: UUID, members: list[UUID], at: datetime | None) -> ShiftView:
-    """An officer starts a shift of a unit they belong to, or joins the one that runs; raises NotFound, Conflict."""
+def _note(shift: Shift, noted: dict[str, Any]) -> list[str]:
+    """Write what the crew noted where nothing stands yet; the names of what was written."""
+    new = [name for name, value in noted.items() if value not in (None, []) and getattr(shift, name) in (None, [])]
+    for name in new:
+        setattr(shift, name, noted[name])
+    return new
+
+
+async def start_own(
+    work: Work, unit_id: UUID, members: list[UUID], at: datetime | None, noted: dict[str, Any]
+) -> ShiftView:
+    """An officer starts a shift of a unit they belong to, or joins the one that runs; raises NotFound, Conflict.
+
+    `noted` is written down unless another of the crew has noted it before.
+    """
     if unit_id not in work.actor.unit_ids:
         raise NotFound
     mine = await active_of_user(work, work.actor.id)
@@ -133,10 +149,11 @@ async def start_own(work: Work, unit_id: UUID, members: list[UUID], at: datetime
         select(Shift).where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
     if running:
-        await _join(work, running, crew)
-        work.audit(Action.ALTERATION, "shift", running.id, joined=crew)
+        await _join(work, running, crew, _moment(work, at))
+        work.audit(Action.ALTERATION, "shift", running.id, joined=crew, noted=_note(running, noted))
         return (await views(work, [running]))[0]
     shift = Shift(unit_id=unit_id, updated_at=work.now)
+    _note(shift, noted)
     work.session.add(shift)
     await work.session.flush()
     await _join(work, shift, crew)
@@ -163,19 +180,34 @@ async def _open(work: Work, shift: Shift, at: datetime | None) -> ShiftView:
     return await _told(work, shift, on_at=shift.on_at)
 
 
-async def end(work: Work, shift_id: UUID, at: datetime | None) -> ShiftView:
-    """The shift ends: the duty gate closes at `at`; ending it twice changes nothing. Raises NotFound, Conflict."""
+async def end_own(work: Work, at: datetime | None, noted: dict[str, Any]) -> ShiftView:
+    """The shift the actor is on ends, as `end` does it; raises NotFound, Conflict when it began after `at`."""
+    mine = await active_of_user(work, work.actor.id)
+    if mine is None:
+        raise NotFound
+    if at and mine.shift.on_at and at < mine.shift.on_at:
+        raise Conflict("The shift you are on began later.")
+    return await end(work, mine.shift.id, at, noted)
+
+
+async def end(work: Work, shift_id: UUID, at: datetime | None, noted: dict[str, Any]) -> ShiftView:
+    """The shift ends: the duty gate closes at `at`; ending it twice adds only what was not noted before.
+
+    Raises NotFound, Conflict.
+    """
     shift = await _locked(work, shift_id)
     _own_or_centre(work, shift)
     if shift.on_at is None:
         raise Conflict("The shift has not begun.")
+    new = _note(shift, noted)
     if shift.off_at is not None:
+        work.audit(Action.ALTERATION, "shift", shift.id, noted=new)
         return (await views(work, [shift]))[0]
     shift.off_at = max(_moment(work, at), shift.on_at)
     shift.updated_at, shift.version = work.now, shift.version + 1
     unit = await units.get(work, shift.unit_id)
     units.set_status(work, unit, "off_duty", shift.off_at)
-    return await _told(work, shift, off_at=shift.off_at)
+    return await _told(work, shift, off_at=shift.off_at, noted=new)
 
 
 async def _told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
@@ -185,6 +217,7 @@ async def _told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
     work.publish(UnitsChanged, shift.unit_id)
     seen = (await views(work, [shift]))[0]
     work.publish(AccessChanged, *seen.members)
+    await phones.follow(work, seen.members)
     return seen
 
 

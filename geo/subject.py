@@ -19,8 +19,10 @@ SECTIONS = (
         "positions", "Positions of the unit while the person was on shift",
         "SELECT p.fix_at, p.received_at, u.call_sign, p.device_id, ST_X(p.point) AS lon, ST_Y(p.point) AS lat,"  # noqa: S608
         " p.accuracy_m, p.altitude_m, p.speed_mps, p.heading_deg, p.battery_pct, p.event, p.suspect"
-        f" FROM {_SHIFTS} CROSS JOIN LATERAL (SELECT DISTINCT device_id AS id FROM device_assignment"
-        " WHERE unit_id = s.unit_id) d JOIN position p ON p.device_id = d.id AND p.unit_id = s.unit_id"
+        f" FROM {_SHIFTS} CROSS JOIN LATERAL (SELECT device_id AS id FROM device_assignment WHERE unit_id = s.unit_id"
+        " UNION SELECT id FROM device WHERE user_id IN"
+        " (SELECT user_id FROM shift_member WHERE shift_id = s.id)) d"
+        " JOIN position p ON p.device_id = d.id AND p.unit_id = s.unit_id"
         " AND p.fix_at >= s.on_at AND p.fix_at < coalesce(s.off_at, 'infinity')"
         " WHERE m.user_id = :user_id ORDER BY s.on_at, p.fix_at",
         is_bulk=True,

@@ -46,7 +46,11 @@ _NEAREST = text(
     " ST_Distance(l.point::geography, ST_Point(:lon, :lat, 4326)::geography) AS distance_m"
     f" FROM unit_latest l JOIN unit u ON u.id = l.unit_id WHERE {ON_DUTY} ORDER BY distance_m, u.call_sign"
 )
-_DEVICES = text("SELECT DISTINCT device_id FROM device_assignment WHERE unit_id = :unit_id")
+_DEVICES = text(
+    "SELECT device_id FROM device_assignment WHERE unit_id = :unit_id"
+    " UNION SELECT d.id FROM shift s JOIN shift_member m ON m.shift_id = s.id JOIN device d ON d.user_id = m.user_id"
+    " WHERE s.unit_id = :unit_id"
+)
 # Device by device, because only then the primary key gives a page in order without reading the whole period.
 _TRACK = text(
     "SELECT f.* FROM unnest(CAST(:devices AS uuid[])) AS d(id) CROSS JOIN LATERAL ("

@@ -6,7 +6,7 @@ counts as such is `mobile_contract/compare.py`, and a test holds every change ag
 
 from pydantic import BaseModel
 
-from mobile_contract import attachments, duty, messages, resources, session, stop_forms, talk, violations
+from mobile_contract import aide_memoires, attachments, duty, messages, resources, session, stop_forms, talk, violations
 
 VERSION = "1.1"
 """major.minor: with the minor only fields, routes and messages are added."""
@@ -18,7 +18,8 @@ _RESOURCES = (
 ANSWERS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        *_RESOURCES, attachments.Attachment, duty.Shift, duty.Unit, session.Install, session.InstallOut, session.MeOut,
+        *_RESOURCES, aide_memoires.AideMemoires, attachments.Attachment, duty.DutySheet, duty.OwnPositionsOut,
+        duty.PhoneOut, duty.Shift, duty.Unit, session.Install, session.InstallOut, session.MeOut,
         session.OfflineKey, session.PushConfig, session.RecoveryOut, session.SessionOut, session.TicketOut,
         stop_forms.StopForm, talk.Message, talk.Panic, violations.Violation, violations.Violations,
     )
@@ -27,9 +28,11 @@ ANSWERS: dict[str, type[BaseModel]] = {
 REQUESTS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
-        attachments.AttachmentIn, attachments.CompleteIn, duty.OwnStartIn, duty.StartIn, resources.InboxAckIn,
+        attachments.AttachmentIn, attachments.CompleteIn, duty.EndIn, duty.OwnPositionsIn, duty.OwnStartIn,
+        duty.PhoneIn, duty.StartIn, resources.InboxAckIn,
         resources.NoticeAckIn, resources.ReceiptIn, resources.ReplyIn, resources.SelfTaskIn, resources.TransitionIn,
-        session.InstallIn, session.PasswordIn, session.PinIn, session.PushIn, session.RecoveryIn, session.SessionIn,
+        session.ContactIn, session.InstallIn, session.PasswordIn, session.PinIn, session.PushIn, session.RecoveryIn,
+        session.SessionIn,
         stop_forms.StopFormIn, talk.MessageIn, talk.PanicIn, talk.SupportRequestIn, violations.ViolationIn,
     )
 }  # fmt: skip
@@ -51,12 +54,15 @@ PUSHES: dict[str, type[BaseModel]] = {"PushPayload": session.PushPayload}
 MODELS = REQUESTS | ANSWERS | TO_SERVER | TO_CLIENT | PUSHES
 ROUTES = (
     "POST /session", "DELETE /session", "POST /session/password", "POST /session/socket-ticket", "GET /me",
-    "GET /code-lists", "POST /installs", "GET /installs", "GET /installs/push-config",
+    "GET /code-lists", "GET /aide-memoires", "POST /installs", "GET /installs", "GET /installs/push-config",
     "POST /installs/{install_id}/pin",
     "PUT /installs/{install_id}/push", "GET /installs/{install_id}/offline-key", "POST /installs/{install_id}/revoke",
-    "POST /installs/{install_id}/recovery", "GET /inbox", "POST /inbox/ack", "GET /units", "GET /units/{unit_id}",
+    "POST /installs/{install_id}/recovery", "POST /installs/{install_id}/contact",
+    "GET /inbox", "POST /inbox/ack", "GET /units", "GET /units/{unit_id}",
     "GET /units/{unit_id}/track", "GET /positions/latest", "GET /shifts/mine", "POST /shifts/start",
-    "POST /shifts/{shift_id}/end", "GET /tasks", "GET /tasks/{task_id}", "GET /tasks/{task_id}/events",
+    "POST /shifts/{shift_id}/end", "POST /shifts/mine/end", "POST /shifts/{shift_id}/positions", "GET /duty",
+    "POST /phones", "POST /phones/{phone_id}/revoke", "GET /tasks", "GET /tasks/{task_id}",
+    "GET /tasks/{task_id}/events",
     "POST /tasks/self", "POST /tasks/{task_id}/seen", "POST /tasks/{task_id}/transitions",
     "GET /tasks/{task_id}/messages", "POST /tasks/{task_id}/messages", "POST /tasks/{task_id}/support-requests",
     "POST /panic", "GET /notices", "GET /notices/{notice_id}", "POST /notices/{notice_id}/seen",
@@ -66,4 +72,4 @@ ROUTES = (
     "POST /attachments/{attachment_id}/complete", "GET /attachments/{attachment_id}/screen",
     "GET /attachments/{attachment_id}/original", "POST /positions",
 )  # fmt: skip
-"""Operations of `/api/v1` for officers' apps; own positions go to `POST /positions` with the key of a device."""
+"""Operations of `/api/v1` for officers' apps; `POST /positions` is for a device of its own, with its key."""

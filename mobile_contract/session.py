@@ -130,6 +130,12 @@ class PushIn(Edge):
     push: PushTarget | None
 
 
+class ContactIn(Edge):
+    """An installation asks whether it is shut out: 401 `install_revoked` if so, with `recovery` as at a sign-in."""
+
+    credential: OptionalLine
+
+
 class RevokeIn(Edge):
     """Shut an installation out. With `recover` it may hand over, once, what it had not sent (RecoveryIn)."""
 

@@ -119,7 +119,7 @@ async def _start_shifts(engine: AsyncEngine, crews: list[Crew]) -> None:
         if crew.plan.on_shift:
             async with open_work(engine, crew.officer) as work:
                 at = now - timedelta(hours=7, minutes=random.randrange(50))
-                await shifts.start_own(work, crew.unit_id, [], at)
+                await shifts.start_own(work, crew.unit_id, [], at, {})
 
 
 async def _violations(engine: AsyncEngine, world: World, supervisor: Actor) -> None:

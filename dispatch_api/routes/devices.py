@@ -58,7 +58,7 @@ class RotateIn(Edge):
 
 
 class DeviceOut(Out):
-    """A device; `key` only in the answer that made it."""
+    """A device; `user_id` is whose phone it is, `key` only in the answer that made it."""
 
     id: UUID
     protocol: str
@@ -68,6 +68,7 @@ class DeviceOut(Out):
     forwards_for: list[UUID]
     unit_id: UUID | None
     valid_from: MomentOut | None
+    user_id: UUID | None
     revoked_at: MomentOut | None
     key: str | None = None
 

@@ -15,6 +15,7 @@ from dispatch_api.deps import After, GetState, Limit, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
 from mobile_contract.session import (
+    ContactIn,
     Install,
     InstallIn,
     InstallOut,
@@ -86,6 +87,13 @@ async def revoke(install_id: UUID, work: OwnOrAll, body: RevokeIn | None = None)
     """Shut an installation out: its sessions and sockets end, its push target and half of its key are gone."""
     recover = body is not None and body.recover
     await installs.revoke(work, install_id, anybodys=work.actor.may(May.WRITE_PEOPLE), recover=recover)
+
+
+@router.post("/{install_id}/contact", status_code=204)
+async def contact(install_id: UUID, body: ContactIn, request: Request, state: GetState) -> None:
+    """Ask, by its credential, whether an installation is shut out; for an app that nobody has opened yet."""
+    access.refuse_foreign(request, state.settings)
+    await installs.check(state.engine, install_id, body.credential)
 
 
 @router.post("/{install_id}/recovery", status_code=201, response_model=RecoveryOut)

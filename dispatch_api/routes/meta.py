@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Request
 from core import codes
 from core.actor import Actor, May
 from dispatch_api.deps import allow, get_actor
+from mobile_contract.aide_memoires import AideMemoires
+from tasks import aide_memoires
 
 router = APIRouter(tags=["meta"])
 
@@ -23,6 +25,7 @@ CODE_LISTS: dict[str, tuple[str, ...]] = {
     "unit_kind": codes.UNIT_KIND,
     "unit_status": codes.UNIT_STATUS,
     "capability": codes.CAPABILITY,
+    "equipment": codes.EQUIPMENT,
     "notice_kind": codes.NOTICE_KIND,
     "violation_category": codes.VIOLATION_CATEGORY,
     "method": codes.METHOD,
@@ -38,6 +41,12 @@ CODE_LISTS: dict[str, tuple[str, ...]] = {
 async def code_lists(_: Annotated[Actor, Depends(allow(May.READ_CODE_LISTS))]) -> dict[str, tuple[str, ...]]:
     """The values coded fields may hold; their labels are the client's."""
     return CODE_LISTS
+
+
+@router.get("/aide-memoires", response_model=AideMemoires)
+async def all_aide_memoires(_: Annotated[Actor, Depends(allow(May.READ_CODE_LISTS))]) -> Any:
+    """Checklists for kinds of tasks and goods, in both languages."""
+    return aide_memoires.held()
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -12,7 +12,7 @@ from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
 from geo import shifts
-from mobile_contract.duty import Members, OwnStartIn, Shift, StartIn
+from mobile_contract.duty import EndIn, Members, OwnStartIn, Shift, StartIn
 from mobile_contract.fields import Edge, Moment
 from tasks.tasks import open_for_unit
 
@@ -71,7 +71,11 @@ async def start_own(body: OwnStartIn, response: Response, work: Own) -> Any:
     """Begin a shift of an own unit, or join the one that runs; open tasks and valid notices come to the inbox."""
 
     async def effect() -> Shift:
-        view = await shifts.start_own(work, body.unit_id, body.members, body.at)
+        noted = {
+            "equipment_check": [one.model_dump() for one in body.equipment_check],
+            "odometer_from_km": body.odometer_from_km,
+        }
+        view = await shifts.start_own(work, body.unit_id, body.members, body.at, noted)
         for user_id in {work.actor.id, *body.members}:
             await open_for_unit(work, body.unit_id, user_id)
         return _out(view)
@@ -93,12 +97,26 @@ async def start(shift_id: UUID, response: Response, work: StartEnd, body: StartI
     return await once(work, response, f"shifts.start:{shift_id}", body.id, body, effect)
 
 
-@router.post("/shifts/{shift_id}/end", response_model=Shift)
-async def end(shift_id: UUID, response: Response, work: StartEnd, body: StartIn | None = None) -> Any:
-    """End a shift: nothing of the unit is stored from then on."""
-    body = body or StartIn()
+def _noted(body: EndIn) -> dict[str, Any]:
+    return {"odometer_to_km": body.odometer_to_km, "handover_note": (body.handover_note or "").strip() or None}
+
+
+@router.post("/shifts/mine/end", response_model=Shift)
+async def end_own(body: EndIn, response: Response, work: Own) -> Any:
+    """End the shift the caller is on, for an app that does not know its id yet."""
 
     async def effect() -> Shift:
-        return _out(await shifts.end(work, shift_id, body.at))
+        return _out(await shifts.end_own(work, body.at, _noted(body)))
+
+    return await once(work, response, "shifts.end_own", body.id, body, effect)
+
+
+@router.post("/shifts/{shift_id}/end", response_model=Shift)
+async def end(shift_id: UUID, response: Response, work: StartEnd, body: EndIn | None = None) -> Any:
+    """End a shift: nothing of the unit is stored from then on."""
+    body = body or EndIn()
+
+    async def effect() -> Shift:
+        return _out(await shifts.end(work, shift_id, body.at, _noted(body)))
 
     return await once(work, response, f"shifts.end:{shift_id}", body.id, body, effect)

@@ -1,8 +1,17 @@
 -- Devices written since $1 by a transaction that was not finished at $3, or named in $2; each with its assignments
--- in order of time (NULL first: without begin).
+-- in order of time (NULL first: without begin). A person's phone is assigned by the person's shifts of the last month.
 SELECT d.id, d.protocol, d.identifier, d.speed_unit, d.forwards_for, d.key_digest,
-  d.old_key_digest, d.old_key_until, d.revoked_at, d.payload_secret,
-  ARRAY(SELECT a.unit_id FROM device_assignment a WHERE a.device_id = d.id ORDER BY a.valid_from NULLS FIRST) AS units,
-  ARRAY(SELECT a.valid_from FROM device_assignment a WHERE a.device_id = d.id ORDER BY a.valid_from NULLS FIRST) AS since
-FROM device d
+  d.old_key_digest, d.old_key_until, d.revoked_at, d.payload_secret, t.units, t.since
+FROM device d CROSS JOIN LATERAL (
+  SELECT coalesce(array_agg(a.unit_id ORDER BY a.since NULLS FIRST, a.unit_id NULLS FIRST), '{}') AS units,
+    coalesce(array_agg(a.since ORDER BY a.since NULLS FIRST, a.unit_id NULLS FIRST), '{}') AS since
+  FROM (
+    SELECT unit_id, valid_from AS since FROM device_assignment WHERE device_id = d.id AND d.user_id IS NULL
+    UNION ALL
+    SELECT turn.unit_id, turn.since FROM shift_member m JOIN shift s ON s.id = m.shift_id
+      CROSS JOIN LATERAL (VALUES (s.unit_id, greatest(s.on_at, m.joined_at)), (NULL, s.off_at)) AS turn (unit_id, since)
+    WHERE m.user_id = d.user_id AND turn.since IS NOT NULL AND s.on_at IS NOT NULL
+      AND (s.off_at IS NULL OR s.off_at > now() - interval '31 days')
+  ) a
+) t
 WHERE (d.updated_at > $1 AND age(d.xmin) <= age($3::text::xid)) OR d.id = ANY ($2::uuid[])

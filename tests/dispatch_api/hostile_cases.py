@@ -49,6 +49,7 @@ CASES = [
         "credential": "oi_x",
         "records": [{"id": NO_ID, "method": "PUT", "path": "/api/v1/inbox/ack", "at": NOW, "body": "{}"}],
     }, 401),
+    Case("POST", f"/installs/{NO_ID}/contact", "nobody", {"credential": "oi_x"}, 401),
     Case("POST", "/offices", "administrator", {"id": NO_ID[:-1] + "2", "code": "LT1", "name": "x", "boundary": SQUARE},
          201),
     Case("POST", "/users", "administrator", {
@@ -81,8 +82,19 @@ CASES = [
         "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,
     }, 201),
     Case("POST", "/shifts/$planned/start", "dispatcher", {"id": NO_ID[:-1] + "8", "at": NOW}),
-    Case("POST", "/shifts/$planned/end", "dispatcher", {"id": NO_ID[:-1] + "9"}),
-    Case("POST", "/shifts/start", "officer", {"id": NO_ID[:-1] + "a", "unit_id": "$unit", "members": [], "at": NOW}),
+    Case("POST", "/shifts/$planned/end", "dispatcher", {
+        "id": NO_ID[:-1] + "9", "odometer_to_km": 7, "handover_note": "x",
+    }),
+    Case("POST", "/shifts/start", "officer", {
+        "id": NO_ID[:-1] + "a", "unit_id": "$unit", "members": [], "at": NOW, "odometer_from_km": 7,
+        "equipment_check": [{"item": "radio", "state": "ok"}],
+    }),
+    Case("POST", f"/shifts/{NO_ID}/positions", "officer", {
+        "fixes": [{"fix_at": NOW, "lat": 55.0, "lon": 21.0, "accuracy_m": 9.0, "altitude_m": 5.0, "speed_mps": 1.0,
+                   "heading_deg": 1.0, "battery_pct": 50.0}],
+    }, 404),
+    Case("POST", "/shifts/mine/end", "officer", {"id": NO_ID[:-2] + "f0", "at": NOW, "handover_note": "x"}),
+    Case("POST", "/phones", "officer", {"id": NO_ID[:-2] + "f1", "app": "traccar"}, 201),
     Case("POST", "/tasks", "dispatcher", {
         "id": NO_ID[:-1] + "b", "kind": "checkpoint", "priority": "P4", "title": "t", "instruction": "i",
         "reason_code": "random", "reason": "r", "lon": 25.3, "lat": 54.7, "address": "Vilnius", "window_from": NOW,

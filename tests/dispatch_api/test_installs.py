@@ -170,6 +170,18 @@ async def test_a_revoke_takes_everything_and_says_so(client: Client) -> None:
         assert answer.status_code == 404, path
 
 
+async def test_a_tablet_that_nobody_opened_asks_whether_it_is_shut_out(client: Client) -> None:
+    tablet = await enrolled(client)
+    _, admin = await client.new(Role.ADMINISTRATOR)
+    assert (await tablet.post("/contact", {"credential": tablet.credential}, {})).status_code == 204
+    assert (await tablet.post("/contact", {"credential": "oi_guess"}, {})).json()["code"] == "bad_credentials"
+    await tablet.post("/revoke", {"recover": True}, admin)
+    told = (await tablet.post("/contact", {"credential": tablet.credential}, {})).json()
+    assert (told["code"], told["recovery"]) == ("install_revoked", True)
+    assert (await tablet.post("/contact", {"credential": "oi_guess"}, {})).json()["code"] == "bad_credentials"
+    assert (await one(client, "SELECT pin_wrong FROM install WHERE id = :id", id=tablet.id))["pin_wrong"] == 0
+
+
 async def test_what_a_lost_tablet_had_not_sent_is_handed_over_once_and_not_applied(client: Client) -> None:
     """O8, S29: only when an administrator allowed it, by this tablet, once; then it is for people to read."""
     tablet, other = await enrolled(client), await enrolled(client)

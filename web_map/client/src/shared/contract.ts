@@ -13,6 +13,24 @@ export interface ActiveShift {
   members: string[];
 }
 
+/** A checklist for tasks of some kinds or for goods of some categories; `version` grows with each change. */
+export interface AideMemoire {
+  code: string;
+  version: number;
+  issued_on: string;
+  task_kinds: string[];
+  goods_categories: string[];
+  title: Texts;
+  warning: Texts | null;
+  steps: Texts[];
+}
+
+/** All of them; `version` changes with any of them. */
+export interface AideMemoires {
+  version: string;
+  items: AideMemoire[];
+}
+
 /** A file: `received` bytes of `size` arrived; `media_type` is what was sent until it is complete, then what it is. */
 export interface Attachment {
   id: string;
@@ -69,6 +87,18 @@ export interface Bye {
   reason: string;
 }
 
+/** A piece of equipment (list `equipment` of the code lists) and how it was found. */
+export interface Checked {
+  item: string;
+  state: "ok" | "missing" | "faulty";
+}
+
+/** Somebody who belongs to an own unit. */
+export interface Colleague {
+  id: string;
+  name: string;
+}
+
 /** The company concerned. */
 export interface Company {
   name: string;
@@ -78,6 +108,25 @@ export interface Company {
 /** All pieces are sent. */
 export interface CompleteIn {
   id?: string | null;
+}
+
+/** An installation asks whether it is shut out: 401 `install_revoked` if so, with `recovery` as at a sign-in. */
+export interface ContactIn {
+  credential: string;
+}
+
+/** The officer's units, and the phones that report for them while on shift. */
+export interface DutySheet {
+  units: UnitSheet[];
+  phones: Phone[];
+}
+
+/** When a shift ended, and what the next crew must know. */
+export interface EndIn {
+  id?: string | null;
+  at?: string | null;
+  odometer_to_km?: number | null;
+  handover_note?: string | null;
 }
 
 /** Something that looks wrong; the form was taken as it is. */
@@ -256,12 +305,39 @@ export interface OfflineKey {
   offline_until: string;
 }
 
+/** A reading of the device's own position. */
+export interface OwnFix {
+  fix_at: string;
+  lat: number;
+  lon: number;
+  accuracy_m?: number | null;
+  altitude_m?: number | null;
+  speed_mps?: number | null;
+  heading_deg?: number | null;
+  battery_pct?: number | null;
+}
+
+/** Own positions during a shift, also of hours ago; sent again they change nothing. */
+export interface OwnPositionsIn {
+  fixes: OwnFix[];
+}
+
+/** What became of them; `off_duty` ones were dropped, `suspect` ones are among the accepted. */
+export interface OwnPositionsOut {
+  accepted: number;
+  duplicates: number;
+  off_duty: number;
+  suspect: number;
+}
+
 /** An officer's start of a shift of an own unit, with the crew if not everyone starts for themselves. */
 export interface OwnStartIn {
   id?: string | null;
   at?: string | null;
   unit_id: string;
   members?: string[];
+  equipment_check?: Checked[];
+  odometer_from_km?: number | null;
 }
 
 /** The alarm stands: the number of the task it became. */
@@ -290,6 +366,30 @@ export interface PasswordIn {
 export interface Penalty {
   kind: string;
   amount_eur: number;
+}
+
+/** A phone with a tracker app that is paired with the officer. */
+export interface Phone {
+  id: string;
+  protocol: string;
+  created_at: string;
+  seen_at: string | null;
+}
+
+/** A tracker app to pair with. */
+export interface PhoneIn {
+  id?: string | null;
+  app: "traccar" | "owntracks";
+}
+
+/** How to set the app up: by the code (an SVG) or by hand. The key is answered this once. */
+export interface PhoneOut {
+  id: string;
+  app: "traccar" | "owntracks";
+  server_url: string;
+  key: string;
+  code: string;
+  code_svg: string;
 }
 
 /** A new PIN for the installation. */
@@ -443,6 +543,10 @@ export interface Shift {
   to: string | null;
   on_at: string | null;
   off_at: string | null;
+  equipment_check: Checked[];
+  odometer_from_km: number | null;
+  odometer_to_km: number | null;
+  handover_note: string | null;
   version: number;
 }
 
@@ -621,6 +725,12 @@ export interface TaskEvent {
   reason: string | null;
 }
 
+/** A text in both languages. */
+export interface Texts {
+  en: string;
+  lt: string;
+}
+
 /** A ticket for one socket. */
 export interface TicketOut {
   ticket: string;
@@ -664,6 +774,14 @@ export interface Unit {
   version: number;
   stale_after_s: number;
   shift: ActiveShift | null;
+}
+
+/** What is needed to begin a shift of an own unit: its people, and whether it has a tracker of its own. */
+export interface UnitSheet {
+  unit_id: string;
+  people: Colleague[];
+  has_tracker: boolean;
+  tracker_seen_at: string | null;
 }
 
 /** A person, shortly. */
