@@ -15,7 +15,7 @@ from core.db import utcnow
 from core.errors import OutriderError, TooLarge
 from core.ids import digest
 from dispatch_api import errors
-from dispatch_api.lane_request import JSON_HEADERS, Headers, Reply
+from dispatch_api.lane_request import JSON_HEADERS, Headers, Reply, sender_of
 from dispatch_api.lane_routes import HANDLERS, POSITIONS, Handler, bearer, told
 from dispatch_api.metrics.measures import Requests
 from dispatch_api.security import HEADERS, HSTS
@@ -67,7 +67,7 @@ class DeviceLane:
                 self._heads[key] = head
         return head
 
-    def store_soon(self, headers: Headers, body: bytes, answer: Callable[[int, bytes, bytes], None]) -> bool:
+    def store_soon(self, headers: Headers, body: bytes, peer: str, answer: Callable[[int, bytes, bytes], None]) -> bool:
         """Take a plain delivery of positions without a task (process/http.py); False when it is not plain."""
         state: State = self._api.state.outrider
         try:
@@ -83,7 +83,10 @@ class DeviceLane:
             reply = told(outcome, rejected) if isinstance(outcome, Stored) else _refusal(outcome, POSITIONS)
             answer(reply.status, self._head(reply), reply.body)
 
-        return state.writer.store_soon(device, usable, committed, rejected=len(rejected), received_at=now)
+        sender = sender_of(state, headers, peer)
+        return state.writer.store_soon(
+            device, usable, committed, rejected=len(rejected), received_at=now, sender=sender
+        )
 
 
 async def _answered(handler: Handler, state: State, scope: Scope, receive: Receive) -> Reply:

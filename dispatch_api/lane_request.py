@@ -5,10 +5,12 @@ import binascii
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope
 
 from core.errors import BadDeviceKey, Malformed, TooLarge
 from core.ids import digest
+from dispatch_api.access import client_address
 from dispatch_api.state import State
 from geo.duty import KnownDevice
 
@@ -60,6 +62,13 @@ async def device_of(state: State, keys: Iterable[str]) -> KnownDevice:
         if device := state.duty.device(known):
             return device
     raise BadDeviceKey
+
+
+def sender_of(state: State, headers: Headers, peer: str) -> str:
+    """The address a request comes from: its peer's, or what a trusted proxy says it forwarded for."""
+    if not state.settings.trusted_proxies:
+        return peer
+    return client_address(HTTPConnection({"type": "http", "headers": headers, "client": (peer, 0)}), state.settings)
 
 
 async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:

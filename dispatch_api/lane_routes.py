@@ -12,7 +12,17 @@ from starlette.types import Receive, Scope
 from core.db import utcnow
 from core.errors import BadDeviceKey, MediaType
 from dispatch_api import errors
-from dispatch_api.lane_request import JSON, JSON_HEADERS, Headers, Reply, authorized, body_of, device_of, is_json
+from dispatch_api.lane_request import (
+    JSON,
+    JSON_HEADERS,
+    Headers,
+    Reply,
+    authorized,
+    body_of,
+    device_of,
+    is_json,
+    sender_of,
+)
 from dispatch_api.state import State
 from geo.duty import KnownDevice
 from geo.fix import Decoded, Rejected
@@ -58,15 +68,19 @@ TOLD_ONE = _told(ONE, [])
 """What most deliveries are: one plain fix."""
 
 
-async def _store(state: State, device: KnownDevice, found: Decoded) -> Stored:
+async def _store(state: State, device: KnownDevice, found: Decoded, sender: str | None) -> Stored:
     """Store in deliveries the writer takes whole; what became of them together."""
     fixes, rejected = found
-    done = await state.writer.store(device, fixes[: batch.MAX_FIXES], rejected=len(rejected))
+    done = await state.writer.store(device, fixes[: batch.MAX_FIXES], rejected=len(rejected), sender=sender)
     for start in range(batch.MAX_FIXES, len(fixes), batch.MAX_FIXES):
-        more = await state.writer.store(device, fixes[start : start + batch.MAX_FIXES])
+        more = await state.writer.store(device, fixes[start : start + batch.MAX_FIXES], sender=sender)
         both = zip(msgspec.structs.astuple(done), msgspec.structs.astuple(more), strict=True)
         done = Stored(*map(sum, both))
     return done
+
+
+def _sender(state: State, scope: Scope) -> str:
+    return sender_of(state, scope["headers"], scope["client"][0] if scope["client"] else "")
 
 
 def bearer(headers: Headers) -> str:
@@ -89,7 +103,8 @@ async def positions(state: State, scope: Scope, receive: Receive) -> Reply:
     device = await device_of(state, [bearer(scope["headers"])])
     body = await body_of(scope, receive, MAX_BODY)
     usable, rejected = batch.decode(body, utcnow())
-    return told(await state.writer.store(device, usable, rejected=len(rejected)), rejected)
+    stored = await state.writer.store(device, usable, rejected=len(rejected), sender=_sender(state, scope))
+    return told(stored, rejected)
 
 
 async def osmand_route(state: State, scope: Scope, receive: Receive) -> Reply:
@@ -109,7 +124,7 @@ async def osmand_route(state: State, scope: Scope, receive: Receive) -> Reply:
     except BadDeviceKey:
         return Reply(404, [], b"")
     found = osmand.from_json(message, now) if as_json else osmand.from_query(fields, now, device.speed_unit)
-    await _store(state, device, found)
+    await _store(state, device, found, _sender(state, scope))
     return Reply(200, [], b"")
 
 
@@ -124,7 +139,7 @@ async def gpslogger_route(state: State, scope: Scope, receive: Receive) -> Reply
         device = await device_of(state, keys)
     except BadDeviceKey as refused:
         return _ask_password(refused)
-    await _store(state, device, gpslogger.decode(fields, body, utcnow()))
+    await _store(state, device, gpslogger.decode(fields, body, utcnow()), _sender(state, scope))
     return Reply(200, [], b"")
 
 
@@ -140,7 +155,8 @@ async def nmea_route(state: State, scope: Scope, receive: Receive) -> Reply:
     except BadDeviceKey as refused:
         return _ask_password(refused)
     now = utcnow()
-    await _store(state, device, nmea.from_fields(fields, now) if is_form or not body else nmea.decode(body, now))
+    found = nmea.from_fields(fields, now) if is_form or not body else nmea.decode(body, now)
+    await _store(state, device, found, _sender(state, scope))
     return Reply(200, [], b"")
 
 
@@ -151,7 +167,7 @@ async def owntracks_route(state: State, scope: Scope, receive: Receive) -> Reply
     except BadDeviceKey as refused:
         return _ask_password(refused)
     body = await body_of(scope, receive, MAX_BODY)
-    await _store(state, device, owntracks.decode(body, utcnow(), device.payload_secret))
+    await _store(state, device, owntracks.decode(body, utcnow(), device.payload_secret), _sender(state, scope))
     return Reply(200, JSON_HEADERS, owntracks.REPLY)
 
 
@@ -159,7 +175,7 @@ async def overland_route(state: State, scope: Scope, receive: Receive) -> Reply:
     """Overland: its access token is the key."""
     device = await device_of(state, authorized(scope))
     body = await body_of(scope, receive, MAX_OVERLAND)
-    await _store(state, device, overland.decode(body, utcnow()))
+    await _store(state, device, overland.decode(body, utcnow()), _sender(state, scope))
     return Reply(200, JSON_HEADERS, overland.REPLY)
 
 
@@ -172,7 +188,7 @@ async def traccar_route(state: State, scope: Scope, receive: Receive) -> Reply:
     if device is None:
         unknown = Rejected(0, "field", "`device.uniqueId` is none of the devices this key forwards for.")
         return told(await state.writer.store(forwarder, [], rejected=1), [unknown])
-    return told(await _store(state, device, found), found[1])
+    return told(await _store(state, device, found, None), found[1])  # every one comes from the forwarder
 
 
 def _ask_password(refused: BadDeviceKey) -> Reply:

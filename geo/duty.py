@@ -15,6 +15,7 @@ from core.bus import Wake
 from core.db import asyncpg_dsn, utcnow
 from core.errors import Overloaded
 from geo import sql
+from geo.doubt import Doubt
 
 log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class KnownDevice(msgspec.Struct, eq=False):
     units: list[UUID | None]
     since: list[datetime | None]
     payload_secret: str | None = None
+    doubt: Doubt | None = None
 
     def unit_at(self, at: datetime) -> UUID | None:
         """The unit it reported for at a moment."""
@@ -218,6 +220,7 @@ class DutyBook:
         device = KnownDevice(
             row["id"], row["protocol"], row["identifier"], row["speed_unit"],
             frozenset(map(UUID, row["forwards_for"])), row["units"], row["since"], row["payload_secret"],
+            msgspec.json.decode(row["doubt"], type=Doubt) if row["doubt"] else None,
         )  # fmt: skip
         self._devices[device.id] = device
         if device.identifier is not None:

@@ -160,6 +160,8 @@ class Position(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(on_earth(), name="on_earth"),
         Index("ix_position_fix_at", "fix_at", postgresql_using="brin"),
+        # Most fixes are plausible and cost nothing here.
+        Index("ix_position_suspect", "fix_at", postgresql_where="suspect IS NOT NULL"),
         {"postgresql_partition_by": "RANGE (fix_at)"},
     )
 
@@ -175,7 +177,8 @@ class Position(SQLModel, table=True):
     battery_pct: float | None = Field(default=None, sa_type=REAL)
     satellites: int | None = Field(default=None, sa_type=SmallInteger)
     event: str | None = None
-    suspect: str | None = None  # why it is not trusted: future, old, no_fix, jump; None = plausible
+    # Why it is not trusted: no_fix, future, old, jump, frozen, two_senders, apart, interference; None = plausible.
+    suspect: str | None = None
 
 
 class UnitLatest(SQLModel, table=True):
@@ -196,6 +199,20 @@ class UnitLatest(SQLModel, table=True):
     speed_mps: float | None = Field(default=None, sa_type=REAL)
     heading_deg: float | None = Field(default=None, sa_type=REAL)
     battery_pct: float | None = Field(default=None, sa_type=REAL)
+    moved_back_at: datetime | None = Field(default=None, sa_type=TZ)  # when what was newer turned out to be suspect
+
+
+class DeviceDoubt(SQLModel, table=True):
+    """What stands against a device (geo/doubt.py): `away` is where its receiver is made to believe it is."""
+
+    __tablename__ = "device_doubt"
+
+    device_id: UUID = Field(primary_key=True, foreign_key="device.id", ondelete="CASCADE")
+    reason: str = Field(primary_key=True)
+    unit_id: UUID
+    since: datetime = Field(sa_type=TZ)
+    seen_at: datetime = Field(sa_type=TZ)
+    away: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
 
 
 class IngestCount(SQLModel, table=True):

@@ -2,7 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from datetime import timedelta
 
+from geo.doubt import Doubt
 from geo.fix import Fix
 from geo.measures import DEGREE_M, distance_m
 
@@ -15,6 +17,11 @@ REMEMBERED = 16
 """Plausible fixes kept to judge late ones by."""
 AGREEING = 3
 """So many jumps in a row that agree with each other are where the device really is."""
+MOVING_MPS = 3.0
+"""Who is this fast changes place; receivers that hold a standing vehicle in place report less."""
+FROZEN_FIXES = 4
+FROZEN_FOR = timedelta(seconds=60)
+"""So many fixes over so long a time on the very same spot, all of them moving: the receiver is stuck, or made to be."""
 
 
 def reachable(a: Fix, b: Fix) -> bool:
@@ -33,40 +40,66 @@ def reachable(a: Fix, b: Fix) -> bool:
 class Motion:
     """What is remembered of one device: its newest plausible fixes in order of time, and jumps since the last."""
 
-    __slots__ = ("_doubted", "_late", "_recent")
+    __slots__ = ("_doubted", "_late", "_recent", "_stuck", "_stuck_since", "doubt")
 
-    def __init__(self, stored: Iterable[tuple[Fix, bool]] = ()) -> None:
-        """Resume from stored (fix, was a jump) pairs in order of time."""
+    def __init__(self, stored: Iterable[tuple[Fix, bool]] = (), doubt: Doubt | None = None) -> None:
+        """Resume from stored (fix, was a jump) pairs in order of time; `doubt` is what stands against the device."""
+        self.doubt = doubt
         self._recent: list[Fix] = []
         self._doubted: list[Fix] = []
         self._late: Fix | None = None
+        self._stuck = 0
+        self._stuck_since: Fix | None = None
         for fix, was_jump in stored:
             if was_jump:
                 self._doubt(fix)
+                continue
+            if self._recent and fix.lon == self._recent[-1].lon and fix.lat == self._recent[-1].lat:
+                self._is_stuck(fix)
             else:
-                self._recent.append(fix)
-                self._doubted = []
+                self._stuck = 0
+            self._recent.append(fix)
+            self._doubted = []
 
-    def is_jump(self, fix: Fix) -> bool:
-        """Judge and remember a fix that names a place. Asking about the same fix again gives the same answer."""
+    def judge(self, fix: Fix) -> str | None:
+        """Judge and remember a fix that names a place: why it is suspect, or None. Asked again, the same answer."""
+        if self.doubt is not None and self.doubt.covers(fix):
+            return self.doubt.reason
         recent = self._recent
         if not recent:
             recent.append(fix)
-            return False
-        if fix.fix_at <= recent[-1].fix_at:
-            return self._is_late_jump(fix)
-        if reachable(recent[-1], fix):
+            return None
+        last = recent[-1]
+        if fix.fix_at <= last.fix_at:
+            return "jump" if self._is_late_jump(fix) else None
+        if reachable(last, fix):
+            if fix.lon == last.lon and fix.lat == last.lat:
+                if self._is_stuck(fix):
+                    return "frozen"
+            elif self._stuck:
+                self._stuck = 0
             recent.append(fix)
             if len(recent) > REMEMBERED:
                 del recent[0]
             if self._doubted:
                 self._doubted = []
-            return False
+            return None
         self._doubt(fix)
-        if len(self._doubted) < AGREEING:
-            return True
-        self._recent, self._doubted, self._late = self._doubted, [], None
-        return False
+        # Under interference the false place agrees with itself as well as a true one.
+        if self.doubt is not None or len(self._doubted) < AGREEING:
+            return "jump"
+        self._recent, self._doubted, self._late, self._stuck = self._doubted, [], None, 0
+        return None
+
+    def _is_stuck(self, fix: Fix) -> bool:
+        """Whether the device says it moves, and has done so on this very spot for long enough."""
+        if fix.speed_mps is None or fix.speed_mps <= MOVING_MPS:
+            self._stuck = 0
+            return False
+        self._stuck += 1
+        if self._stuck_since is None or self._stuck == 1:
+            self._stuck_since = fix
+        return self._stuck >= FROZEN_FIXES and fix.fix_at - self._stuck_since.fix_at >= FROZEN_FOR
 
     def _is_late_jump(self, fix: Fix) -> bool:
         """A fix older than the newest is judged by the one before it; older than all, by the oldest."""

@@ -21,8 +21,10 @@ from geo.commit_line import Line, Row, is_away
 from geo.counts import Counts
 from geo.duty import UNAVAILABLE, DutyBook, KnownDevice
 from geo.fix import Fix
+from geo.judging import judged
 from geo.motion import Motion
-from geo.recent import FUTURE, OLD, RecentFixes
+from geo.recent import RecentFixes
+from geo.senders import Sender, Senders
 
 log = structlog.get_logger()
 
@@ -113,7 +115,7 @@ class Writer:
         self._recent = RecentFixes()
         self._days: set[date] = set()
         self._day_from = self._day_to = datetime(1970, 1, 1, tzinfo=UTC)
-        self._counts = Counts()
+        self._counts, self._senders = Counts(), Senders()
         self._lines = [Line(self._dsn, rows) for rows in LINES_FROM_ROWS]
         self._open = False
 
@@ -138,36 +140,39 @@ class Writer:
         self._counting.cancel()
         await asyncio.gather(self._counting, return_exceptions=True)
         with contextlib.suppress(*UNAVAILABLE):
-            await self._counts.write(self._pool)
+            await self.write_down()
         for line in self._lines:
             line.drop()
         await self._pool.close()
 
-    async def store(self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0) -> Stored:
+    async def store(
+        self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0, sender: Sender | None = None
+    ) -> Stored:
         """Pass fixes through the duty gate and plausibility, store them, and return once they are committed.
 
-        `rejected` only counts what the caller could not use. Raises Overloaded, with nothing stored, when too much
-        waits or the database is away; after an Overloaded in the middle of a commit the same delivery may be sent
-        again: what was stored then counts as duplicates.
+        `rejected` only counts what the caller could not use; `sender` is who brought them, if that is known. Raises
+        Overloaded, with nothing stored, when too much waits or the database is away; after an Overloaded in the middle
+        of a commit the same delivery may be sent again: what was stored then counts as duplicates.
         """
         if self._is_full(fixes):
             raise Overloaded
         received_at = utcnow()
         units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes)
         done: asyncio.Future[Stored] = self._loop.create_future()
-        self._put(device, fixes, units, received_at, rejected, partial(hand_over, done))
+        self._put(device, fixes, units, received_at, rejected, sender, partial(hand_over, done))
         return await done
 
     def store_soon(
-        self, device: KnownDevice, fixes: list[Fix], told: Told, *, rejected: int = 0, received_at: datetime
-    ) -> bool:
+        self, device: KnownDevice, fixes: list[Fix], told: Told, *, rejected: int = 0, received_at: datetime,
+        sender: Sender | None = None,
+    ) -> bool:  # fmt: skip
         """The same without waiting, when all that judging needs is in memory and there is room; else False.
 
         `told` is called once, perhaps before this returns.
         """
         if self._is_full(fixes) or not self._is_ready(device, fixes):
             return False
-        self._put(device, fixes, None, received_at, rejected, told)
+        self._put(device, fixes, None, received_at, rejected, sender, told)
         return True
 
     @property
@@ -184,14 +189,17 @@ class Writer:
 
     def _put(
         self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, at: datetime, rejected: int,
-        told: Told,
+        sender: Sender | None, told: Told,
     ) -> None:  # fmt: skip
         """Queue fixes received `at` that are on duty; `told` hears of them once they are committed."""
-        rows, newest, suspect = self._judge(device, fixes, units, at)
+        gate = partial(self._duty.unit_on_duty, device)
+        rows, newest, suspect = judged(device.id, fixes, units, at, gate, self._motion[device.id].judge)
         delivery = _Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, told)
         if not rows:
             self._settle(delivery, ())
             return
+        if sender is not None:
+            self._senders.heard(device.id, rows[-1][3], sender, fixes[-1], at)
         self._queue.append(delivery)
         self._queued_rows += len(rows)
         self._waiting_rows += len(rows)
@@ -203,7 +211,7 @@ class Writer:
 
     def _is_ready(self, device: KnownDevice, fixes: list[Fix]) -> bool:
         """Whether all that judging needs is in memory: the device's last fixes, and the day's partition."""
-        if device.id not in self._motion:
+        if not self._is_known(device):
             return False
         day_from, day_to = self._day_from, self._day_to
         for fix in fixes:  # noqa: SIM110 - twice as fast as all() on the one fix most deliveries hold
@@ -211,14 +219,20 @@ class Writer:
                 return False
         return True
 
+    def _is_known(self, device: KnownDevice) -> bool:
+        """Whether its last fixes are in memory, read since the doubt about it last changed."""
+        motion = self._motion.get(device.id)
+        return motion is not None and motion.doubt is device.doubt
+
     async def _prepare(self, device: KnownDevice, fixes: list[Fix]) -> list[UUID | None]:
         """Fetch what judging needs; returns the unit on duty for each fix, None where there was none."""
         try:
             units = await self._duty.units_on_duty(device, [fix.fix_at for fix in fixes])
             await self._ensure_days(fix.fix_at for fix, unit_id in zip(fixes, units, strict=True) if unit_id)
-            if device.id not in self._motion:
+            if not self._is_known(device):
                 seen = await self._recent.of(self._pool, device.id)
-                self._motion.setdefault(device.id, Motion(seen))
+                if not self._is_known(device):  # judged with meanwhile, it knows more
+                    self._motion[device.id] = Motion(seen, device.doubt)
         except UNAVAILABLE as failure:
             await self._pool.expire_connections()
             raise Overloaded("The database is away.") from failure
@@ -232,39 +246,6 @@ class Writer:
             begins = datetime.combine(day, time(), UTC)
             if begins >= max(self._day_from, self._duty.horizon):
                 self._day_from, self._day_to = begins, begins + timedelta(days=1)
-
-    def _judge(
-        self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, now: datetime
-    ) -> tuple[list[Row], Row | None, int]:
-        """Rows of the fixes that pass the duty gate, the newest plausible of them, and how many are suspect."""
-        rows: list[Row] = []
-        newest: Row | None = None
-        doubted = 0
-        future, old, motion, gate = now + FUTURE, now - OLD, self._motion[device.id], self._duty.unit_on_duty
-        for place, fix in enumerate(fixes):
-            at = fix.fix_at
-            unit_id = gate(device, at) if units is None else units[place]
-            if unit_id is None:
-                continue
-            suspect = None
-            if fix.nowhere:
-                suspect = "no_fix"
-            elif at > future:
-                suspect = "future"
-            elif at < old:
-                suspect = "old"
-            elif motion.is_jump(fix):
-                suspect = "jump"
-            row = (
-                device.id, at, now, unit_id, fix.lon, fix.lat, fix.accuracy_m, fix.altitude_m,
-                fix.speed_mps, fix.heading_deg, fix.battery_pct, fix.satellites, fix.event, suspect,
-            )  # fmt: skip
-            rows.append(row)
-            if suspect is not None:
-                doubted += 1
-            elif newest is None or at > newest[1]:
-                newest = row
-        return rows, newest, doubted
 
     def _look(self) -> None:
         """Let free lines take what waits."""
@@ -376,7 +357,12 @@ class Writer:
         while True:
             await asyncio.sleep(COUNTS_EVERY_S)
             with contextlib.suppress(*UNAVAILABLE):
-                await self._counts.write(self._pool)
+                await self.write_down()
+
+    async def write_down(self) -> None:
+        """Write the counts and findings that are only in memory so far."""
+        await self._counts.write(self._pool)
+        await self._senders.write(self._pool)
 
 
 def _newest(taken: list[_Delivery]) -> dict[UUID, Row]:

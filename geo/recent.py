@@ -1,7 +1,6 @@
 """The newest stored fixes of devices heard of for the first time, read for all who ask at once."""
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -9,13 +8,12 @@ import asyncpg
 from core.db import utcnow
 from geo import sql
 from geo.fix import Fix
+from geo.judging import FUTURE, OLD
 from geo.motion import REMEMBERED
 
 RECENT = sql.load("positions_recent")
 TOGETHER = 200
 """Devices asked about in one statement: it plans for every day's partition, which takes longer than the reading."""
-FUTURE = timedelta(minutes=2)
-OLD = timedelta(days=30)
 Seen = list[tuple[Fix, bool]]
 """Fixes in order of time, each with whether it was taken for a jump."""
 
@@ -43,7 +41,8 @@ class RecentFixes:
             try:
                 now = utcnow()
                 for row in await pool.fetch(RECENT, list(found), now - OLD, now + FUTURE, REMEMBERED):
-                    fix = Fix(fix_at=row["fix_at"], lon=row["lon"], lat=row["lat"], accuracy_m=row["accuracy_m"])
+                    where = {name: row[name] for name in ("fix_at", "lon", "lat", "accuracy_m", "speed_mps")}
+                    fix = Fix(**where)
                     found[row["device_id"]].append((fix, row["was_jump"]))
             except Exception as failure:
                 for _, asked in some:

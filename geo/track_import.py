@@ -24,11 +24,11 @@ from core.errors import Conflict, Malformed, NotFound, Overloaded, TooLarge
 from core.work import Work, open_work
 from geo.duty import DutyBook, KnownDevice
 from geo.fix import Fix
+from geo.judging import FUTURE, OLD
 from geo.models import Device
 from geo.positions import Writer
 from geo.protocols.fixes import MAX_FIXES
 from geo.protocols.foreign import Wrong
-from geo.recent import FUTURE, OLD
 from geo.track_rows import CsvRows, GeoJsonRows, NmeaRows, Numbered, Rows
 from geo.track_xml import GpxRows, KmlRows
 

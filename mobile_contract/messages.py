@@ -115,8 +115,8 @@ class UnitTable(BaseModel):
 class Alert(BaseModel):
     """Something a dispatcher must look at until one takes it; with `cleared_at` it is over.
 
-    `since`: when a silent unit or tracker was last heard. `reached`: how far the alarm went before somebody took it;
-    `called` are the supervisors it went to.
+    `since`: when a silent unit or tracker was last heard, or what else is told of began. `reached`: how far the alarm
+    went before somebody took it; `called` are the supervisors it went to.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -124,7 +124,7 @@ class Alert(BaseModel):
     id: UUID
     kind: Literal[
         "task_unacknowledged", "task_declined", "task_conflict", "support_requested", "panic", "unit_silent",
-        "tracker_silent",
+        "tracker_silent", "tracker_frozen", "tracker_doubled",
     ]  # fmt: skip
     task_id: UUID | None
     unit_id: UUID | None

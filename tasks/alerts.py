@@ -30,6 +30,8 @@ _TEXTS = {
     "task_conflict": "Task {number} was cancelled, but its crew went on: {title}",
     "unit_silent": "{call_sign} sends no position",
     "tracker_silent": "A tracker of {call_sign} is silent",
+    "tracker_frozen": "A tracker of {call_sign} says that it moves and stays on one spot",
+    "tracker_doubled": "Two send as the same tracker of {call_sign}",
 }
 _SHOWN = text("""
 SELECT a.*, t.number, t.title, u.call_sign FROM alert a LEFT JOIN task t ON t.id = a.task_id

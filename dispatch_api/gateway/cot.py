@@ -100,7 +100,7 @@ class CotLine(Line):
             self.answer(cot_events.pong(utcnow()))
         elif event.outcome is not None and self._is_own(event):
             fixes, rejected = gathered([event.outcome])
-            self.wait(self.desk.stored(device, fixes, rejected), lambda _: None)
+            self.wait(self.desk.stored(device, fixes, rejected, self.number), lambda _: None)
 
     def _is_own(self, event: Event) -> bool:
         """Whether an event is of the tablet itself: what its user draws has other uids."""

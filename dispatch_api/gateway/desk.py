@@ -15,6 +15,7 @@ from geo.duty import DutyBook, KnownDevice
 from geo.fix import Fix, Rejected
 from geo.positions import Stored, Writer, hand_over
 from geo.protocols.receipts import Message, Unreadable
+from geo.senders import Sender
 
 log = structlog.get_logger()
 
@@ -41,18 +42,21 @@ class Desk:
             self.arrivals.stranger(protocol, identifier, address)
         return device
 
-    def stored(self, device: KnownDevice, fixes: list[Fix], rejected: list[Rejected]) -> asyncio.Future[Stored]:
+    def stored(
+        self, device: KnownDevice, fixes: list[Fix], rejected: list[Rejected], sender: Sender
+    ) -> asyncio.Future[Stored]:
         """What becomes of fixes, done once they are committed; fails with Overloaded, nothing stored."""
         if self._has_room(len(fixes)) and not self._waiting:
             done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
             told = partial(hand_over, done)
-            if self.writer.store_soon(device, fixes, told, rejected=len(rejected), received_at=utcnow()):
+            now = utcnow()
+            if self.writer.store_soon(device, fixes, told, rejected=len(rejected), received_at=now, sender=sender):
                 self._rows += len(fixes)
                 done.add_done_callback(partial(self._leave, len(fixes)))
                 return done
-        return asyncio.ensure_future(self._store_in_turn(device, fixes, len(rejected)))
+        return asyncio.ensure_future(self._store_in_turn(device, fixes, len(rejected), sender))
 
-    async def _store_in_turn(self, device: KnownDevice, fixes: list[Fix], rejected: int) -> Stored:
+    async def _store_in_turn(self, device: KnownDevice, fixes: list[Fix], rejected: int, sender: Sender) -> Stored:
         if self._waiting or not self._has_room(len(fixes)):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((len(fixes), turn))
@@ -60,7 +64,7 @@ class Desk:
         else:
             self._rows += len(fixes)
         try:
-            return await self.writer.store(device, fixes, rejected=rejected)
+            return await self.writer.store(device, fixes, rejected=rejected, sender=sender)
         finally:
             self._leave(len(fixes))
 
@@ -76,7 +80,7 @@ class Desk:
                 self._rows += more
                 turn.set_result(None)
 
-    async def taken(self, device: KnownDevice, frame: bytes, decode: Callable[[], Message]) -> bytes:
+    async def taken(self, device: KnownDevice, frame: bytes, sender: Sender, decode: Callable[[], Message]) -> bytes:
         """What a device is answered, once what its frame holds is committed, or kept since it cannot be decoded."""
         try:
             message = decode()
@@ -84,7 +88,7 @@ class Desk:
             await self.unreadable(device, frame, 1, error)
             return error.answer
         if message.fixes or message.rejected:
-            await self.stored(device, message.fixes, message.rejected)
+            await self.stored(device, message.fixes, message.rejected, sender)
         return message.answer
 
     async def unreadable(self, device: KnownDevice, frame: bytes, records: int, error: Exception) -> bool:

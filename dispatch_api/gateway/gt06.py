@@ -66,7 +66,7 @@ class Gt06Line(Line):
             self.close()
             return
         decode = partial(gt06.decode, frame, utcnow(), self._ahead)
-        self.wait(asyncio.ensure_future(self.desk.taken(device, sent, decode)), self.answer)
+        self.wait(asyncio.ensure_future(self.desk.taken(device, sent, self.number, decode)), self.answer)
 
 
 class Gt06Datagrams(Datagrams):
@@ -93,7 +93,7 @@ class Gt06Datagrams(Datagrams):
         self._know(address, login)
         if frame.kind == gt06.LOGIN:
             return gt06.answer(frame, utcnow())
-        return await self.desk.taken(device, sent, partial(gt06.decode, frame, utcnow(), login.ahead))
+        return await self.desk.taken(device, sent, address[0], partial(gt06.decode, frame, utcnow(), login.ahead))
 
     def _login(self, address: Address) -> Login | None:
         login, until = self._known.get(address, (None, 0.0))

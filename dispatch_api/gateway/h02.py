@@ -12,6 +12,7 @@ from dispatch_api.gateway.line import Line, Lines
 from geo.duty import KnownDevice
 from geo.protocols import h02
 from geo.protocols.receipts import Message, frames
+from geo.senders import Sender
 
 PROTOCOL = "h02"
 SPACE = b" \t\r\n"
@@ -19,14 +20,16 @@ Statuses = dict[str, int]
 """The last status of each device: what happened is told by what changed."""
 
 
-async def _taken(desk: Desk, statuses: Statuses, device: KnownDevice, name: str, message: bytes) -> bytes:
+async def _taken(
+    desk: Desk, statuses: Statuses, device: KnownDevice, name: str, message: bytes, sender: Sender
+) -> bytes:
     def decode() -> Message:
         answer, fixes, rejected, status = h02.decode(message, utcnow(), statuses.get(name))
         if status is not None:
             statuses[name] = status
         return Message(answer, fixes, rejected)
 
-    return await desk.taken(device, message, decode)
+    return await desk.taken(device, message, sender, decode)
 
 
 class H02Line(Line):
@@ -60,7 +63,7 @@ class H02Line(Line):
         if self.identifier is None:
             self.identifier = name
             self.lines.belong(self, name)
-        return await _taken(self.desk, self._statuses, device, name, message)
+        return await _taken(self.desk, self._statuses, device, name, message, self.number)
 
     def _done(self, answer: bytes | None) -> None:
         if answer is None:
@@ -86,4 +89,4 @@ class H02Datagrams(Datagrams):
         device = await self.desk.device(PROTOCOL, name, address[0]) if name else None
         if name is None or device is None:
             return b""
-        return await _taken(self.desk, self._statuses, device, name, message)
+        return await _taken(self.desk, self._statuses, device, name, message, address[0])

@@ -1,6 +1,7 @@
 """A tracker's connection: one message after another, in bounded memory and bounded time."""
 
 import asyncio
+import itertools
 import math
 import time
 from abc import abstractmethod
@@ -26,6 +27,7 @@ _window = memoryview(bytearray(READ_BYTES))
 """Where every connection's bytes land first: a read and the copying of it are one step of the loop."""
 
 
+_numbers = itertools.count(1)
 T = TypeVar("T")
 
 
@@ -91,7 +93,7 @@ class Line(asyncio.BufferedProtocol):
         self.desk, self.lines = desk, lines
         self.pending = bytearray()
         self.identifier: str | None = None
-        self.address = ""
+        self.address, self.number = "", next(_numbers)
         self.due = math.inf
         self.waiting: asyncio.Future[Any] | None = None
         self._is_paused = self._has_begun = self._is_over = False

@@ -193,7 +193,7 @@ class Subscriber:
         if device is None:
             return
         try:
-            await self._desk.taken(device, payload, partial(_decoded, device, payload))
+            await self._desk.taken(device, payload, topic, partial(_decoded, device, payload))
         except Overloaded:
             raise
         except Exception as failure:  # unacknowledged it would come for ever, and stop those behind it

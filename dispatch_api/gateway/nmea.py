@@ -62,4 +62,4 @@ class NmeaLine(Line):
             return
         fixes, rejected = nmea.decode(sent, utcnow(), self._clock)
         if fixes or rejected:
-            self.wait(self.desk.stored(device, fixes, rejected), lambda _: None)
+            self.wait(self.desk.stored(device, fixes, rejected, self.number), lambda _: None)

@@ -76,7 +76,7 @@ class TeltonikaLine(Line):
             self.wait(asyncio.ensure_future(_kept(self.desk, device, frame, error)), self._answer_records)
             return
         if message.records:
-            stored = self.desk.stored(device, message.fixes, message.rejected)
+            stored = self.desk.stored(device, message.fixes, message.rejected, self.number)
             self.wait(stored, lambda _: self._answer_records(message.records or NONE))
         elif message.records is not None:
             self._answer_records(NONE)
@@ -109,5 +109,5 @@ class TeltonikaDatagrams(Datagrams):
         except Unreadable as error:
             return await _kept(self.desk, device, sent.data, error)
         if message.records:
-            await self.desk.stored(device, message.fixes, message.rejected)
+            await self.desk.stored(device, message.fixes, message.rejected, address)
         return message.records or NONE

@@ -51,6 +51,8 @@ class Fleet:
         self._units: dict[UUID, _Seen] = {}
         self._moved: list[_Seen] = []
         self._fixes: dict[UUID, Latest] = {}
+        self._backs: dict[UUID, datetime] = {}
+        self._returned: set[UUID] = set()
         self._standings: dict[UUID, Standing] = {}
         self._frames: dict[tuple[int, Box | None], str | None] = {}
 
@@ -61,8 +63,21 @@ class Fleet:
             if known is None or fix.fix_at > known.fix_at:
                 self._fixes[fix.unit_id] = fix
 
-    def lacks(self, unit_id: UUID, fix_at: datetime) -> bool:
-        """Whether a fix of this moment would be news."""
+    def stage_stored(self, latest: Iterable[Latest], backs: dict[UUID, datetime | None]) -> None:
+        """The same for what the database has; a unit that went back (`backs` says when) is taken as it stands there."""
+        for fix in latest:
+            back = backs[fix.unit_id]
+            if back is None or back == self._backs.get(fix.unit_id):
+                self.stage_fixes([fix])
+            else:
+                self._backs[fix.unit_id] = back
+                self._fixes[fix.unit_id] = fix
+                self._returned.add(fix.unit_id)
+
+    def lacks(self, unit_id: UUID, fix_at: datetime, back_at: datetime | None = None) -> bool:
+        """Whether a fix of this moment would be news, or the unit went back meanwhile."""
+        if back_at is not None and self._backs.get(unit_id) != back_at:
+            return True
         staged, unit = self._fixes.get(unit_id), self._units.get(unit_id)
         known = staged or (unit.fix if unit else None)
         return known is None or known.fix_at < fix_at
@@ -76,8 +91,11 @@ class Fleet:
         """Take over what was staged, encoding each changed unit once; whether anything shown changed."""
         fixes, self._fixes = self._fixes, {}
         standings, self._standings = self._standings, {}
-        moved = [self._units[unit_id] for unit_id in {*fixes, *standings}
-                 if self._take(unit_id, fixes.get(unit_id), standings.get(unit_id))]  # fmt: skip
+        returned, self._returned = self._returned, set()
+        moved = [
+            self._units[unit_id] for unit_id in {*fixes, *standings}
+            if self._take(unit_id, fixes.get(unit_id), standings.get(unit_id), back=unit_id in returned)
+        ]  # fmt: skip
         if not moved:
             return False
         self.version += 1
@@ -87,11 +105,11 @@ class Fleet:
             self._place(unit)
         return True
 
-    def _take(self, unit_id: UUID, fix: Latest | None, standing: Standing | None) -> bool:
+    def _take(self, unit_id: UUID, fix: Latest | None, standing: Standing | None, *, back: bool) -> bool:
         unit = self._units.get(unit_id)
         if unit is None:
             unit = self._units[unit_id] = _Seen(wire.text(unit_id))
-        newer = fix is not None and (unit.fix is None or fix.fix_at > unit.fix.fix_at)
+        newer = fix is not None and (back or unit.fix is None or fix.fix_at > unit.fix.fix_at)
         changed = standing is not None and standing != unit.standing
         if newer:
             unit.fix = fix

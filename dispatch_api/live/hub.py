@@ -199,8 +199,8 @@ class Hub:
         units, self._units = self._units, set()
         self._fleet.stage_standings(await reads.standings(work, LONG_AGO if whole else since, units))
         moved = await reads.moved(work, LONG_AGO if whole else self._as_of - LATEST_OVERLAP)
-        if unknown := [unit_id for unit_id, fix_at in moved if self._fleet.lacks(unit_id, fix_at)]:
-            self._fleet.stage_fixes(await reads.latest(work, unknown))
+        if unknown := {unit_id: back for unit_id, at, back in moved if self._fleet.lacks(unit_id, at, back)}:
+            self._fleet.stage_stored(await reads.latest(work, list(unknown)), unknown)
         tasks = await reads.changed_tasks(work, since, whole)
         notices = await reads.changed_notices(work, since, whole)
         waiting, self._notices = self._notices, set()

@@ -37,8 +37,11 @@ _LATEST = text(
     "SELECT unit_id, device_id, fix_at, received_at, ST_X(point), ST_Y(point), accuracy_m, speed_mps, heading_deg,"
     " battery_pct FROM unit_latest WHERE unit_id = ANY(:ids)"
 )
-# Two columns in one row: on a busy server nearly every unit moved, and is known from this process's own writer.
-_MOVED = text("SELECT array_agg(unit_id), array_agg(fix_at) FROM unit_latest WHERE received_at > :since")
+# Columns in one row: on a busy server nearly every unit moved, and is known from this process's own writer.
+_MOVED = text(
+    "SELECT array_agg(unit_id), array_agg(fix_at), array_agg(moved_back_at) FROM unit_latest"
+    " WHERE received_at > :since OR moved_back_at > :since"
+)
 _TASKS = text(f"SELECT id, updated_at FROM task WHERE updated_at > :since OR (:whole AND {_OPEN})")  # noqa: S608
 _NOTICES = text(
     "SELECT id, updated_at FROM notice WHERE updated_at > :since OR id IN (SELECT id FROM notice WHERE :whole"
@@ -71,10 +74,10 @@ async def standings(work: Work, since: datetime, ids: Iterable[UUID] = ()) -> li
     return [Standing(*row) for row in rows]
 
 
-async def moved(work: Work, since: datetime) -> list[tuple[UUID, datetime]]:
-    """Units whose newest fix was received since, and when it was taken."""
-    ids, moments = (await work.session.execute(_MOVED, {"since": since})).one()
-    return list(zip(ids or (), moments or (), strict=True))
+async def moved(work: Work, since: datetime) -> list[tuple[UUID, datetime, datetime | None]]:
+    """Units whose newest fix was received since, or that went back since: when it was taken, when they went back."""
+    columns = (await work.session.execute(_MOVED, {"since": since})).one()
+    return list(zip(*(column or () for column in columns), strict=True))
 
 
 async def latest(work: Work, ids: list[UUID]) -> list[Latest]:

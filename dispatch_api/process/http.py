@@ -22,7 +22,7 @@ Answer = Callable[[int, bytes, bytes], None]
 class Lane(Protocol):
     """What takes plain deliveries."""
 
-    def store_soon(self, headers: Headers, body: bytes, answer: Answer) -> bool:
+    def store_soon(self, headers: Headers, body: bytes, peer: str, answer: Answer) -> bool:
         """Whether it was taken: then `answer` is called once."""
 
 
@@ -140,7 +140,8 @@ class OnePacketProtocol(HttpToolsProtocol):
             def answer(status: int, head: bytes, body: bytes) -> None:
                 self._answer(request, status, head, body)
 
-            if self._lane and self._lane.store_soon(self.headers, bytes(request.body), answer):
+            peer = self.client[0] if self.client else ""
+            if self._lane and self._lane.store_soon(self.headers, bytes(request.body), peer, answer):
                 return
             self._go_the_usual_way()
         super().on_message_complete()

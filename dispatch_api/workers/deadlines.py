@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.actor import system
 from core.settings import Settings
 from core.work import open_work
-from tasks import audience, deadlines, escalation, silence
+from tasks import audience, deadlines, doubts, escalation, silence
 from tasks.limits import limits_of
 
 
@@ -23,6 +23,13 @@ async def areas_round(engine: AsyncEngine) -> bool:
     """Send the notices to areas to the units that have entered theirs."""
     async with open_work(engine, system("areas")) as work:
         await audience.watch(work)
+    return False
+
+
+async def doubts_round(engine: AsyncEngine) -> bool:
+    """Tell of trackers that cannot be believed, and mark what they sent."""
+    async with open_work(engine, system("doubts")) as work:
+        await doubts.watch(work)
     return False
 
 

@@ -53,6 +53,7 @@ LOOPS = (
     Loop("deadlines", 1, lambda d: deadlines.round_(d.engine, d.settings)),
     Loop("areas", 1, lambda d: deadlines.areas_round(d.engine)),
     Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings)),
+    Loop("doubts", 5, lambda d: deadlines.doubts_round(d.engine)),
     Loop("push", 1, lambda d: push.round_(d.engine, d.settings)),
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),

@@ -96,6 +96,24 @@ def test_views_alike_share_one_text_and_quiet_views_get_none() -> None:
     assert not fleet.tick()
 
 
+def test_a_marker_goes_back_only_when_the_database_says_so() -> None:
+    fleet, unit_id = Fleet(), uuid4()
+    fleet.stage_standings([Standing(unit_id, "available", True)])
+    good, false = fix(unit_id, 0, 25, 55), fix(unit_id, 60, 20, 54)
+    fleet.stage_fixes([good, false])
+    fleet.tick()
+    assert not fleet.lacks(unit_id, good.fix_at)
+    back = NOW + timedelta(seconds=70)
+    assert fleet.lacks(unit_id, good.fix_at, back)
+    fleet.stage_stored([good], {unit_id: back})
+    fleet.stage_fixes([fix(unit_id, 30, 21, 54)])  # what came late meanwhile is newer than what it went back to
+    assert fleet.tick()
+    assert not fleet.lacks(unit_id, good.fix_at, back), "once"
+    fleet.stage_stored([good], {unit_id: back + timedelta(seconds=5)})
+    assert fleet.tick()
+    assert [row[1] for row in rows_of(snapshot_of(fleet, None).units).values()] == [25]
+
+
 def test_a_marker_never_shows_who_is_off_duty() -> None:
     fleet, unit_id = Fleet(), uuid4()
     fleet.stage_fixes([fix(unit_id, 0, 25, 55)])

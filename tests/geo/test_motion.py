@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.settings import Settings
+from geo.doubt import APART, INTERFERENCE, Circle, Doubt
 from geo.fix import Fix
 from geo.measures import distance_m, mps
-from geo.motion import AGREEING, Motion, reachable
+from geo.motion import AGREEING, FROZEN_FIXES, Motion, reachable
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 KM_LAT, KM_LON = 1 / 111.195, 1 / (111.195 * 0.5779)  # cos(54.7 degrees) = 0.5779
@@ -27,7 +28,7 @@ def at(second: float, east_km: float = 0, north_km: float = 0, accuracy_m: float
 
 def jumps(*fixes: Fix, motion: Motion | None = None) -> list[bool]:
     motion = motion or Motion()
-    return [motion.is_jump(fix) for fix in fixes]
+    return [motion.judge(fix) == "jump" for fix in fixes]
 
 
 def test_the_units_of_trackers_become_metres_per_second() -> None:
@@ -134,3 +135,61 @@ def test_real_buses_are_plausible_but_for_their_two_wild_places() -> None:
     assert n > 400_000
     assert 0 < jumped < n * 0.002
     assert last_jumped <= len(by_unit) * 0.01
+
+
+def on_the_spot(*seconds: float, speed_mps: float | None = 15, spot_km: float = 1) -> list[Fix]:
+    fixes = [at(second, spot_km) for second in seconds]
+    for fix in fixes:
+        fix.speed_mps = speed_mps
+    return fixes
+
+
+def test_who_moves_on_one_spot_for_a_minute_is_frozen() -> None:
+    motion = Motion()
+    told = [motion.judge(fix) for fix in [at(0), *on_the_spot(*range(40, 180, 20))]]
+    assert told == [None, None, None, None, None, "frozen", "frozen", "frozen"]
+    assert motion.judge(on_the_spot(200)[0]) == "frozen"
+    assert motion.judge(at(220, 1.2)) is None  # it comes free
+    assert [motion.judge(fix) for fix in on_the_spot(240, 260, spot_km=1.2)] == [None, None]  # counted anew
+
+
+@pytest.mark.parametrize("speed_mps", [None, 0, 2.9])
+def test_a_vehicle_that_stands_is_not_frozen(speed_mps: float | None) -> None:
+    motion = Motion()
+    assert {motion.judge(fix) for fix in on_the_spot(*range(0, 3600, 20), speed_mps=speed_mps)} == {None}
+
+
+def test_neither_many_fixes_in_seconds_nor_few_in_a_minute_are_frozen() -> None:
+    motion = Motion()
+    assert {motion.judge(fix) for fix in on_the_spot(*range(59))} == {None}
+    motion = Motion()
+    assert {motion.judge(fix) for fix in on_the_spot(*range(0, 60 * FROZEN_FIXES, 60))} == {None}
+
+
+def test_what_is_frozen_is_still_so_after_a_restart() -> None:
+    fixes = on_the_spot(*range(0, 200, 20))
+    whole, stored = [], []
+    motion = Motion()
+    for fix in fixes:
+        whole.append(motion.judge(fix))
+        if whole[-1] is None:
+            stored.append((fix, False))
+    assert Motion(stored[-16:]).judge(at(200, 1)) is None  # the same spot without a speed
+    assert Motion(stored[-16:]).judge(on_the_spot(200)[0]) == "frozen"
+
+
+def test_a_doubted_device_is_not_believed_whatever_it_sends() -> None:
+    motion = Motion([(at(0), False)], Doubt(APART))
+    assert [motion.judge(fix) for fix in (at(10), at(20, 300))] == [APART, APART]
+
+
+def test_under_interference_the_false_place_never_becomes_the_true_one() -> None:
+    far = at(0, 60)
+    assert far.lon is not None
+    assert far.lat is not None
+    motion = Motion([(at(0), False)], Doubt(INTERFERENCE, Circle(far.lon, far.lat, 5_000)))
+    # It would be within reach after a quarter of an hour, and agrees with itself: both do not help it.
+    assert {motion.judge(at(second, 60, second / 3_000)) for second in range(60, 7_200, 60)} == {INTERFERENCE}
+    assert motion.judge(at(7_200, 3)) is None
+    elsewhere = [motion.judge(at(7_200 + second, 500)) for second in range(10, 100, 10)]
+    assert elsewhere == ["jump"] * 9

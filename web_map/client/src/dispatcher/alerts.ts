@@ -9,7 +9,7 @@ import { callSign, since } from "./parts";
 import { set, store } from "./state";
 
 const SHOWN = 3;
-const RANK: Record<string, number> = { panic: -2, support_requested: -1, task_unacknowledged: 0, task_conflict: 1, task_declined: 2, unit_silent: 3, tracker_silent: 4 };
+const RANK: Record<string, number> = { panic: -2, support_requested: -1, task_unacknowledged: 0, task_conflict: 1, task_declined: 2, unit_silent: 3, tracker_silent: 4, tracker_doubled: 3, tracker_frozen: 4 };
 const rank = (alert: Alert): number => RANK[alert.kind] ?? 0;
 
 /** Alerts that stand: what nobody has taken first, then by what they are about, the oldest first. */

@@ -1,0 +1,81 @@
+"""Doubts about devices in the database: what is stored of them becomes suspect, and markers go back.
+
+`device_doubt` says what stands; ingest reads it with the devices, so a change touches them. Only the worker calls this.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+
+from core.work import Work
+
+LOOKED_BACK = timedelta(minutes=15)
+"""A doubt reaches this far back at most into what was stored before it was found."""
+_TOUCH = text("UPDATE device SET updated_at = clock_timestamp() WHERE id = ANY(:ids)")
+_END = text("DELETE FROM device_doubt WHERE reason = :reason AND device_id = ANY(:ids)")
+_MARK = text("""
+UPDATE position p SET suspect = :reason
+FROM unnest(CAST(:devices AS uuid[]), CAST(:since AS timestamptz[])) AS v (device_id, since)
+WHERE p.device_id = v.device_id AND p.fix_at >= v.since AND p.fix_at > :earliest AND p.fix_at <= :latest
+  AND p.suspect IS NULL
+RETURNING p.unit_id
+""")
+# Ingest may move a unit meanwhile: then what it moved to is looked at in the next round.
+_BACK = text("""
+UPDATE unit_latest l SET
+  device_id = g.device_id, fix_at = g.fix_at, received_at = g.received_at, point = g.point, accuracy_m = g.accuracy_m,
+  speed_mps = g.speed_mps, heading_deg = g.heading_deg, battery_pct = g.battery_pct, moved_back_at = :now
+FROM (
+  SELECT DISTINCT ON (u.id) u.id, p.* FROM unnest(CAST(:units AS uuid[])) AS u (id)
+  CROSS JOIN LATERAL (
+    SELECT device_id AS id FROM device_assignment WHERE unit_id = u.id
+    UNION SELECT v.id FROM shift s JOIN shift_member m ON m.shift_id = s.id JOIN device v ON v.user_id = m.user_id
+    WHERE s.unit_id = u.id AND s.on_at <= :latest AND coalesce(s.off_at, 'infinity') > :oldest
+  ) d
+  CROSS JOIN LATERAL (
+    SELECT device_id, fix_at, received_at, point, accuracy_m, speed_mps, heading_deg, battery_pct FROM position
+    WHERE device_id = d.id AND unit_id = u.id AND fix_at > :oldest AND fix_at <= :latest
+      AND suspect IS NULL AND point IS NOT NULL ORDER BY fix_at DESC LIMIT 1
+  ) p ORDER BY u.id, p.fix_at DESC, p.device_id
+) g
+WHERE g.id = l.unit_id AND EXISTS (
+  SELECT FROM position p WHERE p.device_id = l.device_id AND p.fix_at = l.fix_at AND p.suspect IS NOT NULL
+)
+""")
+AHEAD = timedelta(minutes=2)
+KNOWN_FOR = timedelta(days=30)
+
+
+async def touch(work: Work, device_ids: Collection[UUID]) -> None:
+    """Let ingest read these devices again: within a second it judges by what stands now."""
+    if device_ids:
+        await work.session.execute(_TOUCH, {"ids": list(device_ids)})
+
+
+async def end(work: Work, reason: str, device_ids: Collection[UUID]) -> None:
+    """These devices are not doubted for this reason any more."""
+    if device_ids:
+        await work.session.execute(_END, {"reason": reason, "ids": list(device_ids)})
+        await touch(work, device_ids)
+
+
+async def mark(work: Work, reason: str, since: dict[UUID, datetime]) -> None:
+    """Make what is stored of these devices since then suspect, and bring the markers back that it had moved."""
+    if not since:
+        return
+    values = {
+        "reason": reason, "devices": list(since), "since": list(since.values()), "earliest": work.now - LOOKED_BACK,
+        "latest": work.now + AHEAD,
+    }  # fmt: skip
+    await bring_back(work, set((await work.session.execute(_MARK, values)).scalars()))
+
+
+async def bring_back(work: Work, unit_ids: Iterable[UUID]) -> None:
+    """Show these units, where they are shown at a suspect fix, at their newest plausible one again."""
+    if units := sorted(unit_ids):
+        values = {
+            "units": units, "now": work.now, "latest": work.now + AHEAD, "oldest": work.now - KNOWN_FOR,
+        }  # fmt: skip
+        await work.session.execute(_BACK, values)

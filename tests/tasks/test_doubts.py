@@ -1,0 +1,109 @@
+"""Trackers that cannot be believed: alerts, suspect fixes, and the marker that goes back to the last good one."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.actor import system
+from core.work import open_work
+from geo.fix import Fix
+from tasks import alerts, doubts
+from tests.geo.fleet import Fleet, Ingest, now
+from tests.helpers import Database, eventually
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest_asyncio.fixture
+async def fleet(database: Database) -> AsyncIterator[Fleet]:
+    db = await database.owner()
+    yield Fleet(db)
+    await db.close()
+
+
+@pytest_asyncio.fixture
+async def ingest(database: Database, fleet: Fleet) -> AsyncIterator[Ingest]:
+    async with Ingest(database) as made:
+        yield made
+
+
+async def watch(engine: AsyncEngine) -> tuple[int, int]:
+    async with open_work(engine, system("worker")) as work:
+        return await doubts.watch(work)
+
+
+async def standing(engine: AsyncEngine) -> list[dict[str, Any]]:
+    async with open_work(engine, system("test")) as work:
+        return list(await alerts.listed(work, is_open=True, limit=50))
+
+
+async def test_a_frozen_tracker_is_told_of_until_it_moves(engine: AsyncEngine, fleet: Fleet, ingest: Ingest) -> None:
+    unit_id, device_id, key = await fleet.crew()
+    device, begun = await ingest.device(key), now() - 120 * SECOND
+    stuck = [Fix(fix_at=begun + 10 * i * SECOND, lon=25.3, lat=54.7, speed_mps=14) for i in range(11)]
+    stored = await ingest.writer.store(device, stuck)
+    assert stored.suspect == 4
+    latest = await fleet.latest(unit_id)
+    assert latest is not None
+    assert latest["fix_at"] == stuck[6].fix_at
+    assert await watch(engine) == (1, 0)
+    assert await watch(engine) == (0, 0)
+    (alert,) = await standing(engine)
+    assert (alert["kind"], alert["unit_id"], alert["device_id"]) == ("tracker_frozen", str(unit_id), str(device_id))
+    await ingest.writer.store(device, [Fix(fix_at=now(), lon=25.301, lat=54.7, speed_mps=14)])
+    assert await watch(engine) == (0, 1)
+
+
+async def test_two_senders_are_told_of_and_neither_is_believed(
+    engine: AsyncEngine, fleet: Fleet, ingest: Ingest, database: Database
+) -> None:
+    unit_id, device_id, key = await fleet.crew()
+    begun = now() - 200 * SECOND
+    last_good = Fix(fix_at=begun - 20 * SECOND, lon=25.3, lat=54.7)
+    await ingest.writer.store(await ingest.device(key), [last_good])
+    for i in range(8):
+        fix = Fix(fix_at=begun + 20 * i * SECOND, lon=25.3 + i / 1000, lat=54.7)
+        await ingest.writer.store(await ingest.device(key), [fix], sender=i % 2)
+    await ingest.writer.write_down()
+    assert await watch(engine) == (1, 0)
+    (alert,) = await standing(engine)
+    assert (alert["kind"], alert["unit_id"], alert["device_id"]) == ("tracker_doubled", str(unit_id), str(device_id))
+
+    async def is_doubted() -> bool:
+        return (await ingest.device(key)).doubt is not None
+
+    await eventually(is_doubted)
+    stored = await ingest.writer.store(await ingest.device(key), [Fix(fix_at=now(), lon=25.31, lat=54.7)], sender=0)
+    assert stored.suspect == 1
+    found = {row["suspect"] for row in await fleet.track(device_id) if row["fix_at"] > now() - 30 * SECOND}
+    assert found == {"two_senders"}
+
+    await fleet.db.execute("UPDATE device_doubt SET seen_at = now() - interval '11 minutes'")
+    assert await watch(engine) == (0, 1)
+
+    async def is_believed() -> bool:
+        return (await ingest.device(key)).doubt is None
+
+    await eventually(is_believed)
+    assert (await ingest.writer.store(await ingest.device(key), [Fix(fix_at=now(), lon=25.31, lat=54.7)])).suspect == 0
+
+
+async def test_what_turns_out_suspect_takes_the_marker_back(engine: AsyncEngine, fleet: Fleet, ingest: Ingest) -> None:
+    unit_id, device_id, key = await fleet.crew()
+    good, bad = now() - 60 * SECOND, now() - 30 * SECOND
+    fixes = [Fix(fix_at=good, lon=25.3, lat=54.7, battery_pct=80), Fix(fix_at=bad, lon=25.31, lat=54.7)]
+    await ingest.writer.store(await ingest.device(key), fixes)
+    await fleet.db.execute(
+        "INSERT INTO device_doubt (device_id, reason, unit_id, since, seen_at) VALUES ($1, $2, $3, $4, now())",
+        device_id, "two_senders", unit_id, good + SECOND,
+    )  # fmt: skip
+    for _ in range(2):
+        await watch(engine)
+        latest = await fleet.latest(unit_id)
+        assert latest is not None
+        assert (latest["fix_at"], latest["lon"], latest["battery_pct"]) == (good, 25.3, 80)
+        assert latest["moved_back_at"] is not None
+    assert [row["suspect"] for row in await fleet.track(device_id)] == [None, "two_senders"]
