@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import casework.models  # noqa: F401
+import geo.device_models  # noqa: F401
 from core.settings import Settings
 
 PARTITION = re.compile(r"^position_\d{8}$")

@@ -26,7 +26,8 @@ Period = Callable[[Settings, datetime], datetime]
 
 SECRETS_KEPT = timedelta(hours=24)
 SECRETS = {
-    "devices.create": "key", "devices.bulk": "key", "installs.enrol": "credential", "users.create": "one_time_password",
+    "devices.create": "key", "devices.bulk": "key", "devices.register": "key",
+    "installs.enrol": "credential", "users.create": "one_time_password",
 }  # fmt: skip
 """Stored answers that hold a secret, and under which name."""
 

@@ -20,7 +20,7 @@ from dispatch_api.lane_routes import HANDLERS, POSITIONS, Handler, bearer, told
 from dispatch_api.metrics.measures import Requests
 from dispatch_api.security import HEADERS, HSTS
 from dispatch_api.state import State
-from geo.positions import Stored
+from geo.delivery import Stored
 from geo.protocols import fixes as batch
 
 log = structlog.get_logger()

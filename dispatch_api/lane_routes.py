@@ -24,9 +24,9 @@ from dispatch_api.lane_request import (
     sender_of,
 )
 from dispatch_api.state import State
+from geo.delivery import Stored
 from geo.duty import KnownDevice
 from geo.fix import Decoded, Rejected
-from geo.positions import Stored
 from geo.protocols import fixes as batch
 from geo.protocols import gpslogger, nmea, osmand, overland, owntracks, traccar
 

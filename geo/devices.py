@@ -13,7 +13,7 @@ from core.errors import Conflict, Invalid, NotFound
 from core.ids import new_secret
 from core.work import Work
 from geo.device_secrets import OWNTRACKS, secrets_of
-from geo.models import Device, DeviceAssignment, Unit, UnknownDevice
+from geo.models import Device, DeviceAssignment, Unit
 
 MAX_BULK = 1_000
 
@@ -150,14 +150,3 @@ async def broker_hashes(work: Work) -> dict[UUID, str]:
     query = select(Device).where(Device.protocol == OWNTRACKS, col(Device.revoked_at).is_(None))
     found = await work.all(query.order_by(col(Device.id)))
     return {device.id: device.broker_hash for device in found if device.broker_hash}
-
-
-async def unknown(work: Work, limit: int) -> list[UnknownDevice]:
-    """Who knocked at the gateway and is not registered by now, the last one first."""
-    registered = select(Device.id).where(
-        Device.protocol == UnknownDevice.protocol,
-        Device.identifier == UnknownDevice.identifier,
-        col(Device.revoked_at).is_(None),
-    )
-    newest = select(UnknownDevice).where(~registered.exists()).order_by(col(UnknownDevice.last_seen).desc())
-    return await work.all(newest.limit(limit))

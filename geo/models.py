@@ -215,49 +215,6 @@ class DeviceDoubt(SQLModel, table=True):
     away: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
 
 
-class IngestCount(SQLModel, table=True):
-    """What a device sent on a day and what became of it; the only trace of fixes dropped off duty."""
-
-    __tablename__ = "ingest_count"
-
-    device_id: UUID = Field(primary_key=True)
-    day: datetime = Field(primary_key=True, sa_type=TZ)
-    accepted: int = 0
-    duplicates: int = 0
-    off_duty: int = 0
-    suspect: int = 0
-    rejected: int = 0
-    seen_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
-
-
-class UnknownDevice(SQLModel, table=True):
-    """Who knocked at the gateway and is not registered; the newest of them."""
-
-    __tablename__ = "unknown_device"
-
-    protocol: str = Field(primary_key=True)
-    identifier: str = Field(primary_key=True)
-    first_seen: datetime = Field(sa_type=TZ)
-    last_seen: datetime = Field(sa_type=TZ)
-    n: int = Field(sa_type=BigInteger)
-    address: str
-
-
-class RawFrame(SQLModel, table=True):
-    """An undamaged frame of a device on duty that could not be decoded, once, for somebody to look at."""
-
-    __tablename__ = "raw_frame"
-    __table_args__ = (UniqueConstraint("device_id", "digest"), Index("ix_raw_frame_received", "received_at"))
-
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    device_id: UUID
-    unit_id: UUID
-    received_at: datetime = Field(sa_type=TZ)
-    digest: bytes
-    frame: bytes
-    error: str
-
-
 class PatrolDay(SQLModel, table=True):
     """A UTC day of positions whose patrol minutes stand; once some of its positions are deleted it is closed."""
 

@@ -11,7 +11,6 @@ from typing import Self
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import structlog
 
 from core.db import asyncpg_dsn, utcnow
@@ -19,6 +18,7 @@ from core.errors import Overloaded
 from geo import eager
 from geo.commit_line import Line, Row, is_away
 from geo.counts import Counts
+from geo.delivery import Delivery, Latest, Stored, Told, hand_over, newest_of, tell
 from geo.duty import UNAVAILABLE, DutyBook, KnownDevice
 from geo.fix import Fix
 from geo.judging import judged
@@ -40,57 +40,6 @@ AT_ONCE_ROWS = LINES_FROM_ROWS[1]
 COUNTS_EVERY_S = 10
 
 
-class Stored(msgspec.Struct, frozen=True, gc=False):
-    """What became of one delivery; `suspect` ones are among the `accepted`."""
-
-    accepted: int
-    duplicates: int
-    off_duty: int
-    suspect: int
-
-
-class Latest(msgspec.Struct, frozen=True, gc=False):
-    """A unit's newest plausible fix that just moved."""
-
-    unit_id: UUID
-    device_id: UUID
-    fix_at: datetime
-    received_at: datetime
-    lon: float
-    lat: float
-    accuracy_m: float | None
-    speed_mps: float | None
-    heading_deg: float | None
-    battery_pct: float | None
-
-
-Told = Callable[[Stored | Exception], None]
-"""Hears once what became of a delivery, or why it was refused."""
-
-
-class _Delivery(msgspec.Struct):
-    """One caller's rows on their way to the database, the newest plausible of them, and what became of the others."""
-
-    device_id: UUID
-    rows: list[Row]
-    newest: Row | None
-    off_duty: int
-    suspect: int
-    rejected: int
-    received_at: datetime
-    told: Told
-
-
-def hand_over(done: asyncio.Future[Stored], outcome: Stored | Exception) -> None:
-    """Tell a future what became of a delivery; nobody when whoever waited has gone."""
-    if done.done():
-        return
-    if isinstance(outcome, Stored):
-        done.set_result(outcome)
-    else:
-        done.set_exception(outcome)
-
-
 class Writer:
     """Stores fixes of on-duty units. It takes all that is queued the moment its last commit returns: no timer.
 
@@ -109,7 +58,7 @@ class Writer:
         `on_commit` hears how long it took, and how long ago its oldest delivery was received (seconds).
         """
         self._dsn, self._duty, self._on_latest, self._on_commit = asyncpg_dsn(url), duty, on_latest, on_commit
-        self._queue: deque[_Delivery] = deque()
+        self._queue: deque[Delivery] = deque()
         self._queued_rows = self._waiting_rows = 0
         self._motion: dict[UUID, Motion] = {}
         self._recent = RecentFixes()
@@ -146,20 +95,23 @@ class Writer:
         await self._pool.close()
 
     async def store(
-        self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0, sender: Sender | None = None
-    ) -> Stored:
+        self, device: KnownDevice, fixes: list[Fix], *, rejected: int = 0, sender: Sender | None = None,
+        is_counted: bool = True,
+    ) -> Stored:  # fmt: skip
         """Pass fixes through the duty gate and plausibility, store them, and return once they are committed.
 
-        `rejected` only counts what the caller could not use; `sender` is who brought them, if that is known. Raises
-        Overloaded, with nothing stored, when too much waits or the database is away; after an Overloaded in the middle
-        of a commit the same delivery may be sent again: what was stored then counts as duplicates.
+        `rejected` only counts what the caller could not use; `sender` is who brought them, if that is known; nothing is
+        counted of what the device itself did not send. Raises Overloaded, with nothing stored, when too much waits or
+        the database is away; after an Overloaded in the middle of a commit the same delivery may be sent again: what
+        was stored then counts as duplicates.
         """
         if self._is_full(fixes):
             raise Overloaded
         received_at = utcnow()
         units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes)
         done: asyncio.Future[Stored] = self._loop.create_future()
-        self._put(device, fixes, units, received_at, rejected, sender, partial(hand_over, done))
+        told = partial(hand_over, done)
+        self._put(device, fixes, units, received_at, rejected, sender, told, is_counted=is_counted)
         return await done
 
     def store_soon(
@@ -175,6 +127,10 @@ class Writer:
         self._put(device, fixes, None, received_at, rejected, sender, told)
         return True
 
+    def unreadable(self, device: KnownDevice, readings: int) -> None:
+        """Count a frame of so many readings that could not be decoded."""
+        self._counts.unreadable(device.id, utcnow(), readings)
+
     @property
     def queued_rows(self) -> int:
         """Fixes that wait for their commit, or are being committed."""
@@ -189,12 +145,12 @@ class Writer:
 
     def _put(
         self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, at: datetime, rejected: int,
-        sender: Sender | None, told: Told,
+        sender: Sender | None, told: Told, *, is_counted: bool = True,
     ) -> None:  # fmt: skip
         """Queue fixes received `at` that are on duty; `told` hears of them once they are committed."""
         gate = partial(self._duty.unit_on_duty, device)
         rows, newest, suspect = judged(device.id, fixes, units, at, gate, self._motion[device.id].judge)
-        delivery = _Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, told)
+        delivery = Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, told, is_counted)
         if not rows:
             self._settle(delivery, ())
             return
@@ -269,7 +225,7 @@ class Writer:
         line.busy = False
         self._look()
 
-    async def _commit(self, line: Line, taken: list[_Delivery]) -> None:
+    async def _commit(self, line: Line, taken: list[Delivery]) -> None:
         """Commit these deliveries together; when something in them is refused, each on its own."""
         try:
             await self._write(line, taken)
@@ -283,7 +239,7 @@ class Writer:
             for delivery in taken:
                 await self._commit_alone(line, delivery)
 
-    async def _commit_alone(self, line: Line, delivery: _Delivery) -> None:
+    async def _commit_alone(self, line: Line, delivery: Delivery) -> None:
         try:
             # Retention may have dropped a day that was known here.
             self._days.clear()
@@ -292,9 +248,9 @@ class Writer:
         except Exception as failure:
             self._refuse(line, [delivery], failure)
 
-    async def _write(self, line: Line, taken: list[_Delivery]) -> None:
+    async def _write(self, line: Line, taken: list[Delivery]) -> None:
         rows = [row for delivery in taken for row in delivery.rows] if len(taken) > 1 else taken[0].rows
-        newest = _newest(taken)
+        newest = newest_of(taken)
         begun = self._loop.time()
         duplicates, devices, moments = await line.store(rows, len(newest))
         self._on_commit(self._loop.time() - begun, (utcnow() - taken[0].received_at).total_seconds())
@@ -305,7 +261,7 @@ class Writer:
             moved = set(zip(devices, moments, strict=True))
             self._tell({row[:2]: row for row in reversed(rows) if row[:2] in moved}.values())
 
-    def _answer(self, taken: list[_Delivery], duplicates: list[int] | None) -> None:
+    def _answer(self, taken: list[Delivery], duplicates: list[int] | None) -> None:
         """Answer the callers of committed deliveries; `duplicates` are places among all their rows, None for none."""
         if duplicates is None:
             for delivery in taken:
@@ -321,15 +277,17 @@ class Writer:
             start += len(delivery.rows)
             self._settle(delivery, again)
 
-    def _settle(self, delivery: _Delivery, again: Sequence[Row]) -> None:
+    def _settle(self, delivery: Delivery, again: Sequence[Row]) -> None:
         """Count a delivery and answer its caller; `again` are those of its rows that were there before."""
-        suspect = delivery.suspect
+        rows, suspect = delivery.rows, delivery.suspect
         if again:
             suspect -= sum(1 for row in again if row[-1] is not None)
-        accepted = len(delivery.rows) - len(again)
-        sums = accepted, len(again), delivery.off_duty, suspect, delivery.rejected
-        self._counts.add(delivery.device_id, delivery.received_at, *sums)
-        _tell_caller(delivery, Stored(*sums[:4]))
+            there = set(map(id, again))
+            rows = [row for row in rows if id(row) not in there]
+        sums = len(again), delivery.off_duty, suspect
+        if delivery.is_counted:
+            self._counts.add(delivery.device_id, delivery.received_at, rows, *sums, delivery.rejected)
+        tell(delivery, Stored(len(rows), *sums))
 
     def _tell(self, moved: Iterable[Row]) -> None:
         latest = [
@@ -340,15 +298,15 @@ class Writer:
         except Exception:
             log.exception("announcement_failed")
 
-    def _refuse(self, line: Line, taken: list[_Delivery], failure: Exception) -> None:
+    def _refuse(self, line: Line, taken: list[Delivery], failure: Exception) -> None:
         away = is_away(failure)
         if away:
             line.drop()
         log.warning("positions_refused", deliveries=len(taken), error=type(failure).__name__, away=away)
         for delivery in taken:
-            _tell_caller(delivery, Overloaded("The database is away.") if away else failure)
+            tell(delivery, Overloaded("The database is away.") if away else failure)
 
-    def _forget_motion(self, taken: list[_Delivery]) -> None:
+    def _forget_motion(self, taken: list[Delivery]) -> None:
         """What was judged but not stored must not count: it is read from the database again."""
         for delivery in taken:
             self._motion.pop(delivery.rows[0][0], None)
@@ -363,23 +321,3 @@ class Writer:
         """Write the counts and findings that are only in memory so far."""
         await self._counts.write(self._pool)
         await self._senders.write(self._pool)
-
-
-def _newest(taken: list[_Delivery]) -> dict[UUID, Row]:
-    """Each unit's newest plausible row; of devices that report the same moment, the one `positions_store.sql` takes."""
-    newest: dict[UUID, Row] = {}
-    for delivery in taken:
-        row = delivery.newest
-        if row is None:
-            continue
-        known = newest.get(row[3])
-        if known is None or row[1] > known[1] or (row[1] == known[1] and row[0] < known[0]):
-            newest[row[3]] = row
-    return newest
-
-
-def _tell_caller(delivery: _Delivery, outcome: Stored | Exception) -> None:
-    try:
-        delivery.told(outcome)
-    except Exception:  # one caller's trouble is not the others'
-        log.exception("answer_failed")

@@ -33,6 +33,10 @@ violation_period = of_days("retention_violation_days")
 _FIXED_AT, _FOUND_AT = ("r.fix_at", "r.fix_at"), ("r.occurred_at", "r.occurred_at")
 _ON_DUTY = ("r.on_at", "coalesce(r.off_at, 'infinity')")
 _HELD_FIX = any_of(held_unit("r.unit_id", *_FIXED_AT), held_place("r.point", *_FIXED_AT))
+_HELD_DAY = (
+    "EXISTS (SELECT FROM device_assignment a WHERE a.device_id = r.device_id AND "
+    + held_unit("a.unit_id", "r.day", "r.day + interval '1 day'") + ")"
+)  # fmt: skip
 
 
 class Positions:
@@ -127,11 +131,6 @@ CLASSES: tuple[RecordClass, ...] = (
         held=held_unit("r.unit_id", *_ON_DUTY), due="(r.on_at IS NULL OR r.off_at IS NOT NULL)",
     ),
     answers("shifts", "shift", duty),
-    Rows(
-        "ingest_counts", "ingest_count", "r.day", patrol_period,
-        held=(
-            "EXISTS (SELECT FROM device_assignment a WHERE a.device_id = r.device_id AND "
-            + held_unit("a.unit_id", "r.day", "r.day + interval '1 day'") + ")"
-        ),
-    ),
+    Rows("ingest_counts", "ingest_count", "r.day", patrol_period, held=_HELD_DAY),
+    Rows("fix_intervals", "fix_interval", "r.day", patrol_period, held=_HELD_DAY),
 )  # fmt: skip

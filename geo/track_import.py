@@ -159,9 +159,8 @@ def _shown(line: int, fix: Fix, on_duty: bool) -> dict[str, Any]:
 async def store(writer: Writer, device: KnownDevice, rows: list[Numbered], tally: Tally, now: datetime) -> None:
     """Store rows, a delivery of the writer at a time, and count what became of them. Raises Overloaded."""
     for start in range(0, len(rows), MAX_FIXES):
-        refused = tally.rejected_total
         fixes = tally.good(rows[start : start + MAX_FIXES], now)
-        stored = await writer.store(device, fixes, rejected=tally.rejected_total - refused)
+        stored = await writer.store(device, fixes, is_counted=False)
         tally.accepted += stored.accepted
         tally.duplicates += stored.duplicates
         tally.off_duty += stored.off_duty

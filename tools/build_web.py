@@ -24,7 +24,7 @@ CLIENT = ROOT / "web_map" / "client"
 DIST = ROOT / "web_map" / "dist"
 MODULES = CLIENT / "node_modules"
 BOX = ("9", "50", "36", "63")  # west, south, east, north of the basemap
-ENTRIES = ("dispatcher", "officer", "supervisor")
+ENTRIES = ("dispatcher", "officer", "supervisor", "devices")
 ESBUILD = MODULES / "esbuild" / "bin" / "esbuild"
 QUIET = "--log-level=warning"
 SQUEEZED = {".js", ".css", ".json", ".svg"}

@@ -12,7 +12,12 @@ from typing import Any
 DIST = Path(__file__).resolve().parent / "dist"
 STATIC_DIR = DIST
 BASEMAP = DIST / "basemap.json"
-TITLES = {"dispatcher": "Outrider", "officer": "Outrider officer", "supervisor": "Outrider analysis"}
+TITLES = {
+    "dispatcher": "Outrider",
+    "officer": "Outrider officer",
+    "supervisor": "Outrider analysis",
+    "devices": "Outrider devices",
+}
 GROUND = "#0b1420"
 INSTALLABLE = (
     '<link rel="manifest" href="/officer.webmanifest">',
@@ -39,7 +44,7 @@ def _built(name: str) -> dict[str, Any]:
 
 
 def page(name: str, *, demo: bool, version: str) -> str:
-    """The HTML of `dispatcher`, `officer` or `supervisor`; raises BundleMissing before the first build."""
+    """The HTML of the page of this name (see TITLES); raises BundleMissing before the first build."""
     try:
         assets = _built("assets.json")[name]
     except KeyError as error:

@@ -11,9 +11,10 @@ import structlog
 from core.db import utcnow
 from core.settings import Settings
 from geo.arrivals import Arrivals
+from geo.delivery import Stored, hand_over
 from geo.duty import DutyBook, KnownDevice
 from geo.fix import Fix, Rejected
-from geo.positions import Stored, Writer, hand_over
+from geo.positions import Writer
 from geo.protocols.receipts import Message, Unreadable
 from geo.senders import Sender
 
@@ -95,7 +96,7 @@ class Desk:
         """Keep, count and report a frame that cannot be decoded; whether the very same came before."""
         came_before = await self.arrivals.keep(device, frame, str(error))
         if not came_before:
-            await self.writer.store(device, [], rejected=records)
+            self.writer.unreadable(device, records)
         log.warning(
             "frame_unreadable", device=str(device.id), protocol=device.protocol, bytes=len(frame), reason=str(error),
             again=came_before,

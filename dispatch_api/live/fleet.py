@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from dispatch_api.live import wire
-from geo.positions import Latest
+from geo.delivery import Latest
 
 Box = tuple[float, float, float, float]
 """min_lon, min_lat, max_lon, max_lat in degrees."""

@@ -22,7 +22,7 @@ from dispatch_api.live import reads, wire
 from dispatch_api.live.board import Board
 from dispatch_api.live.client import Client, Reader, Turns, Watcher
 from dispatch_api.live.fleet import Fleet
-from geo.positions import Latest
+from geo.delivery import Latest
 from mobile_contract.messages import HEARTBEAT_S
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from core.work import Work
 from dispatch_api.live import wire
 from dispatch_api.live.board import Board, Thing
 from dispatch_api.live.fleet import Standing
-from geo.positions import Latest
+from geo.delivery import Latest
 from geo.where import ON_DUTY
 from mobile_contract.fields import utc_text
 from tasks import alerts, notice_resource, states

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from core.db import utcnow
-from geo.positions import Latest
+from geo.delivery import Latest
 from geo.where import short
 from mobile_contract.fields import utc_text
 from mobile_contract.messages import COLUMNS, HEARTBEAT_S

@@ -79,23 +79,6 @@ class BulkOut(Out):
     items: list[DeviceOut]
 
 
-class UnknownOut(Out):
-    """Who knocked at the gateway unregistered: how often, since when, and from where the last time."""
-
-    protocol: str
-    identifier: str
-    first_seen: MomentOut
-    last_seen: MomentOut
-    n: int
-    address: str
-
-
-class UnknownPage(Out):
-    """The newest of them."""
-
-    items: list[UnknownOut]
-
-
 def _values(body: DeviceIn) -> dict[str, Any]:
     return body.model_dump(exclude={"id"})
 
@@ -125,12 +108,6 @@ async def listed(work: Reading, unit_id: UUID | None = None, limit: Limit = 100,
     """Devices with the unit they were assigned to last."""
     page, following = await devices.listed(work, unit_id, limit, id_after(after))
     return {"items": page, "next": following and str(following)}
-
-
-@router.get("/devices/unknown", response_model=UnknownPage)
-async def unknown(work: Reading, limit: Limit = 100) -> Any:
-    """Trackers that called the gateway and are not registered, the last one first."""
-    return {"items": await devices.unknown(work, limit)}
 
 
 @router.post("/devices/{device_id}/assign", response_model=DeviceOut)

@@ -1,4 +1,4 @@
-"""The three pages. They hold no data: what they show comes through the API, by the person's rights."""
+"""The pages. They hold no data: what they show comes through the API, by the person's rights."""
 
 from collections.abc import Callable
 
@@ -57,3 +57,9 @@ async def officer_manifest() -> JSONResponse:
 async def supervisor(state: GetState) -> HTMLResponse:
     """The supervisor's page."""
     return _page("supervisor", state)
+
+
+@router.get("/devices")
+async def devices(state: GetState) -> HTMLResponse:
+    """The page of devices."""
+    return _page("devices", state)

@@ -19,7 +19,8 @@ from dispatch_api import logs
 from dispatch_api.commands.database import with_database
 from dispatch_api.metrics.measures import Measures, Rounds
 from dispatch_api.metrics.pages import Page
-from dispatch_api.workers import condition, deadlines, heat, imports, patrol, push, retention, seals
+from dispatch_api.workers import condition, deadlines, heat, imports, intervals, patrol, push, retention, seals
+from geo.intervals import EVERY_S
 
 log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ LOOPS = (
     Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),
     Loop("tracks", 1, lambda d: imports.tracks_round(d.engine, d.settings, d.stopping.is_set)),
     Loop("heat", 2, lambda d: heat.round_(d.engine)),
+    Loop("intervals", EVERY_S, lambda d: intervals.round_(d.engine)),
     Loop("patrol", 900, lambda d: patrol.round_(d.engine, d.settings, d.stopping.is_set)),
     Loop("retention", 3600, lambda d: retention.round_(d.engine, d.settings, d.stopping.is_set)),
     Loop("condition", 60, lambda d: condition.round_(d.engine, d.settings)),

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from core.settings import Settings
 from dispatch_api import app
-from geo.positions import Stored, Writer
+from geo.delivery import Stored
+from geo.positions import Writer
 
 COMMIT_LATER_S = 0.25
 """How far commits lag behind their answers, so that a kill surely falls in between."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dispatch_api.live import wire
 from dispatch_api.live.fleet import Box, Fleet, Standing
-from geo.positions import Latest
+from geo.delivery import Latest
 from mobile_contract.messages import COLUMNS, Hello, Snapshot, Units, UnitTable, View, parse_to_client, parse_to_server
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

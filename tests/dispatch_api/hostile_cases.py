@@ -76,6 +76,12 @@ CASES = [
         "id": NO_ID[:-1] + "6",
         "items": [{"unit_id": "$unit", "protocol": "http", "valid_from": NOW, "interval_s": 10}],
     }, 201),
+    Case("POST", "/devices/unknown/register", "administrator", {
+        "id": NO_ID[:-2] + "1b", "protocol": "teltonika", "identifier": "350000000000000", "unit_id": "$unit",
+        "interval_s": 10,
+    }, 404),
+    Case("POST", "/devices/unknown/forget", "administrator", {"protocol": "gt06", "identifier": "1"}, 404),
+    Case("POST", "/devices/unknown/ignore", "administrator", {"protocol": "gt06", "identifier": "1"}, 404),
     Case("POST", "/devices/$device/assign", "administrator", {"unit_id": "$other", "valid_from": NOW}),
     Case("POST", "/devices/$device/rotate-key", "administrator", {"overlap_s": 60}),
     Case("POST", "/shifts", "dispatcher", {

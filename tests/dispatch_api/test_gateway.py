@@ -8,24 +8,22 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from core.actor import Role
 from core.settings import Settings
 from dispatch_api.gateway import desk, line
 from dispatch_api.gateway.line import READ_BYTES, WAITING_BYTES, Line, Lines
 from dispatch_api.gateway.server import gateway
 from dispatch_api.process import tls
 from tests.conftest import cloned
-from tests.dispatch_api.gateway_trackers import ACCEPTED, REFUSED, Tracker, datagram, imeis, registered
+from tests.dispatch_api.gateway_trackers import ACCEPTED, REFUSED, Tracker, datagram, registered
 from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
-from tests.geo.teltonika_frames import data, frame, framed, hello, packet, record
-from tests.helpers import Client, Database, eventually, free_port
+from tests.geo.teltonika_frames import data, frame, framed, hello, record
+from tests.helpers import Database, eventually, free_port
 
 
 @pytest.fixture(scope="module")
@@ -203,32 +201,6 @@ async def test_a_frame_that_contradicts_itself_is_asked_for_once_more(tracker: T
 
 
 # Who may
-
-
-async def test_an_unknown_device_is_refused_listed_and_welcome_once_registered(
-    lines: Lines, fleet: Fleet, settings: Settings, client: Client
-) -> None:
-    stranger = Tracker(fleet, settings, next(imeis), UUID(int=0), UUID(int=0))
-    for _ in range(2):
-        async with stranger.connected() as wire:
-            assert await wire.say(hello(stranger.imei), 2) == REFUSED, "and the connection is ended"
-    assert await datagram(settings, packet(stranger.imei, data(record())), wanted=False) == b""
-    _, headers = await client.new(Role.ADMINISTRATOR)
-
-    async def listed() -> list[dict[str, Any]]:
-        answer = await client.http.get("/api/v1/devices/unknown", headers=headers)
-        return [each for each in answer.json()["items"] if each["identifier"] == stranger.imei]
-
-    async def all_three() -> bool:
-        return sum(each["n"] for each in await listed()) == 3
-
-    await eventually(all_three)
-    (found,) = await listed()
-    assert (found["protocol"], found["address"]) == ("teltonika", "127.0.0.1")
-    known = await registered(fleet, settings, stranger.imei)
-    async with known.known() as wire:
-        assert await wire.say(frame(now())) == b"\0\0\0\1"
-    assert await listed() == []
 
 
 async def test_a_revoked_device_is_cut(tracker: Tracker) -> None:

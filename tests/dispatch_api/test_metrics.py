@@ -230,12 +230,14 @@ async def test_a_disk_that_takes_no_page_stops_nobody(tmp_path: Path) -> None:
 async def test_totals_never_go_back(engine: AsyncEngine) -> None:
     counts = Counts()
     device = (await crew(engine)).device.id
-    counts.add(device, datetime.now(UTC), 3, 1, 0, 0, 2)
+    at = datetime.now(UTC)
+    row = (device, at, *[None] * 12)
+    counts.add(device, at, [row] * 3, 1, 0, 0, 2)
 
     class Away:
         async def execute(self, *_: Any) -> None:
             assert counts.totals() == [3, 1, 0, 0, 2]
-            counts.add(device, datetime.now(UTC), 1, 0, 0, 0, 0)
+            counts.add(device, at, [row], 0, 0, 0, 0)
             raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):

@@ -22,6 +22,7 @@ from core.retention import RecordClass, Tally, without_secrets
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api import retention
+from geo.device_models import FixInterval
 from mobile_contract.resources import GeoPolygon, NoticeIn, TaskIn
 from tasks import notices, tasks
 from tests.conftest import cloned
@@ -110,6 +111,9 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
             text("INSERT INTO ingest_count (device_id, day, accepted, duplicates, off_duty, suspect, rejected, seen_at)"
                  " VALUES (:id, now(), 1, 0, 0, 0, 0, now())"), {"id": one.device.id},
         )  # fmt: skip
+        work.session.add(
+            FixInterval(device_id=one.device.id, day=work.now, gaps=[], heard_s=0, silent_s=0, counted_at=work.now)
+        )
     owner: asyncpg.Connection = await database.owner()  # what the gateway writes
     await owner.execute("INSERT INTO unknown_device VALUES ('teltonika', $1, now(), now(), 1, '')", new_id().hex)
     frame = "INSERT INTO raw_frame VALUES ($1, $2, $3, now(), '', '', '')"
@@ -132,6 +136,7 @@ AGES = {
     "inbox": ("inbox", "UPDATE inbox SET at = $1"),
     "inbox_answers": (ACKS, f"UPDATE {ACKS.replace(' WHERE', ' SET at = $1 WHERE')}"),
     "ingest_counts": ("ingest_count", "UPDATE ingest_count SET day = $1"),
+    "fix_intervals": ("fix_interval", "UPDATE fix_interval SET day = $1"),
     "raw_frames": ("raw_frame", "UPDATE raw_frame SET received_at = $1"),
     "unknown_devices": ("unknown_device", "UPDATE unknown_device SET last_seen = $1"),
     "jobs": ("job", "UPDATE job SET finished_at = $1"),
@@ -170,9 +175,9 @@ async def age_all(world: World) -> None:
 
 
 KEPT_BY = {
-    "unit": {"task", "notice", "violation", "shift", "ingest_count", "raw_frame"},
-    "person": {"task", "notice", "violation", "shift", "ingest_count", "inbox", "job"},
-    "task": {"task", "notice", "violation", "shift", "ingest_count", "inbox", "raw_frame"},
+    "unit": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "raw_frame"},
+    "person": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "job"},
+    "task": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "raw_frame"},
     "violation": {"violation", "task"},
     "area": {"task", "violation"},
 }
@@ -190,6 +195,7 @@ async def test_what_is_held_stays_until_it_is_released(world: World, kind: str) 
     shift = of("shifts").before(world.settings, datetime.now(UTC)) - timedelta(days=2)
     await world.do("UPDATE shift SET on_at = $1, off_at = $2", shift - timedelta(hours=2), shift)
     await world.do("UPDATE ingest_count SET day = $1", shift)
+    await world.do("UPDATE fix_interval SET day = $1", shift)
     ids = {"unit": world.crew.unit.id, "person": world.crew.officer.id, "task": world.task_id,
            "violation": world.violation_id}  # fmt: skip
     if kind == "area":

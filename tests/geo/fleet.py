@@ -8,8 +8,9 @@ from uuid import UUID
 import asyncpg
 
 from core.ids import digest, new_id, new_secret
+from geo.delivery import Latest
 from geo.duty import DutyBook, KnownDevice
-from geo.positions import Latest, Writer
+from geo.positions import Writer
 from tests.helpers import Database
 
 

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Overloaded
+from geo.delivery import Stored
 from geo.fix import Fix
-from geo.positions import QUEUE_ROWS, Stored, Writer
+from geo.positions import QUEUE_ROWS, Writer
 from tests.geo.fleet import Fleet, Ingest, now
 from tests.helpers import Database, eventually
 

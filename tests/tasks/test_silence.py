@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.actor import system
 from core.ids import new_id
 from core.work import open_work
-from geo.models import Device, DeviceAssignment, IngestCount, UnitLatest
+from geo.device_models import IngestCount
+from geo.models import Device, DeviceAssignment, UnitLatest
 from tasks import alerts, silence
 from tests.helpers import Crew, crew
 

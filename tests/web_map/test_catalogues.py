@@ -4,11 +4,14 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from core import codes, errors
 from core.errors import OutriderError
+from dispatch_api.routes.devices import Protocol
+from geo import trust
 from geo.where import _rules
 from tasks import alerts, states
 
@@ -100,6 +103,8 @@ CODES: dict[str, Iterable[str]] = {
     "event_result": ("superseded", "conflict"),
     "officer.late": ("superseded", "conflict"),
     "conflict": ("open", "cancel_stands", "work_counts"),
+    "device_protocol": get_args(Protocol),
+    "trust.reason": {*trust.CODES, "clock_ahead"},
     "error": {*every_error(), "fault", "unreachable"} - SERVER_ONLY,
 }
 

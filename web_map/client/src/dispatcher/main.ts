@@ -3,6 +3,7 @@ import { html, nothing, render } from "lit";
 import "../shared/theme.css";
 import { all, api, ApiError } from "../shared/api";
 import { markDemo } from "../shared/demo";
+import { pageLinks } from "../shared/desk";
 import { onLanguage, t } from "../shared/i18n";
 import { Live, TOO_MANY_OPEN } from "../shared/live";
 import { loginForm } from "../shared/login";
@@ -60,7 +61,7 @@ function draw(): void {
   if (!may("live.watch")) {
     render(html`<main class="sign-in"><div class="elsewhere"><p>${t("not_here")}</p><p>
       ${may("inbox.own") ? html`<a class="button primary" href="/officer">${t("nav.officer")}</a>` : nothing}
-      ${may("analysis.read") ? html`<a class="button primary" href="/supervisor">${t("nav.analysis")}</a>` : nothing}
+      ${pageLinks("/", "button primary")}
       <button class="button" @click=${() => void logOut()}>${t("log_out")}</button></p></div></main>`, root);
     return;
   }

@@ -1,5 +1,6 @@
 /** The bar above everything: link, clock, counts that open their lists, and the page's own switches. */
 import { html, nothing, svg, type TemplateResult } from "lit";
+import { pageLinks } from "../shared/desk";
 import { clock, setLanguage, currentLanguage, LANGUAGES, t } from "../shared/i18n";
 import { me } from "../shared/session";
 import { currentTheme, toggleTheme } from "../shared/theme";
@@ -24,7 +25,7 @@ export function topbar(logOut: () => void): TemplateResult {
       <button class="tally ${needs ? "urgent" : ""}" @click=${() => set({ panel: "queue", taskId: null })}><b>${needs}</b> ${t("count.needs")}</button>
     </nav>
     <span class="grow"></span>
-    <a class="button" href="/supervisor">${t("nav.analysis")}</a>
+    ${pageLinks("/")}
     <button class="button" aria-pressed=${ui.heat.on} @click=${() => set({ heat: { ...ui.heat, on: !ui.heat.on } })}>${t("heat.toggle")}</button>
     <button class="icon" title=${t(ui.muted ? "sound.on" : "sound.off")} aria-label=${t(ui.muted ? "sound.on" : "sound.off")} aria-pressed=${ui.muted} @click=${toggleMute}>${drawn(ui.muted ? BELL_OFF : BELL)}</button>
     <button class="icon" title=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} aria-label=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} @click=${toggleTheme}>${drawn(currentTheme() === "night" ? SUN : MOON)}</button>

@@ -1,6 +1,8 @@
 /** Every visible text by key, in English and Lithuanian; numbers and times as the reader's language writes them. */
 import en from "./i18n/en.json";
 import lt from "./i18n/lt.json";
+import devicesEn from "./i18n/devices.en.json";
+import devicesLt from "./i18n/devices.lt.json";
 import officerEn from "./i18n/officer.en.json";
 import officerLt from "./i18n/officer.lt.json";
 import supervisorEn from "./i18n/supervisor.en.json";
@@ -11,8 +13,8 @@ export const LANGUAGES: readonly Language[] = ["en", "lt"];
 const ZONE = "Europe/Vilnius";
 const STORED = "outrider.language";
 const CATALOGUES: Record<Language, Record<string, string>> = {
-  en: { ...en, ...officerEn, ...supervisorEn },
-  lt: { ...lt, ...officerLt, ...supervisorLt },
+  en: { ...en, ...officerEn, ...supervisorEn, ...devicesEn },
+  lt: { ...lt, ...officerLt, ...supervisorLt, ...devicesLt },
 };
 const listeners = new Set<() => void>();
 let language: Language = initial();

@@ -2,15 +2,17 @@
 import L from "leaflet";
 import { html, nothing, render, svg, type TemplateResult } from "lit";
 import "../shared/theme.css";
+import "../shared/desk.css";
 import { api, withQuery } from "../shared/api";
 import { markDemo } from "../shared/demo";
-import { code, currentLanguage, LANGUAGES, number, onLanguage, setLanguage, startOfDay, t } from "../shared/i18n";
+import { deskBar } from "../shared/desk";
+import { code, number, onLanguage, startOfDay, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
 import { addBasemap, HOME_BOUNDS, nearestTown } from "../shared/map/basemap";
 import { CellLayer, RAMP, stepFrom, stepOf } from "../shared/map/cells";
 import { refusalText } from "../shared/refusal";
-import { may, me, resume, signOut } from "../shared/session";
-import { currentTheme, onTheme, toggleTheme } from "../shared/theme";
+import { may, me, resume } from "../shared/session";
+import { onTheme } from "../shared/theme";
 import type { Heat, HotCells } from "../shared/types";
 import { state } from "./state";
 import { loadDevices, tracks } from "./tracks";
@@ -18,6 +20,7 @@ import { importFile } from "./upload";
 import "./supervisor.css"; // last, so that it comes after the map's own style
 
 const root = document.getElementById("app") as HTMLElement;
+const HERE = "/supervisor";
 const TOP = 20;
 let map: L.Map | undefined;
 const cells = new CellLayer();
@@ -78,16 +81,6 @@ function pick(rank: number): void {
 }
 
 const value = (event: Event): string => (event.target as HTMLInputElement).value;
-
-function header(): TemplateResult {
-  return html`<header class="bar"><span class="brand"><img src="/static/icon.svg" alt="">Outrider</span>
-    <h1>${t("supervisor.title")}</h1><span class="grow"></span>
-    ${may("live.watch") ? html`<a class="button" href="/">${t("supervisor.live")}</a>` : nothing}
-    <button class="button" @click=${toggleTheme}>${t(currentTheme() === "night" ? "theme.day" : "theme.night")}</button>
-    ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="button" lang=${language} @click=${() => setLanguage(language)}>${t(`language.${language}`)}</button>`)}
-    <span class="muted">${me()?.name}</span>
-    <button class="button" @click=${() => void signOut().then(() => location.reload())}>${t("log_out")}</button></header>`;
-}
 
 function filters(): TemplateResult {
   return html`<form class="filters" @submit=${(event: Event) => event.preventDefault()}>
@@ -168,7 +161,7 @@ function outcome(result: NonNullable<NonNullable<typeof state.upload>["result"]>
 
 function page(): TemplateResult {
   const data = state.heat && state.hot ? { heat: state.heat, hot: state.hot } : null;
-  return html`${header()}<main class="analysis">
+  return html`${deskBar(HERE, t("supervisor.title"))}<main class="analysis">
     <section class="top">${filters()}${data ? totals(data) : nothing}</section>
     <section class="map-card"><div id="map" role="application" aria-label=${t("map.title")}></div>${data ? legend(data.heat.max_n) : nothing}</section>
     <section class="card cells"><h2>${t("supervisor.top")}</h2>${data ? table(data) : html`<p class="muted">${t("loading")}</p>`}</section>
@@ -177,7 +170,7 @@ function page(): TemplateResult {
 
 function draw(): void {
   if (!me()) render(loginForm(() => void start(), redraw), root);
-  else if (!may("analysis.read")) render(html`${header()}<main class="analysis"><p>${t("not_here")}</p></main>`, root);
+  else if (!may("analysis.read")) render(html`${deskBar(HERE, t("supervisor.title"))}<main class="analysis"><p>${t("not_here")}</p></main>`, root);
   else render(page(), root);
 }
 
