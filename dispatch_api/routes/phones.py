@@ -12,6 +12,7 @@ from core.actor import Actor, May
 from core.bus import DutyChanged
 from core.errors import Overloaded
 from core.work import Work, open_work
+from dispatch_api import access
 from dispatch_api.deps import GetState, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.state import State
@@ -37,9 +38,10 @@ async def sheet(work: Own) -> Any:
 
 
 @router.post("/phones", status_code=201, response_model=PhoneOut)
-async def pair(body: PhoneIn, request: Request, response: Response, work: Own) -> Any:
+async def pair(body: PhoneIn, request: Request, response: Response, work: Own, state: GetState) -> Any:
     """Pair the own phone's tracker app, which reports while its owner is on shift; one phone for each app."""
-    home = (request.headers.get("origin") or str(request.base_url)).rstrip("/")
+    page = request.headers["origin"] if access.origin_allowed(request, state.settings) else str(request.base_url)
+    home = page.rstrip("/")
 
     async def effect() -> PhoneOut:
         device_id, key = await phones.pair(work, PROTOCOLS[body.app])

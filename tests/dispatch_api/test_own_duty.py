@@ -154,6 +154,16 @@ async def test_owntracks_is_set_up_by_its_own_link(client: Client) -> None:
     await posted(client, f"/devices/{phone['id']}/assign", body, admin, 409)
 
 
+async def test_the_address_in_a_code_is_never_a_strangers(client: Client) -> None:
+    _, headers, _ = await on_duty(client)
+    for origin in ("https://elsewhere.example", "https://" + "x" * 5_000):
+        asked = headers | {"Origin": origin}
+        paired = await posted(client, "/phones", {"app": "traccar"}, asked, 201)
+        assert paired["server_url"] == "http://127.0.0.1/ingest/osmand"
+    own = await posted(client, "/phones", {"app": "traccar"}, headers | {"Origin": "https://127.0.0.1"}, 201)
+    assert own["server_url"] == "https://127.0.0.1/ingest/osmand", "a proxy in front speaks TLS"
+
+
 async def test_an_officer_knows_the_own_crew_and_nobody_else(client: Client) -> None:
     """O10."""
     made, headers, _ = await on_duty(client)
