@@ -1,11 +1,14 @@
 """What tests of the officer's page share: a crew and who sends it, signing in, the one big button."""
 
+import io
+import random
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from core.actor import Role
@@ -92,6 +95,61 @@ def big(page: Page, verb: str) -> None:
 def row(page: Page, text: str) -> Locator:
     """A task or notice in the inbox."""
     return page.locator("a.item").filter(has_text=text)
+
+
+def begin(page: Page, task: dict[str, Any] | None, kind: str) -> None:
+    """Open the form of this kind (stop, violation), of a task or of none."""
+    page.evaluate("path => { location.hash = path }", f"#/begin/{kind}" + (f"/{task['id']}" if task else ""))
+    expect(page.locator(".page.form")).to_be_visible()
+
+
+def onward(page: Page, steps: int = 1) -> None:
+    """Go on with a form."""
+    for _ in range(steps):
+        before = page.locator(".page.form").get_attribute("data-step")
+        big(page, "next")
+        expect(page.locator(".page.form")).not_to_have_attribute("data-step", before or "")
+
+
+def field(page: Page, path: str) -> Locator:
+    """An input of the form that is open."""
+    return page.locator(f".page.form input[data-path='{path}'], .page.form textarea[data-path='{path}']")
+
+
+def fill(page: Page, path: str, text: str) -> None:
+    field(page, path).fill(text)
+
+
+def choose(page: Page, *codes: str) -> None:
+    """Tap choices by their codes."""
+    for code in codes:
+        page.locator(f".page.form [data-code='{code}']").click()
+
+
+def send(page: Page) -> None:
+    """Send the form that is open, at its last step."""
+    address = page.url
+    big(page, "send")
+    page.wait_for_function("address => location.href !== address", arg=address)
+
+
+def at_step(page: Page, name: str) -> None:
+    expect(page.locator(f".page.form[data-step={name}]")).to_be_visible()
+
+
+def photo(name: str, seed: int = 1, pixels: int = 400) -> dict[str, Any]:
+    """A photo as a file input takes it: noise, so that it does not shrink."""
+    noise = random.Random(seed).randbytes(pixels * pixels * 3)
+    out = io.BytesIO()
+    Image.frombytes("RGB", (pixels, pixels), noise).save(out, "JPEG", quality=95)
+    return {"name": name, "mimeType": "image/jpeg", "buffer": out.getvalue()}
+
+
+def attach(page: Page, *files: dict[str, Any]) -> None:
+    """Choose files in the photos' step, and wait until they are kept."""
+    before = page.locator(".photo").count()
+    page.locator("[data-pick=file]").set_input_files(list(files))
+    expect(page.locator(".photo")).to_have_count(before + len(files))
 
 
 def until(page: Page, check: Callable[[], bool], timeout_s: float = 20) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import AWAY, Watch
-from tests.browser.officer_pages import Centre, big, kept, row, sign_in, until
+from tests.browser.officer_pages import Centre, begin, big, field, fill, kept, onward, row, send, sign_in, until
 from tests.helpers import ROOT, Server
 
 I18N = ROOT / "web_map" / "client" / "src" / "shared" / "i18n"
@@ -191,16 +191,23 @@ def test_a_violation_within_a_task(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre, geolocation=place, permissions=["geolocation"])
     task = centre.issue("Search the boat")
     page.locator(".card.now").get_by_role("link").click()
-    page.get_by_role("link", name="Report a violation found here").click()
+    begin(page, task, "violation")
     page.get_by_role("button", name="Tobacco").click()
-    expect(page.get_by_text("No place chosen yet.")).to_be_visible()
-    page.get_by_role("button", name="Use my position").click()
+    page.get_by_role("button", name="Cigarettes", exact=True).click()
+    expect(page.get_by_role("button", name="packs", exact=True)).to_have_attribute("aria-pressed", "true")
+    fill(page, "quantity", "1 200,5")
+    fill(page, "evaded_duties_eur", "812.40")
+    page.get_by_role("button", name="Hidden compartment").click()
+    onward(page)
     expect(page.get_by_text("Your position: 55.71000, 21.25000 (± 9 m)")).to_be_visible()
-    page.get_by_label("Note").fill("40 cartons under the bench")
+    fill(page, "place_text", "Pier 4")
+    onward(page)
+    fill(page, "note", "40 cartons under the bench")
     expect(page.get_by_text("Kept on this device.")).to_be_visible()
     page.reload()
-    expect(page.get_by_label("Note")).to_have_value("40 cartons under the bench")
-    page.get_by_role("button", name="Send report").click()
+    expect(field(page, "note")).to_have_value("40 cartons under the bench")
+    onward(page, 2)
+    send(page)
     big(page, "acknowledge")  # the next action lets the report go before its ten seconds are over
     found: list[dict[str, Any]] = []
 
@@ -212,6 +219,8 @@ def test_a_violation_within_a_task(watch: Watch, centre: Centre) -> None:
     told = found[0]["properties"]
     assert found[0]["geometry"]["coordinates"] == [21.25, 55.71]
     assert (told["coord_source"], told["accuracy_m"], told["task_id"]) == ("gps", 9, task["id"])
+    assert (told["goods_category"], told["quantity"], told["quantity_unit"]) == ("cigarettes", 1200.5, "pack")
+    assert (told["evaded_duties_eur"], told["method"], told["place_text"]) == (812.4, "hidden_compartment", "Pier 4")
 
 
 def test_a_notice_is_seen_and_acknowledged(watch: Watch, centre: Centre) -> None:
@@ -253,10 +262,13 @@ def test_every_screen_is_accessible(
             page.evaluate("path => { location.hash = `#/${path}` }", path)
             expect(page.locator("h1:visible").last).to_be_visible()
             accessible(page)
-    page.get_by_role("link", name="Report", exact=True).click()
-    page.get_by_role("button", name="Fuel").click()
-    expect(page.get_by_role("button", name="Send report")).to_be_visible()
-    accessible(page)
+    for kind, steps in (("violation", 6), ("stop", 10)):
+        begin(page, task, kind)
+        for n in range(1, steps + 1):
+            expect(page.get_by_role("img", name=f"Step {n} of {steps}")).to_be_visible()
+            accessible(page)
+            if n < steps:
+                onward(page)
 
 
 def test_targets_and_text_are_big_enough_for_gloves(watch: Watch, centre: Centre) -> None:
@@ -273,11 +285,30 @@ def test_targets_and_text_are_big_enough_for_gloves(watch: Watch, centre: Centre
         .filter((e) => parseFloat(getComputedStyle(e).fontSize) < 18);
       return [...low, ...fine].map((e) => e.outerHTML.slice(0, 120));
     }"""
-    for path in ("", f"task/{task['id']}", f"task/{task['id']}/decline", "report", "duty", "outbox"):
-        page.evaluate("path => { location.hash = `#/${path}` }", path)
+
+    wide = "() => Math.max(...[...document.querySelectorAll('html, main')].map((e) => e.scrollWidth))"
+
+    def fits() -> None:
         page.wait_for_timeout(200)
         assert page.evaluate(small) == []
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(wide) <= 390
+
+    for path in ("", f"task/{task['id']}", f"task/{task['id']}/decline", "report", "duty", "outbox"):
+        page.evaluate("path => { location.hash = `#/${path}` }", path)
+        fits()
+    for language in (None, "Lietuviškai"):
+        page.evaluate("() => { location.hash = '#/duty' }")
+        if language:
+            page.get_by_role("button", name=language).click()
+        for kind, steps in (("violation", 6), ("stop", 10)):
+            begin(page, task, kind)
+            back = page.locator(".wizard .back")
+            while back.is_visible():  # a form goes on where it was left
+                back.click()
+            for n in range(steps):
+                fits()
+                if n < steps - 1:
+                    onward(page)
 
 
 def test_both_languages_say_everything() -> None:

@@ -7,7 +7,7 @@ import psutil
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import AWAY, PHONE, Watch
-from tests.browser.officer_pages import Centre, big, fill_in, kept, row, sign_in, until
+from tests.browser.officer_pages import Centre, begin, big, fill_in, kept, row, sign_in, until
 from tests.helpers import PASSWORD, Server
 
 CACHED = """async () => (await Promise.all((await caches.keys()).map(async (name) =>
@@ -59,7 +59,7 @@ def test_starts_cold_without_a_network(watch: Watch, centre: Centre) -> None:
     assert page.evaluate("() => fetch('/static/basemap.json').then((answer) => answer.ok)")
     big(page, "en_route")
     expect(page.locator("#badge")).to_have_text("Offline · 1 waiting")
-    page.get_by_role("link", name="Report a violation found here").click()
+    begin(page, task, "violation")
     expect(page.get_by_role("button", name="Tobacco")).to_be_visible()
     page.context.set_offline(False)
     until(page, lambda: centre.task(task["id"])["status"] == "en_route")

@@ -60,7 +60,7 @@ def test_every_text_that_is_asked_for_exists() -> None:
 def families(text: str) -> tuple[str, ...]:
     """What keys that are put together begin with: `t(`step.${…}`)`, `code("task_kind", …)`, `option("verb", …)`."""
     prefixes = {found for found in re.findall(r"`([a-z_.]+)\$\{", text) if "." in found}
-    lists = re.findall(r"\b(?:code|option|select|options|choices|codeList)\(\s*\"([a-z_]+)\"", text)
+    lists = re.findall(r"\b(?:code|label|option|select|options|choices|codeList)\(\s*\"([a-z_]+)\"", text)
     named = {value for value in re.findall(r"\"([a-z_]+)\"", text) if hasattr(codes, value.upper())}
     return tuple(sorted(prefixes | {f"{name}." for name in {*lists, *named}}))
 
@@ -92,6 +92,12 @@ CODES: dict[str, Iterable[str]] = {
     "unit_status": codes.UNIT_STATUS,
     "capability": codes.CAPABILITY,
     "violation_category": codes.VIOLATION_CATEGORY,
+    "control_type": codes.CONTROL_TYPE,
+    "measure": codes.MEASURE,
+    "method": codes.METHOD,
+    "goods_category": codes.GOODS_CATEGORY,
+    "quantity_unit": codes.QUANTITY_UNIT,
+    "no_seizure_reason": codes.NO_SEIZURE_REASON,
     "consultation_reason": codes.CONSULTATION_REASON,
     "verb": {verb for (_, verb), _ in states._arrows()} | {"seen", "update", "support", "take", "escalate", "resolve"},
     "reason_code": {*codes.DECLINE_REASON, *codes.PAUSE_REASON, "deputy", "no_deputy", "supervisors", "no_supervisor"},

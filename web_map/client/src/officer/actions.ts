@@ -5,6 +5,7 @@ import { current, keep, now, refresh, say, store } from "./desk";
 import { noteReceipt } from "./local";
 import type { Entry, Notice, Receipt, Task, Verb } from "./model";
 import { placeFields } from "./position";
+import { go } from "./routes";
 import { confirm } from "./presence";
 import { holdMs } from "./steps";
 import { state } from "./store";
@@ -27,15 +28,19 @@ export const confirmCancel = async (task: Task): Promise<void> => {
 };
 
 export const undo = async (entry: Entry): Promise<void> => {
-  if (await current()?.outbox.undo(entry)) say(t("officer.said.undone"));
+  if (!(await current()?.outbox.undo(entry))) return;
+  say(t("officer.said.undone"));
+  if (entry.about.form) go(`#/form/${entry.about.form.id}/check`); // it is a form to be written on again
 };
-export const retry = async (entry: Entry): Promise<void> => current()?.outbox.retry(entry);
+/** Once more, as it is or with its text put right. */
+export const retry = async (entry: Entry, text?: string): Promise<void> => current()?.outbox.retry(entry, text);
 export const discard = async (entry: Entry): Promise<void> => current()?.outbox.discard(entry);
 
 /** Do not wait for the next try. */
 export const sendNow = (): void => {
   void confirm();
   current()?.outbox.flush();
+  current()?.uploads.flush();
 };
 
 export async function readLate(id: string): Promise<void> {

@@ -3,10 +3,12 @@ import type { Inbox } from "./inbox";
 import type { Local } from "./local";
 import type { Outbox } from "./outbox";
 import { update } from "./store";
+import type { Uploads } from "./uploads";
 
 export interface Desk {
   local: Local;
   outbox: Outbox;
+  uploads: Uploads;
   /** Read once the server has confirmed who is here. */
   inbox: Inbox | null;
 }

@@ -1,9 +1,12 @@
 /** What this device keeps for one person: their inbox as read so far, and what waits to be sent; all of it sealed. */
 import { storeName } from "./device";
+import { newId } from "../shared/api";
 import type {
-  CodeLists, Draft, Entry, InboxItem, KeptMessage, KeptNotice, KeptTask, Late, Message, Panic, Receipt, Shift, Status, Task, Unit,
+  CodeLists, Entry, Form, InboxItem, KeptFile, KeptMessage, KeptNotice, KeptTask, KnownVehicle, Late, Message, Panic, Receipt,
+  Shift, Status, Task, Unit,
 } from "./model";
 import { Sealed, type Turn } from "./sealed";
+import { RECEIPTS } from "./steps";
 
 /** Single values, by name. */
 interface Facts {
@@ -13,13 +16,18 @@ interface Facts {
   units: Unit[];
   shift: Shift | null;
   codes: CodeLists;
-  draft: Draft;
+  /** Named in forms of the last day. */
+  vehicles: KnownVehicle[];
   checked_at: string;
   /** The last alarm of this officer that the centre has. */
   panic: Panic;
 }
 
-const RECORDS = ["tasks", "notices", "messages", "outbox", "late"] as const;
+const RECORDS = ["tasks", "notices", "messages", "outbox", "late", "forms", "files"] as const;
+/** Bytes: files in pieces as they were taken, and the small pictures that are shown. */
+const BYTES = ["pieces", "copies"] as const;
+/** A file is kept in pieces of so many bytes, each sealed on its own: to send one is not to open all. */
+export const PIECE_BYTES = 256 * 1024;
 
 /** Everything kept, as the screen is drawn from it. */
 export interface Kept {
@@ -28,7 +36,13 @@ export interface Kept {
   messages: KeptMessage[];
   outbox: Entry[];
   late: Late[];
+  forms: Form[];
+  files: KeptFile[];
 }
+
+/** Vehicles are offered for a day. */
+const VEHICLES_MS = 24 * 3_600_000;
+const MOST_VEHICLES = 50;
 
 /** The newer of two states of a task; a receipt does not raise the version, so an equal one counts as newer. */
 function newest(had: KeptTask | undefined, came: Task): KeptTask {
@@ -55,12 +69,49 @@ export async function noteReceipt(turn: Turn, noticeId: string, receipt: Receipt
   if (kept) turn.put("notices", noticeId, { ...kept, [receipt]: kept[receipt] ?? at });
 }
 
+function dropBytes(turn: Turn, file: KeptFile): void {
+  for (let n = 0; n * PIECE_BYTES < file.size; n++) turn.delete("pieces", `${file.id}/${n}`);
+  turn.delete("copies", file.id);
+}
+
+async function filesOf(turn: Turn, formId: string): Promise<KeptFile[]> {
+  return (await turn.all<KeptFile>("files")).filter((file) => file.form_id === formId);
+}
+
+async function dropFiles(turn: Turn, formId: string): Promise<void> {
+  for (const file of await filesOf(turn, formId)) {
+    dropBytes(turn, file);
+    turn.delete("files", file.id);
+  }
+}
+
+/** What was to be sent is a form to be written on again, with its photos; under a new id where the old one is taken. */
+async function openAgain(turn: Turn, entry: Entry): Promise<Form> {
+  const { id: _, task_id: __, ...fields } = entry.body;
+  const form = entry.about.form as Omit<Form, "fields">;
+  const id = entry.refused?.code === "id_reused" ? newId() : form.id;
+  const opened: Form = { ...form, id, fields, ...(entry.refused ? { refused: entry.refused } : {}) };
+  turn.put("forms", id, opened);
+  for (const file of await filesOf(turn, form.id)) turn.put("files", file.id, { ...file, form_id: id, state: "draft" });
+  return opened;
+}
+
+/** In the turn that sends a form: it is no draft any more, its photos follow it, its vehicle is known. */
+export async function formSent(turn: Turn, form: Form, vehicle: KnownVehicle | null): Promise<void> {
+  turn.delete("forms", form.id);
+  for (const file of await filesOf(turn, form.id)) turn.put("files", file.id, { ...file, state: "waiting" });
+  if (!vehicle) return;
+  const others = ((await turn.get<KnownVehicle[]>("facts", "vehicles")) ?? []).filter(({ plate, at, task_id }) =>
+    (plate !== vehicle.plate || task_id !== vehicle.task_id) && Date.now() - Date.parse(at) < VEHICLES_MS);
+  turn.put("facts", "vehicles", [vehicle, ...others].slice(0, MOST_VEHICLES));
+}
+
 export class Local {
   private constructor(private readonly sealed: Sealed) {}
 
   /** The store of one person on this device; `changed` is called when another tab has written to it. */
   static async open(personId: string, key: CryptoKey, changed: () => void): Promise<Local> {
-    return new Local(await Sealed.open(storeName(personId), [...RECORDS, "facts"], [], key, changed));
+    return new Local(await Sealed.open(storeName(personId), [...RECORDS, "facts"], BYTES, key, changed));
   }
 
   close(): void {
@@ -70,7 +121,10 @@ export class Local {
   async kept(): Promise<Kept> {
     const all = await this.sealed.all(RECORDS);
     const of = <Value>(store: (typeof RECORDS)[number]): Value[] => [...(all.get(store)?.values() ?? [])] as Value[];
-    return { tasks: of("tasks"), notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late") };
+    return {
+      tasks: of("tasks"), notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late"),
+      forms: of("forms"), files: of("files"),
+    };
   }
 
   fact<K extends keyof Facts>(name: K): Promise<Facts[K] | undefined> {
@@ -133,7 +187,7 @@ export class Local {
     return this.sealed.change(async (turn) => {
       await also?.(turn);
       for (const held of await turn.all<Entry>("outbox")) {
-        if (held.hold_until) turn.put("outbox", held.order, { ...held, hold_until: 0 });
+        if (held.hold_until && !RECEIPTS.includes(entry.about.verb)) turn.put("outbox", held.order, { ...held, hold_until: 0 });
       }
       const order = ((await turn.get<number>("facts", "order")) ?? 0) + 1;
       turn.put("facts", "order", order);
@@ -156,18 +210,123 @@ export class Local {
     });
   }
 
-  /** Remove an entry unless its time for undo is over; whether it was removed. */
+  /** Remove an entry unless its time for undo is over, a form to be written on; whether it was removed. */
   takeBack(order: number): Promise<boolean> {
     return this.sealed.change(async (turn) => {
       const kept = await turn.get<Entry>("outbox", order);
-      const held = kept !== undefined && kept.hold_until > Date.now();
-      if (held) turn.delete("outbox", order);
-      return held;
+      if (!kept || kept.hold_until <= Date.now()) return false;
+      if (kept.about.form) await openAgain(turn, kept);
+      turn.delete("outbox", order);
+      return true;
     });
   }
 
+  /** The server has it. */
   remove(order: number): Promise<void> {
     return this.sealed.change(async (turn) => turn.delete("outbox", order));
+  }
+
+  /** Forget what was refused, with the photos of a form. */
+  discard(order: number): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      const kept = await turn.get<Entry>("outbox", order);
+      if (kept?.about.form) await dropFiles(turn, kept.about.form.id);
+      turn.delete("outbox", order);
+    });
+  }
+
+  /** A refused form as one to be written on; null when it is not there any more. */
+  reopen(order: number): Promise<Form | null> {
+    return this.sealed.change(async (turn) => {
+      const kept = await turn.get<Entry>("outbox", order);
+      if (!kept?.about.form) return null;
+      turn.delete("outbox", order);
+      return openAgain(turn, kept);
+    });
+  }
+
+  addForm(form: Form): Promise<void> {
+    return this.sealed.change(async (turn) => turn.put("forms", form.id, form));
+  }
+
+  /** Keep a form as it stands, unless it was sent or dropped meanwhile. */
+  putForm(form: Form): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      if (await turn.get("forms", form.id)) turn.put("forms", form.id, form);
+    });
+  }
+
+  dropForm(id: string): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      await dropFiles(turn, id);
+      turn.delete("forms", id);
+    });
+  }
+
+  /** A file with its content and, for a picture, a smaller one; all of it or nothing. */
+  addFile(file: KeptFile, content: Uint8Array, copy: Uint8Array | null): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      turn.put("files", file.id, file);
+      for (let n = 0; n * PIECE_BYTES < file.size; n++) {
+        turn.put("pieces", `${file.id}/${n}`, content.slice(n * PIECE_BYTES, (n + 1) * PIECE_BYTES));
+      }
+      if (copy) turn.put("copies", file.id, copy);
+    });
+  }
+
+  /** Change a file's record; what it is then, or null when it is not there any more. */
+  changeFile(id: string, fields: Partial<KeptFile>): Promise<KeptFile | null> {
+    return this.sealed.change(async (turn) => {
+      const kept = await turn.get<KeptFile>("files", id);
+      if (!kept) return null;
+      const changed = { ...kept, ...fields };
+      turn.put("files", id, changed);
+      return changed;
+    });
+  }
+
+  /** The server has a file: its bytes leave the device, and its record once all files of its form have. */
+  fileSent(id: string): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      const file = await turn.get<KeptFile>("files", id);
+      if (!file) return;
+      dropBytes(turn, file);
+      turn.put("files", id, { ...file, state: "sent", received: file.size });
+      const all = (await turn.all<KeptFile>("files")).filter((one) => one.form_id === file.form_id);
+      if (all.every((one) => one.state === "sent")) for (const one of all) turn.delete("files", one.id);
+    });
+  }
+
+  dropFile(id: string): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      const file = await turn.get<KeptFile>("files", id);
+      if (file) dropBytes(turn, file);
+      turn.delete("files", id);
+    });
+  }
+
+  async file(id: string): Promise<KeptFile | undefined> {
+    return this.sealed.get<KeptFile>("files", id);
+  }
+
+  async files(): Promise<KeptFile[]> {
+    return [...((await this.sealed.all(["files"])).get("files")?.values() ?? [])] as KeptFile[];
+  }
+
+  /** At most `n` kept pieces of a file from byte `offset` on. */
+  async bytes(file: KeptFile, offset: number, n: number): Promise<Blob> {
+    const first = Math.floor(offset / PIECE_BYTES);
+    const last = Math.min(first + n, Math.ceil(file.size / PIECE_BYTES));
+    const pieces = await Promise.all(Array.from({ length: last - first }, async (_, i) => {
+      const piece = await this.sealed.get<Uint8Array<ArrayBuffer>>("pieces", `${file.id}/${first + i}`);
+      if (!piece) throw new DOMException(`A piece of ${file.id} is gone.`, "NotFoundError");
+      return piece;
+    }));
+    return new Blob(pieces).slice(offset - first * PIECE_BYTES);
+  }
+
+  copy(id: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.sealed.get("copies", id);
   }
 
   addLate(late: Late): Promise<void> {

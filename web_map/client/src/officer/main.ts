@@ -7,20 +7,24 @@ import { loginForm } from "../shared/login";
 import { onTheme } from "../shared/theme";
 import { noticeOpened, opened } from "./actions";
 import { begin, enter, leave } from "./presence";
-import { follow } from "./routes";
+import { follow, goInstead } from "./routes";
 import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable, waiting } from "./store";
 import { dutyView } from "./views/duty";
 import { home } from "./views/home";
 import { noticeView } from "./views/notice";
 import { panicView } from "./views/panic";
+import { formView, resumed, stepShown } from "./views/form";
 import { outboxView } from "./views/outbox";
 import { reportView } from "./views/report";
+import { begin as beginForm } from "./forms";
+import { forgetPictures } from "./photos";
 import { fetchThread, openThread, preparePanic } from "./talk";
 import { keepPage } from "./version";
 import { banners, header, nav, undoBar } from "./views/shell";
 import { supportView, threadView } from "./views/talk";
 import { choose, taskView } from "./views/task";
 import "./officer.css"; // last, so that it comes after the map's own style
+import "./forms.css";
 
 const app = document.getElementById("app") as HTMLElement;
 
@@ -34,6 +38,8 @@ function screen(): TemplateResult {
     case "panic": return panicView();
     case "notice": return noticeView(route.id);
     case "report": return reportView(route.taskId);
+    case "begin": return html``;
+    case "form": return formView(route.id, route.step);
     case "duty": return dutyView();
     case "outbox": return outboxView();
     case "home": {
@@ -85,12 +91,25 @@ function seen(): void {
   if (route.view === "thread") void openThread(route.id);
 }
 
+let beginning = false;
+
+/** An address that begins a form becomes that of the form, so that "back" does not begin another. */
+function toForm(): void {
+  const { route } = state;
+  if (route.view !== "begin" || state.phase !== "ready" || beginning) return;
+  beginning = true;
+  void beginForm(route.kind, route.taskId).then((form) => goInstead(`#/form/${form.id}/${resumed(form)}`)).finally(() => { beginning = false; });
+}
+
 drawWith(() => {
   document.title = t("officer.title");
   render(page(), app);
   seen();
+  toForm();
+  forgetPictures(state.kept.files);
 });
 follow(() => queueMicrotask(() => {
+  stepShown();
   if (state.route.view === "panic") preparePanic();
   if (state.route.view === "thread") void fetchThread(state.route.id);
   for (const pane of app.querySelectorAll("main, .right")) pane.scrollTop = 0;

@@ -1,5 +1,6 @@
 /** What the server tells an officer (the contract is mobile_contract/resources.py), and what waits to be told to it. */
-import type { Message } from "../shared/contract";
+import type { FieldFault } from "../shared/api";
+import type { Message, StopFormIn, ViolationIn } from "../shared/contract";
 import type { Notice as AnyNotice, Task as AnyTask } from "../shared/types";
 
 export type { Message } from "../shared/contract";
@@ -65,11 +66,13 @@ export interface Place {
 
 /** What an entry of the outbox is about, so that the screen can show it where it belongs. */
 export interface About {
-  kind: "task" | "notice" | "shift" | "violation" | "talk" | "panic";
+  kind: "task" | "notice" | "shift" | "violation" | "stop" | "talk" | "panic";
   id: string;
   verb:
     | Verb | "seen" | "notice_seen" | "notice_acknowledge" | "notice_confirm" | "notice_reply" | "shift_start" | "shift_end"
-    | "report" | "message" | "support" | "panic";
+    | "report" | "stop_form" | "message" | "support" | "panic";
+  /** What was sent is a form: with this and its fields it can be opened again. */
+  form?: Omit<Form, "fields">;
 }
 
 /** One thing the officer did, kept on the device until the server has answered. */
@@ -84,7 +87,15 @@ export interface Entry {
   /** Epoch milliseconds until which it can be undone; it is sent after that. 0 = at once. */
   hold_until: number;
   attempts: number;
-  refused?: { status: number; code: string; detail: string };
+  refused?: Refusal;
+}
+
+/** Why the server did not take something, with what was wrong field by field. */
+export interface Refusal {
+  status: number;
+  code: string;
+  detail: string;
+  errors?: FieldFault[];
 }
 
 /** A step that reached the server too late to count; it stays on the screen until the officer has read it. */
@@ -101,12 +112,53 @@ export interface Transition {
   task: Task;
 }
 
-/** A violation being written down; it survives a closed page. */
-export interface Draft {
-  category: string | null;
-  occurred_at: string;
-  place: Place | null;
-  coord_source: "gps" | "map";
-  note: string;
+export type FormKind = "stop" | "violation";
+
+/** What a form says, as it will be sent; a stop form and a violation report have their fields among these. */
+export type Fields = Partial<Omit<StopFormIn, "id" | "task_id"> & Omit<ViolationIn, "id" | "task_id" | "coord_source">>;
+
+/** A form being written; it survives a closed page. Its id is that of what will be recorded. */
+export interface Form {
+  id: string;
+  kind: FormKind;
   task_id: string | null;
+  begun_at: string;
+  /** The step on which it was last open. */
+  step: string;
+  fields: Fields;
+  /** Doubts that the officer has looked at: it is right as it is written. */
+  confirmed: string[];
+  /** It was sent and not taken. */
+  refused?: Refusal;
+}
+
+/** A photo or file of a form, kept here until the server has all of it. */
+export interface KeptFile {
+  id: string;
+  form_id: string;
+  kind: FormKind;
+  task_id: string | null;
+  name: string;
+  media_type: string;
+  size: number;
+  sha256: string;
+  captured_at: string;
+  place: Place | null;
+  added_at: string;
+  /** There is a smaller picture of it to show. */
+  copy: boolean;
+  /** Its form is being written; it waits for its turn; the server has it; the server does not take it. */
+  state: "draft" | "waiting" | "sent" | "refused";
+  announced: boolean;
+  /** How many bytes the server has confirmed. */
+  received: number;
+  refused?: Refusal;
+}
+
+/** A vehicle that was named in a form, offered in the next ones. */
+export interface KnownVehicle {
+  task_id: string | null;
+  at: string;
+  plate: string;
+  country: string | null;
 }

@@ -7,11 +7,11 @@
 import { ApiError, newId, request } from "../shared/api";
 import { renewed } from "../shared/session";
 import type { Local } from "./local";
-import type { About, Entry } from "./model";
+import type { About, Entry, Refusal } from "./model";
+import { backOffMs, Runner } from "./runner";
 import type { Turn } from "./sealed";
 
 const TIMEOUT_MS = 20_000;
-const LONGEST_WAIT_S = 60;
 /** An alarm is tried again after this long, whatever was answered. */
 const PANIC_WAIT_MS = 2_000;
 /** Nothing is wrong with what was sent: the way there or the server as a whole is not well. */
@@ -33,32 +33,32 @@ export interface OutboxHooks {
 /** What must arrive in the order in which it was done. */
 export const chainOf = ({ id, about }: Entry): string => (about.kind === "shift" ? "shift" : about.id || id);
 
+/** What is kept of an error. */
+export const refusalOf = ({ status, code, message, errors }: ApiError): Refusal => ({ status, code, detail: message, errors });
+
 type Next = { entry: Entry } | { waitMs: number } | null;
 
-const backOffMs = (failures: number): number => Math.min(LONGEST_WAIT_S, 2 ** failures) * (750 + Math.random() * 500);
-
 export class Outbox {
-  private timer = 0;
-  private running = false;
-  private again = false;
-  private closed = false;
+  private readonly runner: Runner;
   /** How often in a row the server could not be reached. */
   private failures = 0;
   /** Until when a chain waits after a fault of the server, in epoch milliseconds. */
   private readonly paused = new Map<string, number>();
 
-  constructor(private readonly local: Local, private readonly lockName: string, private readonly hooks: OutboxHooks) {
-    addEventListener("online", this.flush);
-    document.addEventListener("visibilitychange", this.flush);
+  constructor(private readonly local: Local, lockName: string, private readonly hooks: OutboxHooks) {
+    this.runner = new Runner(lockName, () => this.run());
     this.flush();
   }
 
   close(): void {
-    this.closed = true;
-    clearTimeout(this.timer);
-    removeEventListener("online", this.flush);
-    document.removeEventListener("visibilitychange", this.flush);
+    this.runner.close();
   }
+
+  /** Send what is due, now. */
+  readonly flush = (): void => this.runner.flush();
+
+  /** Resolves once nothing is being sent. */
+  readonly idle = (): Promise<void> => this.runner.idle();
 
   /** Keep an action on the device, held back for `holdMs`; resolves once it is stored, not once it is sent. */
   async add(
@@ -79,48 +79,24 @@ export class Outbox {
     return undone;
   }
 
-  /** Try a refused entry once more, as it is. */
-  async retry(entry: Entry): Promise<void> {
-    await this.local.change(entry.order, { refused: undefined, attempts: 0 });
+  /** Try a refused entry once more: as it is, or with its text put right. */
+  async retry(entry: Entry, text?: string): Promise<void> {
+    const id = entry.refused?.code === "id_reused" ? newId() : entry.id; // where nothing was stored the id is still free
+    const body = { ...entry.body, id, ...(text === undefined ? {} : { text }) };
+    await this.local.change(entry.order, { id, body, refused: undefined, attempts: 0 });
     await this.hooks.changed();
     this.flush();
   }
 
   /** The officer has read that it was refused and lets it go. */
   async discard(entry: Entry): Promise<void> {
-    await this.local.remove(entry.order);
+    await this.local.discard(entry.order);
     await this.hooks.changed();
-  }
-
-  /** Send what is due, now. */
-  readonly flush = (): void => {
-    if (this.running) {
-      this.again = true;
-      return;
-    }
-    this.running = true;
-    this.again = false;
-    clearTimeout(this.timer);
-    const broken = (error: unknown): number => {
-      if (!this.closed) reportError(error); // the device's store failed: what waits stays, and is tried again
-      return LONGEST_WAIT_S * 1_000;
-    };
-    void this.turn().catch(broken).then((waitMs) => {
-      this.running = false;
-      if (this.closed) return;
-      if (this.again) this.flush();
-      else if (waitMs !== null) this.timer = window.setTimeout(this.flush, waitMs);
-    });
-  };
-
-  /** One run of the queue under a lock, so that two tabs do not race; milliseconds until the next, or null. */
-  private turn(): Promise<number | null> {
-    return navigator.locks.request(this.lockName, { ifAvailable: true }, (lock) => (lock ? this.run() : 2_000));
   }
 
   private async run(): Promise<number | null> {
     for (;;) {
-      const next = this.closed || !this.hooks.ready() ? null : this.next(await this.local.waiting());
+      const next = this.runner.closed || !this.hooks.ready() ? null : this.next(await this.local.waiting());
       if (!next) return null;
       if ("waitMs" in next) return next.waitMs;
       if (!(await this.local.change(next.entry.order, { hold_until: 0, attempts: next.entry.attempts + 1 }))) continue;
@@ -176,7 +152,7 @@ export class Outbox {
     if (error.temporary || error.code === "csrf") {
       this.paused.set(chainOf(entry), Date.now() + waitMs);
     } else {
-      await this.local.change(entry.order, { refused: { status: error.status, code: error.code, detail: error.message } });
+      await this.local.change(entry.order, { refused: refusalOf(error) });
     }
     await this.hooks.changed();
     return 0;

@@ -16,8 +16,9 @@ import { Local } from "./local";
 import type { Me } from "./model";
 import { Outbox } from "./outbox";
 import { stopFollowing } from "./position";
-import { sent } from "./sent";
+import { sent, uploading, uploadRefused } from "./sent";
 import { state, update } from "./store";
+import { Uploads } from "./uploads";
 import { look } from "./version";
 
 const DUTY_EVERY_MS = 60_000;
@@ -65,15 +66,19 @@ export async function confirm(): Promise<void> {
 /** Open this person's store on the device, and show what it holds. */
 async function open(person: Me, key: CryptoKey): Promise<void> {
   stop();
-  if (state.me?.id !== person.id) update({ draft: null, alarm: null });
+  if (state.me?.id !== person.id) update({ alarm: null });
   const local = await Local.open(person.id, key, () => void refresh());
   const outbox = new Outbox(local, `outrider-outbox-${person.id}`, {
     ready: () => current()?.inbox !== null, changed: refresh, sent, signedOut: ended, reached,
   });
-  use({ local, outbox, inbox: null });
+  const uploads = new Uploads(local, `outrider-uploads-${person.id}`, {
+    ready: () => current()?.inbox !== null, changed: refresh, signedOut: ended, reached,
+    smallFirst: outbox.idle, progress: uploading, refused: uploadRefused,
+  });
+  use({ local, outbox, uploads, inbox: null });
   const facts = await local.facts();
   update({
-    me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {}, draft: facts.draft ?? null,
+    me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {}, vehicles: facts.vehicles ?? [],
     checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null,
   });
   await refresh();
@@ -91,11 +96,13 @@ function connect(person: Me): void {
     if (state_ !== "up") return;
     reached(true);
     desk.outbox.flush();
+    desk.uploads.flush();
     void readDuty(heard);
     look(); // a server that was away may have come back as a newer one
   };
   desk.inbox = new Inbox(desk.local, { arrived, signedOut: ended, reached, link });
   desk.outbox.flush();
+  desk.uploads.flush();
   void readDuty(heard);
   dutyTimer = window.setInterval(() => void readDuty(heard), DUTY_EVERY_MS);
   void navigator.storage?.persist?.();
@@ -132,6 +139,7 @@ function stop(): void {
   clearInterval(dutyTimer);
   const desk = current();
   desk?.outbox.close();
+  desk?.uploads.close();
   desk?.inbox?.close();
   desk?.local.close();
   use(null);

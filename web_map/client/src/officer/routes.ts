@@ -1,4 +1,5 @@
 /** Which screen is shown, kept in the address's fragment so that the phone's back key works. */
+import type { FormKind } from "./model";
 import { state, update, type Route } from "./store";
 
 const PATHS: readonly [RegExp, (...parts: string[]) => Route][] = [
@@ -10,6 +11,8 @@ const PATHS: readonly [RegExp, (...parts: string[]) => Route][] = [
   [/^#\/notice\/([\w-]+)$/, (id = "") => ({ view: "notice", id })],
   [/^#\/report$/, () => ({ view: "report", taskId: null })],
   [/^#\/report\/([\w-]+)$/, (taskId = "") => ({ view: "report", taskId })],
+  [/^#\/begin\/(stop|violation)(?:\/([\w-]+))?$/, (kind = "", taskId) => ({ view: "begin", kind: kind as FormKind, taskId: taskId ?? null })],
+  [/^#\/form\/([\w-]+)\/([a-z]*)$/, (id = "", step = "") => ({ view: "form", id, step })],
   [/^#\/duty$/, () => ({ view: "duty" })],
   [/^#\/outbox$/, () => ({ view: "outbox" })],
 ];

@@ -53,10 +53,15 @@ export class Sealed {
     this.channel.onmessage = changed;
   }
 
-  /** Open `stores`; those in `raw` hold bytes, the others JSON. `changed` is called when another tab has written. */
+  /**
+   * Open `stores`; those in `raw` hold bytes, the others JSON. `changed` is called when another tab has written.
+   *
+   * Stores are only ever added: their number is the version, so that a device gets new ones beside what it has.
+   */
   static async open(name: string, stores: readonly string[], raw: readonly string[], key: CryptoKey, changed: () => void): Promise<Sealed> {
-    const db = await openDB(name, 1, {
-      upgrade: (made) => [...stores, ...raw].forEach((store) => made.createObjectStore(store)),
+    const all = [...stores, ...raw];
+    const db = await openDB(name, all.length, {
+      upgrade: (made) => all.filter((store) => !made.objectStoreNames.contains(store)).forEach((store) => made.createObjectStore(store)),
       blocking: (_old, _new, event) => (event.target as IDBDatabase).close(), // it is being wiped
     });
     return new Sealed(name, db, key, new Set(raw), changed);

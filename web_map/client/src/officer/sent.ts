@@ -1,9 +1,10 @@
 /** The server has done what waited: keep what it answered, and say what the officer must know. */
 import { code, hourMinute, t } from "../shared/i18n";
+import type { StopForm } from "../shared/contract";
 import { current, say, store } from "./desk";
-import type { Entry, Message, Panic, Shift, Transition, Verb } from "./model";
+import type { Entry, KeptFile, Message, Panic, Shift, Transition, Verb } from "./model";
 import { LEADS_TO } from "./steps";
-import { update } from "./store";
+import { state, update } from "./store";
 
 export async function sent(entry: Entry, answer: unknown): Promise<void> {
   const { about } = entry;
@@ -22,7 +23,19 @@ export async function sent(entry: Entry, answer: unknown): Promise<void> {
     await store().setFacts({ panic });
     update({ panic });
     say(t("officer.panic.raised", { time: hourMinute(panic.raised_at), number: panic.number }));
-  } else if (about.kind === "violation") say(t("officer.said.violation"));
+  } else if (about.form) {
+    say(about.kind === "stop" ? t("officer.said.stop_form", { number: (answer as StopForm).number }) : t("officer.said.violation"));
+    current()?.uploads.flush(); // its photos may follow
+  }
+}
+
+/** More of a photo is with the server: shown without reading everything that is kept. */
+export function uploading(file: KeptFile): void {
+  update({ kept: { ...state.kept, files: state.kept.files.map((one) => (one.id === file.id ? file : one)) } });
+}
+
+export function uploadRefused(file: KeptFile): void {
+  say(t("officer.said.file_refused", { name: file.name }));
 }
 
 async function stepSent(entry: Entry, { result, task }: Transition): Promise<void> {

@@ -45,6 +45,9 @@ export const ASKS: Partial<Record<Verb, { list: string; field: "reason_code" | "
 export const results = (codes: readonly string[]): string[] =>
   codes.filter((code) => code !== "not_found" && code !== "not_carried_out");
 
+/** Told to the server for what was merely looked at: no action of the officer. */
+export const RECEIPTS: readonly string[] = ["seen", "notice_seen"];
+
 const isStep = (entry: Entry): boolean => entry.about.verb in LEADS_TO;
 
 /** Steps of a task that wait on this device, oldest first. */

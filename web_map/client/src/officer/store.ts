@@ -2,9 +2,9 @@
 import type { LinkState } from "../shared/live";
 import { KNOWN_CODES } from "./codes";
 import type { Kept } from "./local";
-import type { CodeLists, Draft, Entry, Me, Panic, Place, Shift, Task, Unit } from "./model";
+import type { CodeLists, Entry, FormKind, KnownVehicle, Me, Panic, Place, Shift, Task, Unit } from "./model";
 import type { PlaceState } from "./place";
-import { seenBy, sorted, type Sorted } from "./steps";
+import { RECEIPTS, seenBy, sorted, type Sorted } from "./steps";
 
 export type Route =
   | { view: "home" }
@@ -15,6 +15,8 @@ export type Route =
   | { view: "panic" }
   | { view: "notice"; id: string }
   | { view: "report"; taskId: string | null }
+  | { view: "begin"; kind: FormKind; taskId: string | null }
+  | { view: "form"; id: string; step: string }
   | { view: "duty" }
   | { view: "outbox" };
 
@@ -33,9 +35,8 @@ export interface State {
   place: Place | null;
   /** The urgent task that sounds until it is opened. */
   alarm: string | null;
-  draft: Draft | null;
-  /** The draft as it last reached the store of this device. */
-  draftKept: Draft | null;
+  /** Vehicles named in forms of the last day. */
+  vehicles: KnownVehicle[];
   /** The last alarm of this officer that the centre has. */
   panic: Panic | null;
   /** Said once by screen readers, and shown for a moment. */
@@ -49,7 +50,7 @@ export const state: State = {
   phase: "loading",
   me: null,
   route: { view: "home" },
-  kept: { tasks: [], notices: [], messages: [], outbox: [], late: [] },
+  kept: { tasks: [], notices: [], messages: [], outbox: [], late: [], forms: [], files: [] },
   units: [],
   shift: null,
   codes: {},
@@ -59,8 +60,7 @@ export const state: State = {
   placeState: "unasked",
   place: null,
   alarm: null,
-  draft: null,
-  draftKept: null,
+  vehicles: [],
   panic: null,
   said: "",
   storageFull: false,
@@ -90,8 +90,6 @@ export function update(fields: Partial<State>): void {
 }
 
 export const isOnline = (): boolean => state.link === "up" || state.reached;
-
-const RECEIPTS: readonly string[] = ["seen", "notice_seen"];
 
 /** What the officer did and the server has not answered yet; receipts for what was merely looked at do not count. */
 export const waiting = (): Entry[] =>

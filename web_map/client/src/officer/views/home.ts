@@ -4,6 +4,7 @@ import { dayTime, t } from "../../shared/i18n";
 import type { KeptNotice, Task } from "../model";
 import { mustConfirmCancel, mustConfirmNotice } from "../steps";
 import { duty, myTasks, state } from "../store";
+import { begunForms } from "./form";
 import { chip, heading, icon, label, standingText, wayText, windowText } from "./parts";
 import { nextButton } from "./task";
 import { startButtons } from "./duty";
@@ -56,7 +57,7 @@ export function home(withStep: boolean): TemplateResult {
       : html`<p class="card empty">${icon("check")}${t("officer.now.none")}</p>`}</section>` : nothing}
     ${waiting.length ? html`<section><h2>${t("officer.waiting_tasks")} <span class="count">${waiting.length}</span></h2>
       <ul>${waiting.map(taskRow)}</ul></section>` : nothing}
-    ${notices()}
+    ${begunForms()}${notices()}
     ${over.length ? html`<details class="over"><summary>${t("officer.done", { n: over.length })}</summary><ul>${over.map(taskRow)}</ul></details>` : nothing}
   </div>`;
 }

@@ -16,6 +16,11 @@ const ICONS = {
   undo: "M8 5 3 10l5 5M4 10h10a6 6 0 0 1 0 12h-3",
   pin: "M12 21s-7-6.5-7-12a7 7 0 0 1 14 0c0 5.5-7 12-7 12Zm0-9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z",
   check: "M4 12.5 9.5 18 20 6.5",
+  close: "M6 6l12 12M18 6 6 18",
+  plus: "M12 5v14M5 12h14",
+  form: "M7 4h10a2 2 0 0 1 2 2v14H5V6a2 2 0 0 1 2-2Zm2-1h6v3H9ZM9 11h6M9 15h6",
+  camera: "M4 8h3l2-3h6l2 3h3a1 1 0 0 1 1 1v10H3V9a1 1 0 0 1 1-1Zm8 9a4 4 0 1 0 0-8 4 4 0 0 0 0 8Z",
+  file: "M6 3h8l5 5v13H6ZM14 3v5h5",
 } as const;
 
 export const icon = (name: keyof typeof ICONS, turn_deg = 0): TemplateResult => html`<svg class="icon" viewBox="0 0 24 24"

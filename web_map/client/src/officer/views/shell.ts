@@ -3,16 +3,22 @@ import { html, nothing, type TemplateResult } from "lit";
 import { code, hourMinute, t } from "../../shared/i18n";
 import { readLate, undo } from "../actions";
 import { hush } from "../arrivals";
+import { refusedForms } from "../forms";
+import { progressOf } from "../photos";
 import { duty, isOnline, myTasks, refused, state, taskById, undoable, unitName, waiting } from "../store";
 import { takeOver } from "../version";
 import { raised } from "./panic";
 import { icon, moment } from "./parts";
 
 function badge(): TemplateResult {
-  const [no, left, online] = [refused().length, waiting().length, isOnline()];
+  const files = state.kept.files.filter((file) => file.state !== "draft");
+  const photos = progressOf(files);
+  const no = refused().length + refusedForms().length + files.filter((file) => file.state === "refused").length;
+  const [left, online] = [waiting().length, isOnline()];
   const link = t(online ? "officer.online" : "officer.offline");
-  const text = no ? t("officer.refused", { n: no }) : left ? t("officer.waiting", { link, n: left }) : link;
-  const kind = no ? "bad" : online ? (left ? "busy" : "good") : "away";
+  const text = no ? t("officer.refused", { n: no }) : left ? t("officer.waiting", { link, n: left })
+    : photos.sent < photos.all ? t("officer.badge.photos", { link, n: photos.sent, all: photos.all }) : link;
+  const kind = no ? "bad" : online ? (left || photos.all ? "busy" : "good") : "away";
   return html`<span role="status"><a id="badge" class="badge ${kind}" href="#/outbox">${text}</a></span>`;
 }
 

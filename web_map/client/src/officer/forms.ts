@@ -1,0 +1,158 @@
+/** Forms being written: kept with every field, sent whole, opened again when they were taken back or refused. */
+import { newId } from "../shared/api";
+import { current, keep, now, refresh, store } from "./desk";
+import { bodyOf, doubts, markOf, needs, withValue } from "./form_rules";
+import { formSent } from "./local";
+import type { Entry, Fields, Form, FormKind, KnownVehicle, Place } from "./model";
+import { freshPlace, onPlace, showPlace } from "./position";
+import { UNDO_MS } from "./steps";
+import { redraw, state, taskById, update } from "./store";
+
+/** Newer here than in the device's store, which is being written. */
+const unwritten = new Map<string, Form>();
+
+/** Every form that is being written, the newest first. */
+export const forms = (): Form[] => state.kept.forms.map((form) => unwritten.get(form.id) ?? form)
+  .sort((a, b) => b.begun_at.localeCompare(a.begun_at));
+
+export const formById = (id: string): Form | undefined => forms().find((form) => form.id === id);
+export const isKept = (form: Form): boolean => !unwritten.has(form.id);
+
+/** Refused forms that are being put right. */
+export const refusedForms = (): Form[] => forms().filter((form) => form.refused);
+
+const placed = ({ lon, lat, accuracy_m }: Place): Fields => ({ lon, lat, accuracy_m, coord_source: "gps" });
+
+/** What is known by itself is filled in on the form that is open: the place, and at its end the time. */
+export function fillIn(): void {
+  const form = state.route.view === "form" ? formById(state.route.id) : undefined;
+  if (!form || state.route.view !== "form") return;
+  const place = form.fields.lon === undefined ? freshPlace() : null;
+  const ended_at = form.kind === "stop" && state.route.step === "end" && !form.fields.ended_at ? now() : null;
+  if (place || ended_at) void edit(form.id, { ...(place ? placed(place) : {}), ...(ended_at ? { ended_at } : {}) });
+}
+
+onPlace(fillIn);
+
+/** Vehicles that were named in forms of a task, or lately without one; the last first. */
+export function knownVehicles(form: Form): KnownVehicle[] {
+  const written = forms().filter((one) => one.id !== form.id && one.task_id === form.task_id).flatMap(vehicleOf);
+  const all = [...written, ...state.vehicles.filter((one) => one.task_id === form.task_id)];
+  return all.filter((one, n) => all.findIndex(({ plate }) => plate === one.plate) === n);
+}
+
+function vehicleOf({ task_id, begun_at, fields }: Form): KnownVehicle[] {
+  const plate = (fields.vehicle?.plate ?? fields.plate)?.trim();
+  return plate ? [{ task_id, at: begun_at, plate, country: fields.vehicle?.country ?? null }] : [];
+}
+
+/** The fields that name a vehicle in a form of this kind. */
+export const vehicleFields = (kind: FormKind, { plate, country }: KnownVehicle): Fields =>
+  kind === "stop" ? { vehicle: { plate, country } } : { plate };
+
+/** The form of this kind that was begun for a task and not sent, or a new one with what is known already. */
+export async function begin(kind: FormKind, taskId: string | null, given: Fields = {}): Promise<Form> {
+  showPlace();
+  const begun = forms().find((form) => form.kind === kind && form.task_id === taskId && !form.refused);
+  if (begun && !Object.keys(given).length) return begun;
+  const place = freshPlace();
+  const fields: Fields = {
+    ...(kind === "stop" ? ofStop(taskId) : { occurred_at: now() }), coord_source: "gps", ...(place ? placed(place) : {}), ...given,
+  };
+  const form: Form = { id: newId(), kind, task_id: taskId, begun_at: now(), step: "", fields, confirmed: [] };
+  const [vehicle] = taskId && !vehicleOf(form).length ? knownVehicles(form) : [];
+  if (vehicle) Object.assign(form.fields, vehicleFields(kind, vehicle));
+  if (vehicle?.country && vehicle.country !== "LT") form.confirmed = doubts(form).map((doubt) => markOf(doubt, form.fields));
+  await written(() => store().addForm(form));
+  await refresh();
+  return form;
+}
+
+function ofStop(taskId: string | null): Fields {
+  const task = taskId ? taskById(taskId) : undefined;
+  return {
+    first_stopped_at: now(), officers: state.me ? [state.me.id] : [], exercise: task?.exercise ?? false,
+    ...(task?.reason_code ? { reason_code: task.reason_code } : {}),
+  };
+}
+
+/** A full or forbidden store is said; what was typed stays on the screen. */
+async function written(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    update({ storageFull: false });
+    return true;
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    update({ storageFull: true });
+    return false;
+  }
+}
+
+async function change(form: Form): Promise<void> {
+  unwritten.set(form.id, form);
+  redraw();
+  if (!(await written(() => store().putForm(form))) || unwritten.get(form.id) !== form) return;
+  state.kept.forms = state.kept.forms.map((one) => (one.id === form.id ? form : one));
+  unwritten.delete(form.id);
+  redraw();
+}
+
+/** Change fields of a form, and keep it; what the server said of them no longer holds. */
+export async function edit(id: string, fields: Fields): Promise<void> {
+  const form = formById(id);
+  if (form) await change({ ...without(form, Object.keys(fields)), fields: { ...form.fields, ...fields } });
+}
+
+/** The same for the value at a path such as `vehicle.plate`. */
+export async function put(id: string, path: string, value: unknown): Promise<void> {
+  const form = formById(id);
+  if (form) await change({ ...without(form, [path]), fields: withValue(form.fields, path, value) });
+}
+
+function without(form: Form, paths: readonly string[]): Form {
+  if (!form.refused?.errors) return form;
+  const errors = form.refused.errors.filter(({ field }) => !paths.some((path) => field === path || field.startsWith(`${path}.`)));
+  return { ...form, refused: { ...form.refused, errors } };
+}
+
+/** It is right as it is written: the doubts about a field. */
+export async function confirmDoubts(id: string, field: string): Promise<void> {
+  const form = formById(id);
+  if (!form) return;
+  const marks = doubts(form).filter((doubt) => doubt.field === field).map((doubt) => markOf(doubt, form.fields));
+  await change({ ...form, confirmed: [...form.confirmed, ...marks] });
+}
+
+/** Where it goes on when it is opened again. */
+export async function noteStep(id: string, step: string): Promise<void> {
+  const form = formById(id);
+  if (form && form.step !== step) await change({ ...form, step });
+}
+
+export async function drop(form: Form): Promise<void> {
+  await store().dropForm(form.id);
+  unwritten.delete(form.id);
+  await refresh();
+}
+
+/** Send a form that says what it must and whose doubts are looked at; false while it cannot be. */
+export async function send(id: string): Promise<boolean> {
+  const form = formById(id);
+  if (!form || needs(form).length || doubts(form).length) return false;
+  const { fields: _, refused: __, ...meta } = form;
+  const about = { kind: form.kind, id: form.task_id ?? "", verb: form.kind === "stop" ? "stop_form" : "report", form: meta } as const;
+  const [vehicle = null] = vehicleOf({ ...form, begun_at: now() });
+  const path = form.kind === "stop" ? "/stop-forms" : "/violations";
+  if (!(await keep(path, bodyOf(form), about, UNDO_MS, (turn) => formSent(turn, form, vehicle)))) return false;
+  unwritten.delete(id);
+  update({ vehicles: (await store().fact("vehicles")) ?? [] });
+  return true;
+}
+
+/** Open a refused form again. */
+export async function reopen(entry: Entry): Promise<Form | null> {
+  const form = (await current()?.local.reopen(entry.order)) ?? null;
+  await refresh();
+  return form;
+}
