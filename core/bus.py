@@ -41,6 +41,10 @@ class InboxGrew(Wake):
     """These users have something new to fetch."""
 
 
+class DeviceEventsCame(Wake):
+    """Devices reported what somebody is owed to be told of."""
+
+
 class AccessChanged(Wake):
     """These users' sessions, roles or units changed: open sockets must check again."""
 

@@ -16,7 +16,17 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from core.bus import AccessChanged, Bus, DutyChanged, InboxGrew, NoticesChanged, TasksChanged, UnitsChanged, Wake
+from core.bus import (
+    AccessChanged,
+    Bus,
+    DeviceEventsCame,
+    DutyChanged,
+    InboxGrew,
+    NoticesChanged,
+    TasksChanged,
+    UnitsChanged,
+    Wake,
+)
 from core.db import asyncpg_dsn
 
 log = structlog.get_logger()
@@ -26,9 +36,8 @@ EVERY_S = 0.05
 AGAIN_AFTER_S = 1.0
 IDS_IN_ONE = 200
 """PostgreSQL takes less than 8,000 bytes in one message."""
-KINDS = {
-    kind.__name__: kind for kind in (UnitsChanged, DutyChanged, TasksChanged, NoticesChanged, InboxGrew, AccessChanged)
-}
+_KINDS = (UnitsChanged, DutyChanged, TasksChanged, NoticesChanged, InboxGrew, AccessChanged, DeviceEventsCame)
+KINDS = {kind.__name__: kind for kind in _KINDS}
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 Due = dict[str, set[UUID]]
 

@@ -2,12 +2,14 @@
 
 from core.bus import (
     AccessChanged,
+    DeviceEventsCame,
     DutyChanged,
     InboxGrew,
     NoticesChanged,
     TasksChanged,
     UnitsChanged,
 )
+from dispatch_api.alarms import Alarms
 from dispatch_api.state import State
 
 
@@ -20,3 +22,4 @@ def connect(state: State) -> None:
     bus.on(NoticesChanged, hub.notices_changed)
     bus.on(InboxGrew, hub.inbox_grew)
     bus.on(AccessChanged, hub.access_changed)
+    bus.on(DeviceEventsCame, Alarms(state.engine, bus).came)

@@ -62,6 +62,13 @@ class KnownDevice(msgspec.Struct, eq=False):
                 return unit_id
         return None
 
+    def last_unit(self, at: datetime) -> UUID | None:
+        """The unit it last reported for until a moment; a phone between shifts still has one."""
+        for unit_id, since in zip(reversed(self.units), reversed(self.since), strict=True):
+            if unit_id is not None and (since is None or since <= at):
+                return unit_id
+        return None
+
 
 class DutyBook:
     """Devices by key, their assignments, and the units' shifts, in memory; follows the database twice a second."""

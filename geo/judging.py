@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from geo.commit_line import Row
+from geo.commit_line import OFF_DUTY, Row
+from geo.device_events import PANIC
 from geo.fix import Fix
 
 FUTURE = timedelta(minutes=2)
@@ -13,11 +14,13 @@ OLD = timedelta(days=30)
 
 def judged(
     device_id: UUID, fixes: list[Fix], units: list[UUID | None] | None, now: datetime,
-    gate: Callable[[datetime], UUID | None], judge: Callable[[Fix], str | None],
+    gate: Callable[[datetime], UUID | None], last_unit: Callable[[datetime], UUID | None],
+    judge: Callable[[Fix], str | None],
 ) -> tuple[list[Row], Row | None, int]:  # fmt: skip
     """Rows of the fixes received `now` on duty, the newest plausible of them, and how many are suspect.
 
-    `units` names the unit on duty for each fix; without it `gate` is asked. `judge` says why a place is suspect.
+    `units` names the unit on duty for each fix; without it `gate` is asked. `judge` says why a place is suspect. Off
+    duty a panic alone is taken, of the `last_unit`.
     """
     rows: list[Row] = []
     newest: Row | None = None
@@ -26,10 +29,13 @@ def judged(
     for place, fix in enumerate(fixes):
         at = fix.fix_at
         unit_id = gate(at) if units is None else units[place]
+        suspect: str | None
         if unit_id is None:
-            continue
-        if fix.nowhere:
-            suspect: str | None = "no_fix"
+            if fix.event != PANIC:
+                continue
+            unit_id, suspect = last_unit(at), OFF_DUTY[fix.nowhere]
+        elif fix.nowhere:
+            suspect = "no_fix"
         elif at > future:
             suspect = "future"
         elif at < old:

@@ -181,6 +181,21 @@ class Position(SQLModel, table=True):
     suspect: str | None = None
 
 
+class DeviceEvent(SQLModel, table=True):
+    """An event of a device that somebody is owed to be told of; gone once they are (tasks/device_alarms.py)."""
+
+    __tablename__ = "device_event"
+    __table_args__ = (CheckConstraint(on_earth(), name="on_earth"),)
+
+    device_id: UUID = Field(primary_key=True)
+    fix_at: datetime = Field(primary_key=True, sa_type=TZ)
+    event: str = Field(primary_key=True)
+    unit_id: UUID | None = None  # none: of who was on no shift lately, or of a tracker without a unit
+    received_at: datetime = Field(sa_type=TZ)
+    point: Any = Field(sa_column=_point(nullable=True))
+    suspect: str | None = None  # why the place is not trusted, or off_duty
+
+
 class UnitLatest(SQLModel, table=True):
     """Each unit's newest plausible fix. Fillfactor 50 and no index on what moves keep updates HOT."""
 

@@ -16,7 +16,7 @@ import structlog
 from core.db import asyncpg_dsn, utcnow
 from core.errors import Overloaded
 from geo import eager
-from geo.commit_line import Line, Row, is_away
+from geo.commit_line import OFF_DUTY, SUSPECT, Line, Row, is_away
 from geo.counts import Counts
 from geo.delivery import Delivery, Latest, Stored, Told, hand_over, newest_of, tell
 from geo.duty import UNAVAILABLE, DutyBook, KnownDevice
@@ -149,12 +149,14 @@ class Writer:
     ) -> None:  # fmt: skip
         """Queue fixes received `at` that are on duty; `told` hears of them once they are committed."""
         gate = partial(self._duty.unit_on_duty, device)
-        rows, newest, suspect = judged(device.id, fixes, units, at, gate, self._motion[device.id].judge)
+        rows, newest, suspect = judged(
+            device.id, fixes, units, at, gate, device.last_unit, self._motion[device.id].judge
+        )
         delivery = Delivery(device.id, rows, newest, len(fixes) - len(rows), suspect, rejected, at, told, is_counted)
         if not rows:
             self._settle(delivery, ())
             return
-        if sender is not None:
+        if sender is not None and rows[-1][SUSPECT] not in OFF_DUTY:
             self._senders.heard(device.id, rows[-1][3], sender, fixes[-1], at)
         self._queue.append(delivery)
         self._queued_rows += len(rows)

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from mobile_contract.fields import Lat, Lon, MomentOut
-from mobile_contract.resources import InboxItem, NoticeSummary, Seq, Task
+from mobile_contract.resources import GeoPoint, InboxItem, NoticeSummary, Seq, Task
 
 HEARTBEAT_S = 2
 """A `beat` comes this often; silence for more than 5 s means the connection is lost."""
@@ -115,8 +115,9 @@ class UnitTable(BaseModel):
 class Alert(BaseModel):
     """Something a dispatcher must look at until one takes it; with `cleared_at` it is over.
 
-    `since`: when a silent unit or tracker was last heard, or what else is told of began. `reached`: how far the alarm
-    went before somebody took it; `called` are the supervisors it went to.
+    `since`: when a silent unit or tracker was last heard, or when a device first told what the alert is about, at
+    `point` if that is known; `withdrawn_at`: it took its panic back. `reached`: how far the alarm went before somebody
+    took it; `called` are the supervisors it went to.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -124,7 +125,8 @@ class Alert(BaseModel):
     id: UUID
     kind: Literal[
         "task_unacknowledged", "task_declined", "task_conflict", "support_requested", "panic", "unit_silent",
-        "tracker_silent", "tracker_frozen", "tracker_doubled",
+        "tracker_silent", "tracker_frozen", "tracker_doubled", "panic_late", "crash", "fall", "tow", "tamper",
+        "power_cut", "jamming", "low_battery",
     ]  # fmt: skip
     task_id: UUID | None
     unit_id: UUID | None
@@ -137,7 +139,12 @@ class Alert(BaseModel):
     taken_by: UUID | None
     taken_by_name: str | None
     taken_at: MomentOut | None
+    point: GeoPoint | None
+    withdrawn_at: MomentOut | None
     cleared_at: MomentOut | None
+    closed_by: UUID | None
+    closed_by_name: str | None
+    close_reason: str | None
 
 
 class Snapshot(_Sent):

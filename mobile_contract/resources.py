@@ -120,6 +120,13 @@ class TakeIn(Edge):
     id: UUID | None = None
 
 
+class CloseIn(Edge):
+    """A panic, or what else a device told, is over; why."""
+
+    id: UUID | None = None
+    reason: Annotated[Line, Field(min_length=1)]
+
+
 class ResolveIn(Edge):
     """How a dispatcher settles that a crew went on with what had been cancelled, and why."""
 

@@ -13,13 +13,16 @@ from sqlmodel import col, select
 
 from core.audit import Action
 from core.work import Work
+from geo import device_events
 from mobile_contract.fields import utc_text
 from tasks.models import Alert, Task, TaskEvent
 from tasks.states import TERMINAL
 
 OF_STATUS = {"unacknowledged": "task_unacknowledged", "declined": "task_declined"}
 """The alert that stands as long as a task stands like this."""
-CONFLICT, SUPPORT, PANIC = "task_conflict", "support_requested", "panic"
+CONFLICT, SUPPORT, PANIC, PANIC_LATE = "task_conflict", "support_requested", "panic", "panic_late"
+CLOSED_BY_HAND = frozenset({*device_events.ALARMS, PANIC_LATE})
+"""Alerts that nothing ends but a dispatcher with a reason."""
 CALLS = frozenset({"support_unit", "scan_request"})
 """Kinds of tasks that crews' calls become."""
 _TEXTS = {
@@ -32,9 +35,21 @@ _TEXTS = {
     "tracker_silent": "A tracker of {call_sign} is silent",
     "tracker_frozen": "A tracker of {call_sign} says that it moves and stays on one spot",
     "tracker_doubled": "Two send as the same tracker of {call_sign}",
+    "panic_late": "{call_sign}: a panic that came late",
+    "crash": "{call_sign}: crash",
+    "fall": "{call_sign}: fall",
+    "tow": "{call_sign}: towed or moved while parked",
+    "tamper": "{call_sign}: a tracker was tampered with",
+    "power_cut": "{call_sign}: a tracker's power was cut",
+    "jamming": "{call_sign}: a tracker is jammed",
+    "low_battery": "{call_sign}: the battery of a tracker is low",
 }
+_MOMENTS = ("since", "raised_at", "taken_at", "withdrawn_at", "cleared_at")
+_IDS = ("id", "task_id", "unit_id", "device_id", "taken_by", "closed_by")
+_WORDS = ("kind", "reached", "taken_by_name", "closed_by_name", "close_reason")
 _SHOWN = text("""
-SELECT a.*, t.number, t.title, u.call_sign FROM alert a LEFT JOIN task t ON t.id = a.task_id
+SELECT a.*, ST_X(a.point) AS lon, ST_Y(a.point) AS lat, t.number, t.title, u.call_sign
+FROM alert a LEFT JOIN task t ON t.id = a.task_id
 LEFT JOIN unit u ON u.id = a.unit_id WHERE a.id = ANY(:ids) ORDER BY a.raised_at DESC, a.id DESC
 """)
 
@@ -53,7 +68,16 @@ async def follow(work: Work, task: Task, event: TaskEvent) -> list[UUID]:
         return []
     if before == "draft" and now != "draft":
         await clear(work, task.id, SUPPORT)
-    return await clear(work, task.id, PANIC) if now in TERMINAL else []
+    return await _end_panic(work, task, event) if now in TERMINAL else []
+
+
+async def _end_panic(work: Work, task: Task, event: TaskEvent) -> list[UUID]:
+    """A panic ends with its task, unless that ended by itself; a device's, which nobody answers for, with a reason."""
+    if event.by is None:
+        return []
+    of_whom = [] if event.reason else [col(Alert.device_id).is_(None)]
+    values = {"closed_by": event.by, "closed_by_name": event.by_name, "close_reason": event.reason}
+    return await clear(work, task.id, PANIC, *of_whom, **values)
 
 
 async def raised(work: Work, kind: str, task: Task, unit_id: UUID | None = None) -> None:
@@ -64,11 +88,12 @@ async def raised(work: Work, kind: str, task: Task, unit_id: UUID | None = None)
         await work.session.execute(insert(Alert).values(row.model_dump()).on_conflict_do_nothing())
 
 
-async def clear(work: Work, task_id: UUID, kind: str) -> list[UUID]:
-    """The task's alert of this kind is over; the units it was about."""
+async def clear(work: Work, task_id: UUID, kind: str, *also: Any, **values: Any) -> list[UUID]:
+    """The task's alert of this kind is over, if it is one of `also`; the units it was about."""
     query = update(Alert).where(col(Alert.task_id) == task_id, col(Alert.kind) == kind, col(Alert.cleared_at).is_(None))
     async with work.elevated():
-        ended = query.values(cleared_at=work.now, updated_at=work.now).returning(col(Alert.unit_id))
+        ended = query.where(*also).values(cleared_at=work.now, updated_at=work.now, **values)
+        ended = ended.returning(col(Alert.unit_id))
         return [unit_id for unit_id in (await work.session.execute(ended)).scalars() if unit_id]
 
 
@@ -80,11 +105,11 @@ async def resources(work: Work, ids: Iterable[UUID]) -> list[dict[str, Any]]:
 
 
 def _resource(row: dict[str, Any]) -> dict[str, Any]:
-    moments = {name: row[name] and utc_text(row[name]) for name in ("since", "raised_at", "taken_at", "cleared_at")}
-    ids = {name: row[name] and str(row[name]) for name in ("id", "task_id", "unit_id", "device_id", "taken_by")}
-    return ids | moments | {
-        "kind": row["kind"], "text": _TEXTS[row["kind"]].format(**row), "reached": row["reached"],
-        "called": [str(user_id) for user_id in row["called"]], "taken_by_name": row["taken_by_name"],
+    moments = {name: row[name] and utc_text(row[name]) for name in _MOMENTS}
+    ids = {name: row[name] and str(row[name]) for name in _IDS}
+    return ids | moments | {name: row[name] for name in _WORDS} | {
+        "text": _TEXTS[row["kind"]].format(**row), "called": [str(user_id) for user_id in row["called"]],
+        "point": None if row["lon"] is None else {"type": "Point", "coordinates": [row["lon"], row["lat"]]},
     }  # fmt: skip
 
 

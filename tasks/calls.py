@@ -4,6 +4,7 @@ Only a person issues it; the alarm stands until one takes it, and goes to the su
 """
 
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,14 +15,15 @@ from core.audit import Action
 from core.bus import TasksChanged
 from core.errors import IdReused, Invalid
 from core.ids import new_id
+from core.models import UserAccount
 from core.work import Work
 from geo import shifts, units
-from geo.models import Unit, UnitLatest
+from geo.models import Device, Unit, UnitLatest
 from mobile_contract import talk as contract
 from mobile_contract.fields import utc_text
 from tasks import alerts, talk
-from tasks.models import Task
-from tasks.resource import point_of
+from tasks.models import Alert, Task
+from tasks.resource import lon_lat, point_of
 from tasks.steps import Was, not_ahead, record
 
 
@@ -58,16 +60,49 @@ async def panic(work: Work, body: contract.PanicIn) -> dict[str, Any]:
         place = point_of(body.lon, body.lat) or await work.first(
             select(UnitLatest.point).where(UnitLatest.unit_id == unit_id)
         )
-        who = work.actor.name or work.actor.login
-        title = f"SOS {unit.call_sign} · {who}" if unit else f"SOS {who}"
         if await work.first(select(Task.id).where(Task.id == body.id)):
             raise IdReused
-        draft = await _draft(work, body.id, place, unit_id, kind="support_unit", priority="P1", title=title[:200])
+        draft = await _in_danger(work, body.id, unit, place, work.actor.name or work.actor.login, body.at)
         await alerts.raised(work, alerts.PANIC, draft, unit_id)
-        if unit and unit.status != "off_duty":
-            units.set_status(work, unit, "emergency", not_ahead(work, body.at))
     work.audit(Action.COLLECTION, "panic", draft.id, unit_id=unit_id, lon=body.lon, lat=body.lat, at=body.at)
     return {"id": draft.id, "number": draft.number, "raised_at": utc_text(work.now)}
+
+
+async def panic_of_device(work: Work, alert: Alert, place: Any) -> Alert:
+    """The same for the panic that a device sent, to be raised as `alert`: its place, or the unit's last known one."""
+    unit = await _locked(work, alert.unit_id)
+    place = place or await work.first(select(UnitLatest.point).where(UnitLatest.unit_id == alert.unit_id))
+    draft = await _in_danger(work, new_id(), unit, place, await _carrier(work, alert.device_id), alert.since)
+    alert.task_id, alert.point, alert.raised_at, alert.updated_at = draft.id, place, work.now, work.now
+    work.session.add(alert)
+    lon, lat = lon_lat(place)
+    work.audit(
+        Action.COLLECTION, "panic", draft.id, unit_id=alert.unit_id, device_id=alert.device_id, lon=lon, lat=lat,
+        at=alert.since,
+    )  # fmt: skip
+    return alert
+
+
+async def _carrier(work: Work, device_id: UUID | None) -> str:
+    """Whose phone it is; what a tracker is called that is nobody's."""
+    device = await work.session.get(Device, device_id)
+    if device is None:
+        return "?"
+    person = await work.session.get(UserAccount, device.user_id) if device.user_id else None
+    return person.name if person else " ".join(filter(None, (device.protocol, device.identifier)))
+
+
+async def _in_danger(
+    work: Work, task_id: UUID, unit: Unit | None, place: Any, who: str, at: datetime | None
+) -> Task:  # fmt: skip
+    """The draft; the unit, if on duty, stands as in emergency."""
+    title = f"SOS {unit.call_sign} · {who}" if unit else f"SOS {who}"
+    draft = await _draft(
+        work, task_id, place, unit.id if unit else None, kind="support_unit", priority="P1", title=title[:200]
+    )
+    if unit and unit.status != "off_duty":
+        units.set_status(work, unit, "emergency", not_ahead(work, at))
+    return draft
 
 
 async def _locked(work: Work, unit_id: UUID | None) -> Unit | None:

@@ -123,6 +123,7 @@ class Alert(SQLModel, table=True):
     __table_args__ = (
         Index("ix_alert_updated", "updated_at"),
         Index("ix_alert_task", "task_id"),
+        Index("ix_alert_device", "device_id", "kind"),
         Index(
             "uq_alert_open", "kind", "task_id", "unit_id", "device_id", unique=True,
             postgresql_nulls_not_distinct=True, postgresql_where="cleared_at IS NULL",
@@ -134,7 +135,10 @@ class Alert(SQLModel, table=True):
     task_id: UUID | None = Field(default=None, foreign_key="task.id", ondelete="CASCADE")
     unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
     device_id: UUID | None = Field(default=None, foreign_key="device.id")
-    since: datetime | None = Field(default=None, sa_type=TZ)  # when a silent one was last heard
+    since: datetime | None = Field(default=None, sa_type=TZ)  # when a silent one was last heard, or an event first told
+    last_at: datetime | None = Field(default=None, sa_type=TZ)  # when the device's event was last told
+    withdrawn_at: datetime | None = Field(default=None, sa_type=TZ)  # the device took its panic back
+    point: Any = Field(default=None, sa_column=Column(Geometry("POINT", srid=4326, spatial_index=False)))
     raised_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
     reached: str = "dispatchers"  # how far it was escalated: dispatchers, deputy, supervisors
     called: list[UUID] = Field(default_factory=list, sa_column=Column(ARRAY(Uuid), nullable=False))
@@ -142,6 +146,9 @@ class Alert(SQLModel, table=True):
     taken_by_name: str | None = None
     taken_at: datetime | None = Field(default=None, sa_type=TZ)
     cleared_at: datetime | None = Field(default=None, sa_type=TZ)
+    closed_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    closed_by_name: str | None = None
+    close_reason: str | None = None
     updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
 
 

@@ -21,7 +21,7 @@ from geo import shifts, units
 from geo.models import Unit
 from mobile_contract.resources import TransitionIn
 from tasks import alerts, states
-from tasks.models import Task, TaskEvent, TaskSupport
+from tasks.models import Alert, Task, TaskEvent, TaskSupport
 from tasks.resource import point_of, resource, supports_of
 
 STAMPS = {"acknowledge": "acknowledged_at", "en_route": "en_route_at", "on_scene": "on_scene_at",
@@ -136,11 +136,20 @@ class News:
 async def settle(work: Work, task: Task, event: TaskEvent) -> None:
     """Let alerts follow a step; units whose panic it ends stand as their tasks say again."""
     if calmed := await alerts.follow(work, task, event):
-        query = select(Unit).where(col(Unit.id).in_(calmed), Unit.status == "emergency").order_by(col(Unit.id))
-        async with work.elevated():
-            for unit in await work.all(query.with_for_update(key_share=True)):
-                units.set_status(work, unit, "available", work.now)
-            await follow(work, calmed, work.now)
+        await calm(work, calmed)
+
+
+async def calm(work: Work, unit_ids: Iterable[UUID]) -> None:
+    """Units whose panic is over stand as their tasks say again, if no other panic of theirs stands."""
+    calling = select(Alert.unit_id).where(Alert.kind == alerts.PANIC, col(Alert.cleared_at).is_(None))
+    query = select(Unit).where(col(Unit.id).in_(list(unit_ids)), Unit.status == "emergency")
+    query = query.where(col(Unit.id).not_in(calling.where(col(Alert.unit_id).is_not(None)))).order_by(col(Unit.id))
+    async with work.elevated():
+        calmed = await work.all(query.with_for_update(key_share=True))
+        for unit in calmed:
+            units.set_status(work, unit, "available", work.now)
+        if calmed:
+            await follow(work, [unit.id for unit in calmed], work.now)
 
 
 async def tell(work: Work, *news: News) -> list[dict[str, Any]]:

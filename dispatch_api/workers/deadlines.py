@@ -5,9 +5,10 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import system
+from core.bus import Bus
 from core.settings import Settings
 from core.work import open_work
-from tasks import audience, deadlines, doubts, escalation, silence
+from tasks import audience, deadlines, device_alarms, doubts, escalation, silence
 from tasks.limits import limits_of
 
 
@@ -17,6 +18,12 @@ async def round_(engine: AsyncEngine, settings: Settings) -> bool:
         more = await deadlines.due(work) >= deadlines.BATCH
     async with open_work(engine, system("escalation")) as work:
         return await escalation.due(work, limits_of(settings)) >= escalation.BATCH or more
+
+
+async def alarms_round(engine: AsyncEngine, bus: Bus | None = None) -> bool:
+    """Raise what events of devices call for; true when a full batch was taken."""
+    async with open_work(engine, system("alarms"), bus) as work:
+        return await device_alarms.due(work) >= device_alarms.BATCH
 
 
 async def areas_round(engine: AsyncEngine) -> bool:

@@ -52,6 +52,7 @@ class Loop:
 
 LOOPS = (
     Loop("deadlines", 1, lambda d: deadlines.round_(d.engine, d.settings)),
+    Loop("alarms", 0.5, lambda d: deadlines.alarms_round(d.engine)),
     Loop("areas", 1, lambda d: deadlines.areas_round(d.engine)),
     Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings)),
     Loop("doubts", 5, lambda d: deadlines.doubts_round(d.engine)),

@@ -131,6 +131,7 @@ CASES = [
         "id": NO_ID[:-2] + "11", "outcome": "work_counts", "reason": "r",
     }, 409),
     Case("POST", f"/alerts/{NO_ID}/take", "dispatcher", {"id": NO_ID[:-2] + "12"}, 404),
+    Case("POST", f"/alerts/{NO_ID}/close", "dispatcher", {"id": NO_ID[:-2] + "c1", "reason": "r"}, 404),
     Case("POST", "/notices", "dispatcher", {
         "id": NO_ID[:-2] + "13", "kind": "information", "priority": "P4", "headline": "h", "body": "b",
         "instruction": "i", "valid_to": LATER, "supersedes": "$older",

@@ -99,7 +99,8 @@ CODES: dict[str, Iterable[str]] = {
     "quantity_unit": codes.QUANTITY_UNIT,
     "no_seizure_reason": codes.NO_SEIZURE_REASON,
     "consultation_reason": codes.CONSULTATION_REASON,
-    "verb": {verb for (_, verb), _ in states._arrows()} | {"seen", "update", "support", "take", "escalate", "resolve"},
+    "verb": {verb for (_, verb), _ in states._arrows()}
+    | {"seen", "update", "support", "take", "escalate", "resolve", "close_alarm"},
     "reason_code": {*codes.DECLINE_REASON, *codes.PAUSE_REASON, "deputy", "no_deputy", "supervisors", "no_supervisor"},
     "reason": {rule.code for rule in _rules("dog")},
     "shortfall": {rule.shortfall for rule in _rules("dog")},
