@@ -60,6 +60,13 @@ _TRACK = text(
     " AND (fix_at > :since OR device_id > :after) AND point IS NOT NULL AND (:include_suspect OR suspect IS NULL)"
     " ORDER BY fix_at LIMIT :limit) f ORDER BY f.fix_at, f.device_id LIMIT :limit"
 )
+_EVENTS = text(
+    "SELECT f.* FROM unnest(CAST(:devices AS uuid[])) AS d(id) CROSS JOIN LATERAL ("
+    " SELECT device_id, fix_at, received_at, event, ST_X(point) AS lon, ST_Y(point) AS lat,"
+    " suspect IS NOT NULL AS suspect FROM position"
+    " WHERE device_id = d.id AND unit_id = :unit_id AND fix_at >= :since AND fix_at < :until AND event IS NOT NULL"
+    " ORDER BY fix_at DESC LIMIT :limit) f ORDER BY f.fix_at DESC, f.device_id LIMIT :limit"
+)
 
 Box = tuple[float, float, float, float]
 """min_lon, min_lat, max_lon, max_lat in degrees."""
@@ -185,6 +192,24 @@ async def track_page(work: Work, track: Track, after: TrackFix | None = None) ->
     }  # fmt: skip
     rows = await work.session.execute(_TRACK, values)
     return [TrackFix._make((*row[:5], *map(short, row[5:9]), row.suspect)) for row in rows]
+
+
+async def consult_events(
+    work: Work, unit_id: UUID, since: datetime | None, until: datetime | None, limit: int, why: Why
+) -> list[dict[str, Any]]:
+    """What the unit's devices told beside where they were, the newest first, also without a place to be trusted.
+
+    Asked for, refused and written to the audit as a track is.
+    """
+    asked = await consult_track(work, unit_id, since, until, True, "events", why)
+    values = {
+        "devices": asked.devices, "unit_id": unit_id, "since": asked.since, "until": asked.until, "limit": limit,
+    }  # fmt: skip
+    rows = (await work.session.execute(_EVENTS, values)).mappings()
+    return [
+        {**row, "point": None if row["lon"] is None else {"type": "Point", "coordinates": (row["lon"], row["lat"])}}
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True)

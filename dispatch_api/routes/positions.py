@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.actor import Actor, May
 from core.codes import CAPABILITY_PATTERN, CONSULTATION_REASON
 from core.work import Work, open_work
-from dispatch_api.deps import GetState, OptionalBbox, allow, working
+from dispatch_api.deps import GetState, Limit, OptionalBbox, allow, working
 from geo import where
 from geo.track_files import FORMATS
 from geo.where import Track, TrackFix, Why
@@ -93,6 +93,24 @@ class NearestOut(BaseModel):
     shortfalls: list[str]
 
 
+class DeviceEventOut(BaseModel):
+    """What a device told beside where it was; `suspect`: the place is not to be trusted."""
+
+    device_id: UUID
+    event: str
+    fix_at: MomentOut
+    received_at: MomentOut
+    point: Point | None
+    suspect: bool
+
+
+class DeviceEventsOut(BaseModel):
+    """The newest events of a period."""
+
+    items: list[DeviceEventOut]
+    next: None = None
+
+
 @router.get("/positions/latest", response_model=PositionsOut)
 async def latest(work: Annotated[Work, working(May.READ_LIVE)], bbox: OptionalBbox) -> Any:
     """The newest place of every unit on duty; officers get their own units."""
@@ -111,6 +129,24 @@ async def nearest(
     """The units on duty nearest to a place, the nearest first whether they fit or not."""
     items, shortfalls = await where.nearest(work, lon, lat, capability, limit)
     return {"items": items, "shortfalls": shortfalls}
+
+
+@router.get("/units/{unit_id}/events", response_model=DeviceEventsOut)
+async def events(
+    unit_id: UUID,
+    work: Annotated[Work, working(May.READ_TRACK, May.OWN_TRACK)],
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    reason_code: Literal[CONSULTATION_REASON] | None = None,  # type: ignore[valid-type]  # fine at run time
+    reason: OptionalLine | None = None,
+) -> Any:
+    """What the unit's devices told beside where they were (ignition, power, alarms), the newest first.
+
+    Of the last 24 hours unless said otherwise; to look further back needs a reason, as for a track.
+    """
+    found = await where.consult_events(work, unit_id, since, until, limit, Why(reason_code, reason))
+    return {"items": found}
 
 
 @router.get(

@@ -1,7 +1,8 @@
 """What a dispatcher must not miss (domain.md 4.1): old positions, alarms, who was first, cancels, notices' receipts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,7 @@ class Centre(Field):
             settings = Settings(_env_file=None)  # type: ignore[call-arg]
             await deadlines.round_(engine, settings)
             await deadlines.areas_round(engine)
+            await deadlines.alarms_round(engine)
             await engine.dispose()
 
         run(work())
@@ -130,6 +132,81 @@ def test_d4_an_alarm_sounds_and_stands_on_every_screen_until_one_takes_it(watch:
     expect(listed).to_contain_text("Jonas Petraitis has it since")
     listed.locator(".row").click()
     expect(pages[0].locator(".history")).to_contain_text("took the alarm")
+
+
+def told(centre: Centre, event: str, **fields: Any) -> None:
+    """The unit's tracker reports an event, and what it calls for is raised."""
+    headers = {"Authorization": f"Bearer {centre.crew.device_key}"}
+    fix = {"fix_at": datetime.now(UTC).isoformat(), "lon": 23.9, "lat": 55.2, "event": event} | fields
+    assert centre.http.post("/positions", json={"fixes": [fix]}, headers=headers).json()["accepted"] == 1
+    centre.sql("SELECT 1")
+
+
+def test_t10_a_trackers_panic_sounds_until_it_is_taken_and_stands_until_it_is_closed_with_a_reason(
+    watch: Watch, centre: Centre, accessible: Callable[[Page], None]
+) -> None:
+    unit = centre.crew.unit.call_sign
+    pages = [sign_in(watch, centre), sign_in_second(watch, centre)]
+    for page in pages:
+        page.evaluate(COUNT_TONES)
+        page.mouse.click(800, 500)
+    told(centre, "sos")
+    banners = [page.locator(".alert:not(.quiet)", has_text=unit) for page in pages]
+    for page, banner in zip(pages, banners, strict=True):
+        expect(banner).to_contain_text(f"PANIC SOS {unit} · http")
+        expect(page.locator("body")).to_have_attribute("data-tones", re.compile(r"\d"), timeout=10_000)
+    told(centre, "sos")
+    banners[0].get_by_role("button", name="Take").click()
+    for page, banner in zip(pages, banners, strict=True):
+        expect(banner).to_have_count(0)
+        expect(page.locator(".row.task", has_text=f"SOS {unit}")).to_have_count(1)
+    page = pages[1]
+    page.keyboard.press("x")
+    row = page.locator(".alert-row", has_text=unit)
+    expect(row).to_contain_text("Rasa Budėtoja has it since")
+    expect(row.locator(".place")).to_have_text("55.20000, 23.90000")
+    reason = row.locator("[name=reason]")
+    expect(reason).to_be_focused()
+    accessible(page)
+    page.keyboard.press("Escape")  # leaves the field, then the question
+    page.keyboard.press("Escape")
+    expect(reason).to_have_count(0)
+    row.get_by_role("button", name="Close…").press("Enter")
+    expect(reason).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(row).to_have_count(1)  # not without a reason
+    page.keyboard.type("pressed while cleaning")
+    page.keyboard.press("Enter")
+    for each in pages:
+        expect(each.locator(".alert-row", has_text=unit)).to_have_count(0)
+        each.keyboard.press("Escape")
+        expect(each.locator(".row.task", has_text=f"SOS {unit}")).to_have_count(0)
+    closed = centre.http.get("/alerts", params={"open": False}, headers=centre.rasa).json()["items"]
+    assert [one["close_reason"] for one in closed if one["unit_id"] == str(centre.crew.unit.id)] == [
+        "pressed while cleaning"
+    ]
+
+
+def test_other_alarms_of_trackers_are_quiet_and_name_what_which_when_and_where(watch: Watch, centre: Centre) -> None:
+    unit = centre.crew.unit.call_sign
+    page = sign_in(watch, centre)
+    at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    told(centre, "power_cut", lat=55.9)
+    told(centre, "panic", fix_at=at)
+    expect(page.locator(".alert.quiet", has_text=unit)).to_have_count(2)
+    page.get_by_role("tab", name="Alarms").click()
+    cut, late = (page.locator(".alert-row", has_text=f"{unit}: {words}") for words in ("a tracker lost", "an SOS of"))
+    expect(cut).to_contain_text(re.compile(r"Power cut[\s\S]+lost its power at \d\d:\d\d"))
+    expect(late).to_contain_text(re.compile(r"Late SOS[\s\S]+an SOS of \d\d:\d\d came only now"))
+    cut.locator(".row").click()
+    expect(page.locator(".card h3")).to_contain_text(unit)
+    cut.locator(".place").click()
+    expect(page.locator(".leaflet-overlay-pane canvas").first).to_be_visible()
+    page.keyboard.press("x")  # the one in focus
+    cut.locator("[name=reason]").fill("garage")
+    page.keyboard.press("Enter")
+    expect(cut).to_have_count(0)
+    expect(late).to_have_count(1)
 
 
 def test_d5_the_dispatcher_who_came_second_sees_who_and_when(watch: Watch, centre: Centre) -> None:

@@ -11,7 +11,7 @@ import pytest
 from core import codes, errors
 from core.errors import OutriderError
 from dispatch_api.routes.devices import Protocol
-from geo import trust
+from geo import device_events, trust
 from geo.where import _rules
 from tasks import alerts, states
 
@@ -106,6 +106,7 @@ CODES: dict[str, Iterable[str]] = {
     "shortfall": {rule.shortfall for rule in _rules("dog")},
     "guard": ("place", "shift", "capability"),
     "alert": set(alerts._TEXTS),
+    "device_event": device_events.EVENTS,
     "alert.reached": ("deputy", "supervisors"),
     "event_result": ("superseded", "conflict"),
     "officer.late": ("superseded", "conflict"),

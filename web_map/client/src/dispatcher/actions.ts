@@ -133,6 +133,13 @@ export const takeAlert = (id: string): Promise<boolean> => attempt(async () => {
   if (ui.taskId && alert.task_id === ui.taskId) await refreshEvents(ui.taskId);
 });
 
+/** Close a panic, or what else a device told, with a reason; the server discards a panic's draft with it. */
+export const closeAlert = (alert: Alert, reason: string): Promise<boolean> => attempt(async () => {
+  await api.post<Alert>(`/alerts/${alert.id}/close`, { id: newId(), reason });
+  store.alerts.delete(alert.id);
+  set({ closing: null });
+});
+
 /** Say whether a cancel stands or the work of the crew that went on counts. */
 export const resolve = (task: Task, outcome: "cancel_stands" | "work_counts", reason: string): Promise<boolean> => attempt(async () => {
   addTask(store, await api.post<Task>(`/tasks/${task.id}/resolve`, { id: newId(), outcome, reason }));

@@ -1,16 +1,25 @@
 /** Alarms: over the map until somebody takes them, and the list of all that stand, with who took each and when. */
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import { clock, hourMinute, t } from "../shared/i18n";
+import { clock, dayTime, hourMinute, t } from "../shared/i18n";
 import { may, me } from "../shared/session";
-import type { Alert } from "../shared/types";
-import { openTask, takeAlert } from "./actions";
+import type { Alert, LonLat } from "../shared/types";
+import { closeAlert, openTask, takeAlert } from "./actions";
 import { callSign, since } from "./parts";
-import { set, store } from "./state";
+import { set, store, ui } from "./state";
+import { serverNow } from "./store";
 
 const SHOWN = 3;
-const RANK: Record<string, number> = { panic: -2, support_requested: -1, task_unacknowledged: 0, task_conflict: 1, task_declined: 2, unit_silent: 3, tracker_silent: 4, tracker_doubled: 3, tracker_frozen: 4 };
-const rank = (alert: Alert): number => RANK[alert.kind] ?? 0;
+const RANK = [
+  "panic", "support_requested", "task_unacknowledged", "task_conflict", "task_declined", "crash", "fall", "panic_late",
+  "tow", "tamper", "power_cut", "jamming", "unit_silent", "tracker_doubled", "tracker_silent", "tracker_frozen", "low_battery",
+];
+const rank = (alert: Alert): number => RANK.indexOf(alert.kind);
+/** Alerts that only a dispatcher ends, with a reason (the server's list decides; this one only shows buttons). */
+const CLOSED_BY_HAND = new Set(["panic", "panic_late", "crash", "fall", "tow", "tamper", "power_cut", "jamming", "low_battery"]);
+const DAY_MS = 20 * 3_600_000;
+
+export const closable = (alert: Alert): boolean => CLOSED_BY_HAND.has(alert.kind) && may("tasks.dispatch");
 
 /** Alerts that stand: what nobody has taken first, then by what they are about, the oldest first. */
 export const standing = (): Alert[] => [...store.alerts.values()].sort((a, b) =>
@@ -32,7 +41,7 @@ export function alertOf(taskId: string): Alert | undefined {
 function words(alert: Alert): string {
   const task = alert.task_id ? store.tasks.get(alert.task_id) : undefined;
   if (alert.task_id && !task) return alert.text;
-  const at = alert.since ? hourMinute(alert.since) : "–";
+  const at = alert.since ? (serverNow(store) - Date.parse(alert.since) > DAY_MS ? dayTime : hourMinute)(alert.since) : "–";
   return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id), at });
 }
 
@@ -41,9 +50,35 @@ function open(alert: Alert): void {
   else set({ unitId: alert.unit_id });
 }
 
+/** Ask why the alert is over, in the list where it stands. */
+export function askToClose(alert: Alert): void {
+  set({ panel: "alerts", closing: alert.id });
+  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector<HTMLInputElement>(".close-alert input")?.focus()));
+}
+
+export const closeButton = (alert: Alert): TemplateResult | typeof nothing => closable(alert)
+  ? html`<button class="button" aria-expanded=${ui.closing === alert.id} @click=${() => askToClose(alert)}>${t("alert.close")}</button>` : nothing;
+
+function closeForm(alert: Alert): TemplateResult | typeof nothing {
+  if (ui.closing !== alert.id) return nothing;
+  return html`<form class="ask close-alert" @submit=${(event: SubmitEvent) => {
+    event.preventDefault();
+    void closeAlert(alert, String(new FormData(event.target as HTMLFormElement).get("reason")).trim());
+  }}><label class="field"><span>${t("alert.why_over")}</span><input name="reason" required maxlength="200" pattern=".*\\S.*"></label>
+    <div class="verbs"><button class="button primary" ?disabled=${ui.busy}>${t("alert.close_now")}</button>
+      <button type="button" class="button" @click=${() => set({ closing: null })}>${t("alert.keep")}</button></div></form>`;
+}
+
+/** Where it was, to be brought into view. */
+function place(alert: Alert, show: (at: LonLat) => void): TemplateResult | typeof nothing {
+  const at = alert.point?.coordinates;
+  return at ? html`<button class="link place" title=${t("unit.show")} @click=${() => show(at)}>${at[1].toFixed(5)}, ${at[0].toFixed(5)}</button>` : nothing;
+}
+
 /** How far it went, and who has it. */
 export function fate(alert: Alert): TemplateResult {
   return html`${alert.reached === "dispatchers" ? nothing : html`<span class="reached">${t(`alert.reached.${alert.reached}`)}</span>`}
+    ${alert.withdrawn_at ? html`<span class="reached">${t("alert.withdrawn", { at: clock(alert.withdrawn_at) })}</span>` : nothing}
     ${alert.taken_at ? html`<span class="taken">${t("alert.taken", { who: alert.taken_by_name ?? "?", at: clock(alert.taken_at) })}</span>` : nothing}`;
 }
 
@@ -60,11 +95,12 @@ export function alarms(): TemplateResult | typeof nothing {
     ${all.length > SHOWN ? html`<button class="alert more" @click=${() => set({ panel: "alerts" })}>${t("alert.more", { n: all.length - SHOWN })}</button>` : nothing}</div>`;
 }
 
-export function alertRows(): TemplateResult {
+export function alertRows(show: (at: LonLat) => void): TemplateResult {
   const all = standing();
-  return html`<ul class="rows">${repeat(all, (alert) => alert.id, (alert) => html`<li class="alert-row ${alert.taken_at ? "taken" : ""}">
+  return html`<ul class="rows">${repeat(all, (alert) => alert.id, (alert) => html`<li class="alert-row ${alert.taken_at ? "taken" : ""} ${alert.task_id ? "" : "quiet"}" data-listed=${alert.id}>
     <button class="row" @click=${() => open(alert)}><span class="grow"><strong>${t(`alert.${alert.kind}`)}</strong>
       <span class="line2">${words(alert)}</span><span class="line2">${fate(alert)}</span></span>
-      <span class="age">${hourMinute(alert.raised_at)}</span></button>${takeButton(alert)}</li>`)}</ul>
+      <span class="age">${hourMinute(alert.raised_at)}</span></button>
+    <div class="alert-acts">${place(alert, show)}<span class="grow"></span>${closeButton(alert)}${takeButton(alert)}</div>${closeForm(alert)}</li>`)}</ul>
     ${all.length ? nothing : html`<p class="empty">${t("alert.none")}</p>`}`;
 }

@@ -1,11 +1,22 @@
 /** Where a unit was on an earlier day: asked for with a reason, which the server writes down; drawn, or saved as a file. */
 import { html, nothing, type TemplateResult } from "lit";
 import { api, withQuery } from "../shared/api";
-import { code, number, startOfDay, t } from "../shared/i18n";
+import { clock, code, hourMinute, number, startOfDay, t } from "../shared/i18n";
 import { refusalText } from "../shared/refusal";
 import { may } from "../shared/session";
 import type { CodeLists, LonLat, Unit } from "../shared/types";
 import { redraw } from "./state";
+
+/** What a device told beside where it was. */
+interface DeviceEvent {
+  event: string;
+  fix_at: string;
+  received_at: string;
+  point: { coordinates: LonLat } | null;
+}
+
+const LATE_MS = 60_000;
+const MOST_EVENTS = 500;
 
 type Asked = { from: string; to: string; reason_code: string; reason: string };
 
@@ -15,7 +26,7 @@ interface Past {
   code: string;
   busy: boolean;
   fault: string;
-  found: { asked: Asked; n: number } | null;
+  found: { asked: Asked; n: number; events: DeviceEvent[] } | null;
 }
 
 let past: Past | null = null;
@@ -43,10 +54,13 @@ async function ask(mine: Past, asked: Asked, draw: (points: LonLat[]) => void): 
   Object.assign(mine, { busy: true, fault: "", found: null });
   redraw();
   try {
-    const answer = await api.get<{ features: { geometry: { coordinates: LonLat } }[] }>(address(mine, asked, "geojson"));
+    const [answer, told] = await Promise.all([
+      api.get<{ features: { geometry: { coordinates: LonLat } }[] }>(address(mine, asked, "geojson")),
+      api.get<{ items: DeviceEvent[] }>(withQuery(`/units/${mine.unitId}/events`, { ...asked, limit: MOST_EVENTS })),
+    ]);
     if (past !== mine) return;
     const points = answer.features.map((feature) => feature.geometry.coordinates);
-    mine.found = { asked, n: points.length };
+    mine.found = { asked, n: points.length, events: told.items };
     draw(points);
   } catch (error) {
     mine.fault = refusalText(error);
@@ -58,8 +72,8 @@ async function ask(mine: Past, asked: Asked, draw: (points: LonLat[]) => void): 
 const address = (mine: Past, asked: Asked, format: string): string =>
   withQuery(`/units/${mine.unitId}/track`, { ...asked, format });
 
-/** The form in place of the unit's facts; `draw` shows the points on the map, none when it is closed. */
-export function historyForm(draw: (points: LonLat[]) => void): TemplateResult | typeof nothing {
+/** The form in place of the unit's facts; `draw` shows the points on the map, none when it is closed; `show` one place. */
+export function historyForm(draw: (points: LonLat[]) => void, show: (at: LonLat) => void): TemplateResult | typeof nothing {
   const mine = past;
   if (!mine) return nothing;
   const submit = (event: SubmitEvent): void => {
@@ -84,7 +98,21 @@ export function historyForm(draw: (points: LonLat[]) => void): TemplateResult | 
     <div class="pair"><button class="button primary" ?disabled=${mine.busy || !mine.reasons.length}>${t("past.show")}</button>
       <button type="button" class="button" @click=${close}>${t("close")}</button></div>
     <div role="status">${mine.fault ? html`<p class="fault">${mine.fault}</p>` : nothing}
-      ${mine.found ? result(mine, mine.found) : nothing}</div></form>`;
+      ${mine.found ? result(mine, mine.found) : nothing}</div>
+    ${mine.found ? eventList(mine.found.events, show) : nothing}</form>`;
+}
+
+/** What the unit's devices told on the day, the newest first; those with a place bring it into view. */
+function eventList(events: DeviceEvent[], show: (at: LonLat) => void): TemplateResult | typeof nothing {
+  if (!events.length) return nothing;
+  return html`<h4 class="group">${t("past.events")} <span class="count">${events.length}</span></h4>
+    <ul class="rows events">${events.map((one) => {
+      const at = one.point?.coordinates;
+      const isLate = Date.parse(one.received_at) - Date.parse(one.fix_at) > LATE_MS;
+      const line = html`<span class="age">${clock(one.fix_at)}</span><span class="grow ${one.event}">${code("device_event", one.event)}
+        ${isLate ? html`<small>${t("past.came", { at: hourMinute(one.received_at) })}</small>` : nothing}</span>`;
+      return html`<li>${at ? html`<button type="button" class="row" @click=${() => show(at)}>${line}</button>` : html`<span class="row">${line}</span>`}</li>`;
+    })}</ul>`;
 }
 
 function result(mine: Past, { asked, n }: { asked: Asked; n: number }): TemplateResult {

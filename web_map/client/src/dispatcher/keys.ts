@@ -1,7 +1,7 @@
 /** The console by keyboard; single keys do nothing while something is typed. */
 import { toggleTheme } from "../shared/theme";
 import { openTask, takeAlert, undoHeld } from "./actions";
-import { standing, untaken } from "./alerts";
+import { askToClose, closable, standing, untaken } from "./alerts";
 import { leaveNotice } from "./notice_form";
 import { set, store, ui } from "./state";
 import { queue } from "./store";
@@ -28,6 +28,7 @@ function back(): void {
   if (ui.help) set({ help: false });
   else if (ui.picking) set({ picking: false });
   else if (ui.asking) set({ asking: null });
+  else if (ui.closing) set({ closing: null });
   else if (ui.drawing) set({ drawing: false });
   else if (ui.panel === "write_notice") leaveNotice();
   else if (ui.panel === "notice") set({ panel: "notices", noticeId: null });
@@ -42,6 +43,13 @@ function nextAlarm(): void {
   if (task) void openTask(task);
 }
 
+/** Ask why the alert with the focus is over, else the first one that a person ends. */
+function closeFirst(): void {
+  const focused = document.activeElement?.closest<HTMLElement>("[data-listed]")?.dataset.listed;
+  const alert = standing().find((one) => closable(one) && (!focused || one.id === focused));
+  if (alert) askToClose(alert);
+}
+
 export function listenToKeys(context: Context): void {
   const actions: Record<string, () => void> = {
     "/": () => document.querySelector<HTMLInputElement>("#search")?.focus(),
@@ -54,6 +62,7 @@ export function listenToKeys(context: Context): void {
     t: toggleTheme,
     u: undoHeld,
     y: () => { const [alert] = untaken(); if (alert) void takeAlert(alert.id); },
+    x: closeFirst,
     a: () => document.querySelector<HTMLElement>(".nearest .row")?.focus(),
     "?": () => set({ help: !ui.help }),
   };

@@ -35,7 +35,7 @@ function side(): unknown {
   switch (ui.panel) {
     case "task": return taskPanel((at: LonLat) => view?.show(at));
     case "compose": return composePanel();
-    case "alerts": return alertsPanel();
+    case "alerts": return alertsPanel((at: LonLat) => view?.show(at));
     case "notices": return noticesPanel();
     case "notice": return noticePanel();
     case "write_notice": return noticeForm(() => view?.bbox());
@@ -46,7 +46,7 @@ function side(): unknown {
 function page(): unknown {
   return html`${topbar(() => void logOut())}${linkBanner()}
     <div class="console">
-      ${unitsPanel((id) => view?.select(id), showUnit, (points) => view?.drawPast(points))}
+      ${unitsPanel((id) => view?.select(id), showUnit, (points) => view?.drawPast(points), (at) => view?.show(at))}
       <main class="stage"><div id="map" role="application" aria-label=${t("map.title")}></div>
         ${heatPanel(() => view?.refreshHeat())}</main>
       <aside class="side" aria-label=${t("tab.queue")}>${side()}</aside>

@@ -1,12 +1,13 @@
 /** The console's map: basemap, heat, tasks, units, the selected unit's track; it never moves by itself. */
 import L from "leaflet";
 import { ageText } from "../shared/age";
-import { t } from "../shared/i18n";
+import { currentLanguage, t } from "../shared/i18n";
 import { addBasemap, HOME_BOUNDS } from "../shared/map/basemap";
 import { CellLayer } from "../shared/map/cells";
 import { UnitLayer, type Placed } from "../shared/map/unit_layer";
-import type { Area, LonLat, Task } from "../shared/types";
+import type { Alert, Area, LonLat, Task } from "../shared/types";
 import { loadHeat, openTask, track } from "./actions";
+import { callSign } from "./parts";
 import { set, store, toast, ui } from "./state";
 import { isOpen, serverNow, shown } from "./store";
 
@@ -18,12 +19,14 @@ export class ConsoleMap {
   private readonly units = new UnitLayer();
   private readonly cells = new CellLayer();
   private readonly tasks = L.layerGroup();
+  private readonly alerts = L.layerGroup();
   private readonly trackLine = L.polyline([], { color: "#6cc3f2", weight: 3, opacity: 0.85, interactive: false });
   private readonly pastLine = L.polyline([], { color: "#f0a6ff", weight: 3, opacity: 0.9, dashArray: "2 6", interactive: false });
   private readonly pin = L.circleMarker([0, 0], { radius: 9, color: "#ffd166", weight: 3, fillOpacity: 0.2, interactive: false });
   private readonly area = L.polygon([], { color: "#ffd166", weight: 2, dashArray: "6 5", fillOpacity: 0.1, interactive: false });
   private readonly cornerDots = L.layerGroup();
   private drawnTasks = "";
+  private drawnAlerts = "";
   private drawnArea = "";
 
   constructor(element: HTMLElement, private readonly viewed: (bbox: number[]) => void) {
@@ -36,7 +39,7 @@ export class ConsoleMap {
       if (event.key === "Enter") this.take(this.map.getCenter());
       else if (event.key === "Backspace" && ui.drawing) set({ corners: ui.corners.slice(0, -1) });
     });
-    for (const layer of [this.area, this.cornerDots, this.trackLine, this.tasks, this.units]) layer.addTo(this.map);
+    for (const layer of [this.area, this.cornerDots, this.trackLine, this.tasks, this.alerts, this.units]) layer.addTo(this.map);
     this.map.on("click", (event) => this.clicked(event));
     this.map.on("moveend", () => this.moved());
     this.map.on("mousemove", (event) => {
@@ -121,6 +124,7 @@ export class ConsoleMap {
     if (ui.point) this.pin.setLatLng(latLng(ui.point)).addTo(this.map);
     else this.pin.remove();
     this.drawTasks();
+    this.drawAlerts();
     this.drawArea();
     this.map.getContainer().classList.toggle("lost", store.link === "lost");
   }
@@ -137,6 +141,16 @@ export class ConsoleMap {
     this.cornerDots.clearLayers();
     if (!writing) return;
     for (const corner of ui.corners) this.cornerDots.addLayer(L.circleMarker(latLng(corner), { radius: 5, color: "#ffd166", weight: 2, fillOpacity: 0.6, interactive: false }));
+  }
+
+  /** Where devices told what has no task; a panic stands at its task's place. */
+  private drawAlerts(): void {
+    const placed = [...store.alerts.values()].filter((alert) => alert.point && !alert.task_id);
+    const key = `${currentLanguage()} ${placed.map((alert) => alert.id).join()}`;
+    if (key === this.drawnAlerts) return;
+    this.drawnAlerts = key;
+    this.alerts.clearLayers();
+    for (const alert of placed) this.alerts.addLayer(alertMarker(alert));
   }
 
   private drawTasks(): void {
@@ -159,6 +173,15 @@ function taskMarker(task: Task): L.Layer {
   const label = document.createElement("span");
   label.textContent = `#${task.number} ${task.title}`;
   return marker.bindTooltip(label, { direction: "top" }).on("click", () => void openTask(task.id));
+}
+
+function alertMarker(alert: Alert): L.Layer {
+  const marker = L.circleMarker(latLng(alert.point?.coordinates ?? [0, 0]), {
+    radius: 10, color: "#f2b84b", weight: 2.5, dashArray: "3 4", fillOpacity: 0.12, bubblingMouseEvents: false,
+  });
+  const label = document.createElement("span");
+  label.textContent = `${t(`alert.${alert.kind}`)} ${callSign(alert.unit_id)}`;
+  return marker.bindTooltip(label, { direction: "top" }).on("click", () => set({ panel: "alerts", unitId: alert.unit_id }));
 }
 
 const round = (degrees: number): number => Math.round(degrees * 1e6) / 1e6;

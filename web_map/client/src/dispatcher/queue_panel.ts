@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { code, dayTime, t } from "../shared/i18n";
 import { may } from "../shared/session";
-import type { NoticeSummary, Task } from "../shared/types";
+import type { LonLat, NoticeSummary, Task } from "../shared/types";
 import { openNotice, openTask } from "./actions";
 import { alertOf, alertRows, fate } from "./alerts";
 import { writeNotice } from "./notice_form";
@@ -45,7 +45,7 @@ function taskRow(task: Task): TemplateResult {
     <span class="right">${taskBadge(task)}<span class="age">${since(task.issued_at ?? task.created_at)}</span></span></button></li>`;
 }
 
-export const alertsPanel = (): TemplateResult => html`${tabs()}<div class="scroll">${alertRows()}</div>`;
+export const alertsPanel = (show: (at: LonLat) => void): TemplateResult => html`${tabs()}<div class="scroll">${alertRows(show)}</div>`;
 
 export function noticesPanel(): TemplateResult {
   const notices = [...store.notices.values()].sort((a, b) => b.number - a.number);

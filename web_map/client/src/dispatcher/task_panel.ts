@@ -6,7 +6,7 @@ import { may } from "../shared/session";
 import { groupOf } from "../shared/status";
 import type { Nearest, Task, TaskEvent, TaskStatus } from "../shared/types";
 import { act, assign, resolve } from "./actions";
-import { alertOf, fate, takeButton } from "./alerts";
+import { alertOf, askToClose, closable, closeButton, fate, takeButton } from "./alerts";
 import { callSign, priority, reasonOf, shape, statusBadge } from "./parts";
 import { set, store, ui } from "./state";
 import { awaitsConfirmation, serverNow } from "./store";
@@ -56,7 +56,7 @@ function overruled(task: Task): TemplateResult | typeof nothing {
 function alarm(task: Task): TemplateResult | typeof nothing {
   const alert = alertOf(task.id);
   if (!alert) return nothing;
-  return html`<div class="notice-box ${alert.taken_at ? "" : "urgent"}"><p><b>${t(`alert.${alert.kind}`)}</b> ${hourMinute(alert.raised_at)} ${fate(alert)}</p>${takeButton(alert)}</div>`;
+  return html`<div class="notice-box ${alert.taken_at ? "" : "urgent"}"><p><b>${t(`alert.${alert.kind}`)}</b> ${hourMinute(alert.raised_at)} ${fate(alert)}</p>${closeButton(alert)}${takeButton(alert)}</div>`;
 }
 
 /** What the crew did against the cancel, by its own time, and what a dispatcher says of it. */
@@ -128,10 +128,18 @@ const reasonText = (name: string, text: string): string => {
   return known === name.replaceAll("_", " ") ? text : known;
 };
 
+/** Do a verb, or ask for its reason first; a panic's draft goes with its alarm, and that asks for one too. */
+function begin(task: Task, verb: string): void {
+  const panic = verb === "discard" ? alertOf(task.id) : undefined;
+  if (panic && closable(panic)) askToClose(panic);
+  else if (verb === "close" || verb === "resume" || verb === "discard") act(task, verb, "");
+  else set({ asking: verb });
+}
+
 function verbs(task: Task): TemplateResult {
   const asking = ui.asking;
   return html`<div class="verbs">${verbsOf(task.status).map((verb) => html`<button class="button ${verb === "cancel" || verb === "discard" ? "danger" : ""}"
-    aria-expanded=${asking === verb} @click=${() => (verb === "close" || verb === "resume" || verb === "discard" ? act(task, verb, "") : set({ asking: verb }))}>${t(`verb.${verb}`)}</button>`)}</div>
+    aria-expanded=${asking === verb} @click=${() => begin(task, verb)}>${t(`verb.${verb}`)}</button>`)}</div>
     ${asking ? html`<form class="ask" @submit=${(event: SubmitEvent) => {
       event.preventDefault();
       act(task, asking, String(new FormData(event.target as HTMLFormElement).get("reason")));
@@ -149,7 +157,7 @@ function history(events: TaskEvent[]): TemplateResult | typeof nothing {
   return html`<details class="history" open><summary>${t("task.history")} <span class="count">${events.length}</span></summary>
     <ul>${[...events].reverse().map((event) => html`<li class=${event.result}>
       <span class="when">${hourMinute(event.at)}</span>
-      <span><strong>${code("verb", event.verb)}</strong> ${event.by_name}
+      <span><strong>${code("verb", event.verb)}</strong> ${event.by_name.startsWith("system:") ? "Outrider" : event.by_name}
         ${event.result === "applied" ? nothing : html`<span class="badge ${event.result}">${code("event_result", event.result)}</span>`}
         ${event.reason_code ? html`<br>${reasonOf(event.reason_code)}` : nothing}${event.reason ? html`<br>${event.reason}` : nothing}
         ${isLate(event) ? html`<br><small>${t("task.received", { at: hourMinute(event.received_at) })}</small>` : nothing}</span></li>`)}</ul></details>`;

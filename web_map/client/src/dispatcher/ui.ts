@@ -55,6 +55,8 @@ export interface Ui {
   corners: LonLat[];
   drawing: boolean;
   asking: string | null;
+  /** The alert that is asked about: why is it over? */
+  closing: string | null;
   heat: HeatFilter;
   heatData: Heat | null;
   categories: { category: string; n: number }[];
@@ -87,6 +89,7 @@ export const initialUi = (): Ui => ({
   corners: [],
   drawing: false,
   asking: null,
+  closing: null,
   heat: { on: false, from: localDay(Date.now() - 365 * 86_400_000), to: localDay(Date.now()), category: "" },
   heatData: null,
   categories: [],

@@ -32,7 +32,7 @@ function passes(s: Shown): boolean {
   return s.group === "emergency" || (s.status !== "off_duty" && s.fresh !== "fresh");
 }
 
-export function unitsPanel(select: (id: string) => void, show: (id: string) => void, drawPast: (points: LonLat[]) => void): TemplateResult {
+export function unitsPanel(select: (id: string) => void, show: (id: string) => void, drawPast: (points: LonLat[]) => void, showPlace: (at: LonLat) => void): TemplateResult {
   const rows = listed();
   const drawn = rows.slice(0, Math.max(AT_ONCE, rows.findIndex((s) => s.unit.id === ui.unitId) + 20));
   return html`<section class="units" aria-label=${t("units.title")}>
@@ -48,10 +48,10 @@ export function unitsPanel(select: (id: string) => void, show: (id: string) => v
         @click=${() => select(s.unit.id)} @dblclick=${() => show(s.unit.id)}>${unitLine(s)}</button></li>`)}
       ${rows.length ? nothing : html`<li class="empty">${t("units.none")}</li>`}
       ${rows.length > drawn.length ? html`<li class="empty">${t("units.more", { n: rows.length - drawn.length })}</li>` : nothing}</ul>
-    ${card(show, drawPast)}</section>`;
+    ${card(show, drawPast, showPlace)}</section>`;
 }
 
-function card(show: (id: string) => void, drawPast: (points: LonLat[]) => void): TemplateResult | typeof nothing {
+function card(show: (id: string) => void, drawPast: (points: LonLat[]) => void, showPlace: (at: LonLat) => void): TemplateResult | typeof nothing {
   const unit = ui.unitId ? store.units.get(ui.unitId) : undefined;
   if (!unit) return nothing;
   const { mark, status } = shown(store, unit);
@@ -66,7 +66,7 @@ function card(show: (id: string) => void, drawPast: (points: LonLat[]) => void):
   ];
   return html`<div class="card" role="region" aria-label=${unit.call_sign}>
     <h3>${unit.call_sign} <button class="icon" title=${t("close")} aria-label=${t("close")} @click=${() => set({ unitId: null })}>✕</button></h3>
-    ${isAsking(unit.id) ? historyForm(drawPast) : html`<dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+    ${isAsking(unit.id) ? historyForm(drawPast, showPlace) : html`<dl>${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     ${task ? html`<button class="button wide" @click=${() => void openTask(task.id)}>#${task.number} ${task.title}</button>` : nothing}
     ${mark ? html`<button class="button wide" @click=${() => show(unit.id)}>${t("unit.show")}</button>` : nothing}
     <p class="muted small">${t("unit.track")}</p>${historyButton(unit)}`}</div>`;

@@ -98,7 +98,7 @@ export interface Alert {
   task_id: string | null;
   unit_id: string | null;
   device_id: string | null;
-  /** When a silent unit or tracker was last heard. */
+  /** When a silent unit or tracker was last heard, or when a device first told what the alert is about. */
   since: string | null;
   raised_at: string;
   text: string;
@@ -108,6 +108,9 @@ export interface Alert {
   taken_by: string | null;
   taken_by_name: string | null;
   taken_at: string | null;
+  point: { coordinates: LonLat } | null;
+  /** The device took its panic back. */
+  withdrawn_at: string | null;
   cleared_at: string | null;
 }
 
