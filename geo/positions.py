@@ -32,9 +32,9 @@ QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
-LINES_FROM_ROWS = 1, 10, 20, 30
-"""So many waiting while commits run make the second, third and fourth connection help: with fewer they would only split
-the commits, with more the server would wait for the database."""
+LINES_FROM_ROWS = 1, 16, 32
+"""So many waiting while commits run make the second and third connection help: with fewer they would only split the
+commits, with more the server would wait for the database."""
 AT_ONCE_ROWS = LINES_FROM_ROWS[1]
 """So many do not wait for the end of the loop's turn: while the rest of it is read, they are being committed."""
 COUNTS_EVERY_S = 10

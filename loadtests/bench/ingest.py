@@ -2,8 +2,9 @@
 
 `python -m loadtests.bench.ingest [--json] [--rounds 3] [--seconds 5]`; needs wrk. Server, database and load
 generator share the machine. Single fixes: 64 connections, against a POST that does nothing on the same server and
-against the usual way (FastAPI, pydantic, one INSERT and commit a request). Batches of 100: 16 connections, against
-one connection's binary COPY of 1,000 rows a transaction into the same table.
+against the usual way (FastAPI, pydantic, one INSERT and commit a request, on uvicorn as it comes). Batches of 100: 16
+connections, against one connection's binary COPY of 1,000 rows a transaction into the same table. Before each step the
+database finishes what the step before left to it.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -73,21 +75,38 @@ async def _register(urls: dict[str, str], keys_file: Path) -> list[UUID]:
     return devices
 
 
+@dataclass(frozen=True)
+class Served:
+    """A server under load."""
+
+    process: psutil.Process
+    port: int
+
+
+def _ours(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[Served]:
+    options = server_options(Settings(port=PORT, data_dir=folder))
+    return _served(urls, folder, PORT, "loadtests.bench.apps:ingest", "--factory", *options)
+
+
+def _usual(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[Served]:
+    """The usual way on uvicorn as it comes, but for the line of its log for each request."""
+    return _served(urls, folder, PORT + 1, "loadtests.bench.apps:usual", "--no-access-log", "--log-level", "warning")
+
+
 @contextlib.contextmanager
-def _server(urls: dict[str, str], folder: Path) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-m", "uvicorn", "loadtests.bench.apps:ingest", "--factory", "--port", str(PORT)]
-    command += server_options(Settings(port=PORT, data_dir=folder))
+def _served(urls: dict[str, str], folder: Path, port: int, *app: str) -> Iterator[Served]:
+    command = [sys.executable, "-m", "uvicorn", *app, "--port", str(port)]
     environment = os.environ | urls | {"OUTRIDER_DATA_DIR": str(folder)}
     process = subprocess.Popen(command, cwd=scratch.ROOT, env=environment)
     try:
         for _ in range(300):
             with contextlib.suppress(httpx.TransportError):
-                httpx.post(f"http://127.0.0.1:{PORT}/noop", timeout=2)
+                httpx.get(f"http://127.0.0.1:{port}/", timeout=2)
                 break
             if process.poll() is not None:
                 raise SystemExit("The server did not start.")
             time.sleep(0.1)
-        yield psutil.Process(process.pid)
+        yield Served(psutil.Process(process.pid), port)
     finally:
         process.terminate()
         process.wait(15)
@@ -108,19 +127,20 @@ class Bench:
         self.keys = folder / "keys"
         self.rounds: dict[str, list[Measured]] = defaultdict(list)
 
-    def wrk(self, name: str, server: psutil.Process, path: str, connections: int, batch: int) -> None:
+    def wrk(self, name: str, server: Served, path: str, connections: int, batch: int) -> None:
         """Load one path and note fixes per second, latency, and the server's CPU per fix."""
         command = [
-            "wrk", "-t1", f"-c{connections}", f"-d{self._seconds:g}s", "-s", str(LUA), f"http://127.0.0.1:{PORT}", "--",
-            path, str(self.keys), str(batch), str(self._first), str(self._number),
+            "wrk", "-t1", f"-c{connections}", f"-d{self._seconds:g}s", "-s", str(LUA),
+            f"http://127.0.0.1:{server.port}", "--", path, str(self.keys), str(batch), str(self._first),
+            str(self._number),
         ]  # fmt: skip
-        before = _cpu_s(server)
+        before = _cpu_s(server.process)
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         result = json.loads(out.partition("RESULT ")[2])
         # Requests that wrk had under way at the end were sent as well: leave their moments unused.
         self._number += (result["requests"] + 2 * connections) * batch
         fixes = result["requests"] * batch
-        cpu_us = (_cpu_s(server) - before) / fixes * 1e6
+        cpu_us = (_cpu_s(server.process) - before) / fixes * 1e6
         per_s = fixes / result["seconds"]
         self.rounds[name].append(
             {"per_s": per_s, "cpu_us": cpu_us}
@@ -146,6 +166,10 @@ class Bench:
         self.rounds[name].append({"per_s": rows / (time.perf_counter() - began)})
         await db.close()
 
+    def settle(self) -> None:
+        """Have the database finish what the step before left to it, so that no step pays for another's rows."""
+        asyncio.run(_settle(self._urls))
+
     def median(self, name: str, field: str = "per_s") -> float:
         """The median over the rounds."""
         return median(measured[field] for measured in self.rounds[name])
@@ -154,6 +178,13 @@ class Bench:
         """The median over the rounds of the ratio within each."""
         both = zip(self.rounds[name], self.rounds[to], strict=True)
         return median(a["per_s"] / b["per_s"] for a, b in both)
+
+
+async def _settle(urls: dict[str, str]) -> None:
+    db = await asyncpg.connect(asyncpg_dsn(urls["OUTRIDER_OWNER_DATABASE_URL"]))
+    for command in ("VACUUM ANALYZE position", "VACUUM ANALYZE unit_latest", "CHECKPOINT"):
+        await db.execute(command)
+    await db.close()
 
 
 async def _stored(urls: dict[str, str]) -> dict[str, int]:
@@ -176,17 +207,18 @@ def measure(rounds: int = 3, seconds: float = 5) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, scratch.database() as urls:
         bench = Bench(urls, Path(name), seconds)
         devices = asyncio.run(_register(urls, bench.keys))
-        with _server(urls, Path(name)) as server:
+        with _ours(urls, Path(name)) as ours, _usual(urls, Path(name)) as usual:
             steps = [
-                lambda: bench.wrk("noop", server, "/noop", 64, 1),
-                lambda: bench.wrk("single", server, "/api/v1/positions", 64, 1),
-                lambda: bench.wrk("usual", server, "/each", 64, 1),
-                lambda: bench.wrk("batch", server, "/api/v1/positions", 16, BATCH),
+                lambda: bench.wrk("noop", ours, "/noop", 64, 1),
+                lambda: bench.wrk("single", ours, "/api/v1/positions", 64, 1),
+                lambda: bench.wrk("usual", usual, "/each", 64, 1),
+                lambda: bench.wrk("batch", ours, "/api/v1/positions", 16, BATCH),
                 lambda: asyncio.run(bench.copy("copy", devices)),
             ]
-            bench.wrk("warm", server, "/api/v1/positions", 64, 1)
+            bench.wrk("warm", ours, "/api/v1/positions", 64, 1)
             for turn in range(rounds):
                 for step in steps if turn % 2 == 0 else reversed(steps):
+                    bench.settle()
                     step()
         stored = asyncio.run(_stored(urls))
     return _figures(bench, stored)
