@@ -20,6 +20,7 @@ from geo.violations import Filter, in_cells, on_edges
 
 _ROWS = SQLModel.metadata.tables["violation"].c
 _WAITING, _SUMS = heat_pending.c, heat_cell.c
+ONE = literal_column("1")
 
 
 def counted(work: Work, wanted: Filter, shift: int, areas: Iterable[cells.Span] | None = None) -> Subquery:
@@ -73,10 +74,9 @@ class _Parts:
             start, end = (None if month is None else month_start(month) for month in self._months)
             place = [_WAITING.cell_x.between(*done[:2]), _WAITING.cell_y.between(*done[2:])]
             self._add(_WAITING, 0, _WAITING.n, [*place, *_in_period(_WAITING, start, end)])
-            if since != start:
-                self.rows(done, since, start)
-            if until != end:
-                self.rows(done, end, until)
+            for first, last in ((since, start), (end, until)):
+                if first != last:  # a part of a month
+                    self._add(_ROWS, 0, ONE, [*in_cells(done, by_time=True), *_in_period(_ROWS, first, last)])
         for strip in cells.frame(span, done):
             self.rows(strip, since, until)
 
@@ -84,7 +84,7 @@ class _Parts:
         self, span: cells.Span, since: datetime | None, until: datetime | None, also: Iterable[ColumnElement[bool]] = ()
     ) -> None:
         """The violations of these cells and this period, one by one."""
-        self._add(_ROWS, 0, literal_column("1"), [*in_cells(span), *_in_period(_ROWS, since, until), *also])
+        self._add(_ROWS, 0, ONE, [*in_cells(span), *_in_period(_ROWS, since, until), *also])
 
     def _sums(self, level: int, span: cells.Span) -> None:
         columns, rows = (_SUMS.x, span[0], span[1]), (_SUMS.y, span[2], span[3])
@@ -109,6 +109,8 @@ def _in_period(of: Any, since: datetime | None, until: datetime | None) -> list[
 def _is_period(period: Period) -> list[ColumnElement[bool]]:
     months, first, end = period
     limits = [_SUMS.months == months]
+    if first is not None and end == first + 1:
+        return [*limits, _SUMS.period == first]  # so that the index goes on to find the cells
     if first is not None:
         limits.append(_SUMS.period >= first)
     return limits if end is None else [*limits, _SUMS.period < end]

@@ -281,7 +281,7 @@ class Violation(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(on_earth(), name="on_earth"),
         Index("uq_violation_external", "source", "external_id", unique=True),
-        Index("ix_violation_band", "cell_band", "cell_x", postgresql_include=["cell_y", "occurred_at", *_COUNTED]),
+        Index("ix_violation_band", "cell_band", "cell_x", "cell_y", postgresql_include=["occurred_at", *_COUNTED]),
         Index("ix_violation_occurred", "occurred_at", postgresql_include=["cell_x", "cell_y", *_COUNTED]),
     )
 

@@ -66,13 +66,15 @@ class Filter:
         return {"bbox": self.box, "from": self.since, "to": self.until, "category": list(self.categories)}
 
 
-def in_cells(span: cells.Span) -> list[ColumnElement[bool]]:
-    """Conditions for lying in these cells, such that an index finds them."""
+def in_cells(span: cells.Span, *, by_time: bool = False) -> list[ColumnElement[bool]]:
+    """Conditions for lying in these cells, such that an index finds them; `by_time` when a short period does better."""
     first_x, last_x, first_y, last_y = span
     found: list[ColumnElement[bool]] = [
         col(Violation.cell_x).between(first_x, last_x),
         col(Violation.cell_y).between(first_y, last_y),
     ]
+    if by_time:
+        return found
     bands = range(first_y >> BAND_SHIFT, (last_y >> BAND_SHIFT) + 1)
     if len(bands) <= MAX_BANDS:
         found.append(col(Violation.cell_band) == any_(literal(list(bands), ARRAY(Integer))))
