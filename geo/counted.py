@@ -20,7 +20,7 @@ from geo.violations import Filter, in_cells, on_edges
 
 _ROWS = SQLModel.metadata.tables["violation"].c
 _WAITING, _SUMS = heat_pending.c, heat_cell.c
-ONE = literal_column("1")
+ONE: ColumnElement[int] = literal_column("1")
 
 
 def counted(work: Work, wanted: Filter, shift: int, areas: Iterable[cells.Span] | None = None) -> Subquery:

@@ -4,19 +4,18 @@ A unit is on duty while a shift of it runs, or always when it is tracked always.
 not on duty is shown to nobody.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from core.actor import May
 from core.audit import Action
 from core.errors import Invalid, NotFound
 from core.work import Work
-from geo import units
+from geo import sql, units
 from geo.models import Unit
 
 MAX_RANGE = timedelta(days=31)
@@ -40,12 +39,7 @@ _LATEST = text(
     f" FROM unit_latest l JOIN unit u ON u.id = l.unit_id WHERE {ON_DUTY} AND ST_X(l.point) BETWEEN :west AND :east"
     " AND ST_Y(l.point) BETWEEN :south AND :north ORDER BY u.call_sign"
 )
-# ST_Distance and not <->, which for geography is the distance on a sphere and may order two units wrongly.
-_NEAREST = text(
-    f"SELECT u.id AS unit_id, u.call_sign, u.status, u.capabilities, l.fix_at, {ON_SHIFT} AS on_shift,"  # noqa: S608
-    " ST_Distance(l.point::geography, ST_Point(:lon, :lat, 4326)::geography) AS distance_m"
-    f" FROM unit_latest l JOIN unit u ON u.id = l.unit_id WHERE {ON_DUTY} ORDER BY distance_m, u.call_sign"
-)
+NEAREST = text(sql.load("units_nearest").format(on_shift=ON_SHIFT, on_duty=ON_DUTY))
 _DEVICES = text(
     "SELECT device_id FROM device_assignment WHERE unit_id = :unit_id"
     " UNION SELECT d.id FROM shift s JOIN shift_member m ON m.shift_id = s.id JOIN device d ON d.user_id = m.user_id"
@@ -218,28 +212,19 @@ class _Rule:
 
     code: str
     shortfall: str
-    met: Callable[[dict[str, Any]], bool]
     yes: str
     no: str
 
 
 def _rules(capability: str | None) -> list[_Rule]:
     found = [
-        _Rule("on_shift", "no_unit_on_duty", lambda u: u["on_shift"], "On shift.", "Not on shift."),
-        _Rule("available", "none_available", lambda u: u["status"] == "available", "Available.", "Not available."),
-        _Rule(
-            "fresh", "none_fresh", lambda u: u["age_s"] <= units.LOST_AFTER_S, "Place known to 10 minutes.",
-            "Place older than 10 minutes.",
-        ),
-    ]  # fmt: skip
+        _Rule("on_shift", "no_unit_on_duty", "On shift.", "Not on shift."),
+        _Rule("available", "none_available", "Available.", "Not available."),
+        _Rule("fresh", "none_fresh", "Place known to 10 minutes.", "Place older than 10 minutes."),
+    ]
     if capability is not None:
-        has = f"Has {capability}."
-        found.insert(
-            2,
-            _Rule(
-                "capability", "none_with_capability", lambda u: capability in u["capabilities"], has, f"No {has[4:]}"
-            ),
-        )
+        rule = _Rule("capability", "none_with_capability", f"Has {capability}.", f"No {capability}.")
+        found.insert(2, rule)
     return found
 
 
@@ -251,33 +236,36 @@ async def nearest(
     Each says by rule whether it fits. `travel_s` is an estimate: DETOUR x the distance at TRAVEL_MPS.
     """
     rules = _rules(capability)
-    rows = await work.session.execute(_NEAREST, {"lon": lon, "lat": lat})
-    found = [dict(row) | {"age_s": _age_s(work, row["fix_at"])} for row in rows.mappings()]
+    fresh_from = work.now - timedelta(seconds=units.LOST_AFTER_S)
+    asked = {"lon": lon, "lat": lat, "capability": capability, "limit": limit, "fresh_from": fresh_from}
+    found = (await work.session.execute(NEAREST, asked)).mappings().all()
     work.audit(Action.CONSULTATION, "position", "nearest", lon=lon, lat=lat, capability=capability, units=len(found))
-    return [_judged(unit, rules) for unit in found[:limit]], _shortfalls(found, rules)
+    standings = found[0]["standings"] if found else []
+    return [_judged(work, unit, rules) for unit in found], _shortfalls(standings, rules)
 
 
-def _judged(unit: dict[str, Any], rules: list[_Rule]) -> dict[str, Any]:
-    reasons = []
-    for rule in rules:
-        met = rule.met(unit)
-        reasons.append({"code": rule.code, "fits": met, "text": rule.yes if met else rule.no})
+def _judged(work: Work, unit: RowMapping, rules: list[_Rule]) -> dict[str, Any]:
     distance_m = round(unit["distance_m"], 1)
-    return unit | {
-        "distance_m": distance_m, "travel_s": round(distance_m * DETOUR / TRAVEL_MPS), "reasons": reasons,
-        "fits": all(reason["fits"] for reason in reasons),
+    return {
+        **{name: unit[name] for name in ("unit_id", "call_sign", "status", "fix_at")},
+        "age_s": _age_s(work, unit["fix_at"]), "distance_m": distance_m,
+        "travel_s": round(distance_m * DETOUR / TRAVEL_MPS), "fits": all(unit[rule.code] for rule in rules),
+        "reasons": [
+            {"code": rule.code, "fits": unit[rule.code], "text": rule.yes if unit[rule.code] else rule.no}
+            for rule in rules
+        ],
     }  # fmt: skip
 
 
-def _shortfalls(found: list[dict[str, Any]], rules: list[_Rule]) -> list[str]:
+def _shortfalls(standings: list[dict[str, bool]], rules: list[_Rule]) -> list[str]:
     """The rules that none of the units meets which meet those before; one at least when no unit meets all."""
-    if not found:
+    if not standings:
         return [rules[0].shortfall]
     short_of = []
     for rule in rules:
-        meeting = [unit for unit in found if rule.met(unit)]
+        meeting = [standing for standing in standings if standing[rule.code]]
         if meeting:
-            found = meeting
+            standings = meeting
         else:
             short_of.append(rule.shortfall)
     return short_of
