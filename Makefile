@@ -10,7 +10,7 @@ ifdef HOST
 export OUTRIDER_HOST := $(HOST)
 endif
 
-.PHONY: run setup test bench faults fuzz clean
+.PHONY: run setup test bench faults fuzz scan clean
 
 run: ## install what is missing, then start Outrider (PORT=8000 HOST=127.0.0.1 DEMO=1)
 	@$(PYTHON) tools/setup.py run
@@ -34,6 +34,10 @@ faults: ## kill -9 of server and database under load, and the checker
 fuzz: ## every operation as every role, and both sockets, under generated input (CASES=1000 for each)
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.fuzz --cases $(or $(CASES),1000)
+
+scan: ## known faults: bandit, and advisories on every locked package; what could not be looked at is a fault
+	@$(PYTHON) tools/setup.py bench
+	@exec .venv/bin/python tools/scan.py
 
 clean: ## remove what set-up made here; the database in var/ stays
 	rm -rf .venv node_modules web_map/node_modules web_map/client/node_modules web_map/dist

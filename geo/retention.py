@@ -34,7 +34,7 @@ _FIXED_AT, _FOUND_AT = ("r.fix_at", "r.fix_at"), ("r.occurred_at", "r.occurred_a
 _ON_DUTY = ("r.on_at", "coalesce(r.off_at, 'infinity')")
 _HELD_FIX = any_of(held_unit("r.unit_id", *_FIXED_AT), held_place("r.point", *_FIXED_AT))
 _HELD_DAY = (
-    "EXISTS (SELECT FROM device_assignment a WHERE a.device_id = r.device_id AND "
+    "EXISTS (SELECT FROM device_assignment a WHERE a.device_id = r.device_id AND "  # nosec B608: constants only
     + held_unit("a.unit_id", "r.day", "r.day + interval '1 day'") + ")"
 )  # fmt: skip
 

@@ -9,12 +9,12 @@ CLASSES: tuple[RecordClass, ...] = (
         "tasks", "task", "r.updated_at", duty,
         held=any_of(
             held_object("task", "r.id"),
-            "EXISTS (SELECT FROM violation v WHERE v.task_id = r.id AND " + held_object("violation", "v.id") + ")",
+            "EXISTS (SELECT FROM violation v WHERE v.task_id = r.id AND " + held_object("violation", "v.id") + ")",  # nosec B608: constants only
             held_object("person", "r.created_by"),
-            "EXISTS (SELECT FROM task_event e WHERE e.task_id = r.id AND "
+            "EXISTS (SELECT FROM task_event e WHERE e.task_id = r.id AND "  # nosec B608: constants only
             + any_of(held_object("person", "e.by"), held_unit("e.unit_id", "e.at", "e.at")) + ")",
             held_unit("r.unit_id", *_LASTED),
-            "EXISTS (SELECT FROM task_support u WHERE u.task_id = r.id AND " + held_unit("u.unit_id", *_LASTED) + ")",
+            "EXISTS (SELECT FROM task_support u WHERE u.task_id = r.id AND " + held_unit("u.unit_id", *_LASTED) + ")",  # nosec B608: constants only
             held_place("coalesce(r.area, r.point)", *_LASTED),
         ),
     ),
@@ -28,7 +28,7 @@ CLASSES: tuple[RecordClass, ...] = (
         "notices", "notice", "r.updated_at", duty,
         held=any_of(
             held_object("person", "r.created_by"),
-            "EXISTS (SELECT FROM notice_recipient n WHERE n.notice_id = r.id AND "
+            "EXISTS (SELECT FROM notice_recipient n WHERE n.notice_id = r.id AND "  # nosec B608: constants only
             + any_of(held_object("person", "n.user_id"), held_unit("n.unit_id", *_LASTED)) + ")",
         ),
         due="(r.valid_to IS NULL OR r.valid_to < :before)",
