@@ -78,6 +78,12 @@ async function filesOf(turn: Turn, formId: string): Promise<KeptFile[]> {
   return (await turn.all<KeptFile>("files")).filter((file) => file.form_id === formId);
 }
 
+/** Records of sent files are kept only as long as others of their form are not. */
+async function forgetSent(turn: Turn, formId: string): Promise<void> {
+  const files = await filesOf(turn, formId);
+  if (files.every((file) => file.state === "sent")) for (const file of files) turn.delete("files", file.id);
+}
+
 async function dropFiles(turn: Turn, formId: string): Promise<void> {
   for (const file of await filesOf(turn, formId)) {
     dropBytes(turn, file);
@@ -292,21 +298,18 @@ export class Local {
       if (!file) return;
       dropBytes(turn, file);
       turn.put("files", id, { ...file, state: "sent", received: file.size });
-      const all = (await turn.all<KeptFile>("files")).filter((one) => one.form_id === file.form_id);
-      if (all.every((one) => one.state === "sent")) for (const one of all) turn.delete("files", one.id);
+      await forgetSent(turn, file.form_id);
     });
   }
 
   dropFile(id: string): Promise<void> {
     return this.sealed.change(async (turn) => {
       const file = await turn.get<KeptFile>("files", id);
-      if (file) dropBytes(turn, file);
+      if (!file) return;
+      dropBytes(turn, file);
       turn.delete("files", id);
+      await forgetSent(turn, file.form_id);
     });
-  }
-
-  async file(id: string): Promise<KeptFile | undefined> {
-    return this.sealed.get<KeptFile>("files", id);
   }
 
   async files(): Promise<KeptFile[]> {
