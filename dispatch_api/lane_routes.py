@@ -20,6 +20,7 @@ from dispatch_api.lane_request import (
     authorized,
     body_of,
     device_of,
+    header,
     is_json,
     sender_of,
 )
@@ -66,6 +67,12 @@ def _told(stored: Stored, rejected: list[Rejected]) -> Reply:
 ONE = Stored(1, 0, 0, 0)
 TOLD_ONE = _told(ONE, [])
 """What most deliveries are: one plain fix."""
+
+
+async def _store_own(state: State, scope: Scope, device: KnownDevice, found: Decoded) -> Stored:
+    """Store what a device sends itself; its app's name says what it is."""
+    state.writer.describe(device, header(scope, b"user-agent").decode("latin-1"))
+    return await _store(state, device, found, _sender(state, scope))
 
 
 async def _store(state: State, device: KnownDevice, found: Decoded, sender: str | None) -> Stored:
@@ -124,7 +131,7 @@ async def osmand_route(state: State, scope: Scope, receive: Receive) -> Reply:
     except BadDeviceKey:
         return Reply(404, [], b"")
     found = osmand.from_json(message, now) if as_json else osmand.from_query(fields, now, device.speed_unit)
-    await _store(state, device, found, _sender(state, scope))
+    await _store_own(state, scope, device, found)
     return Reply(200, [], b"")
 
 
@@ -139,7 +146,7 @@ async def gpslogger_route(state: State, scope: Scope, receive: Receive) -> Reply
         device = await device_of(state, keys)
     except BadDeviceKey as refused:
         return _ask_password(refused)
-    await _store(state, device, gpslogger.decode(fields, body, utcnow()), _sender(state, scope))
+    await _store_own(state, scope, device, gpslogger.decode(fields, body, utcnow()))
     return Reply(200, [], b"")
 
 
@@ -155,7 +162,7 @@ async def nmea_route(state: State, scope: Scope, receive: Receive) -> Reply:
         device = await device_of(state, [*authorized(scope), *(fields.get(name, "") for name in nmea.KEY_NAMES)])
     except BadDeviceKey as refused:
         return _ask_password(refused)
-    await _store(state, device, nmea.from_fields(fields, utcnow()), _sender(state, scope))
+    await _store_own(state, scope, device, nmea.from_fields(fields, utcnow()))
     return Reply(200, [], b"")
 
 
@@ -166,7 +173,7 @@ async def owntracks_route(state: State, scope: Scope, receive: Receive) -> Reply
     except BadDeviceKey as refused:
         return _ask_password(refused)
     body = await body_of(scope, receive, MAX_BODY)
-    await _store(state, device, owntracks.decode(body, utcnow(), device.payload_secret), _sender(state, scope))
+    await _store_own(state, scope, device, owntracks.decode(body, utcnow(), device.payload_secret))
     return Reply(200, JSON_HEADERS, owntracks.REPLY)
 
 
@@ -174,7 +181,7 @@ async def overland_route(state: State, scope: Scope, receive: Receive) -> Reply:
     """Overland: its access token is the key."""
     device = await device_of(state, authorized(scope))
     body = await body_of(scope, receive, MAX_OVERLAND)
-    await _store(state, device, overland.decode(body, utcnow()), _sender(state, scope))
+    await _store_own(state, scope, device, overland.decode(body, utcnow()))
     return Reply(200, JSON_HEADERS, overland.REPLY)
 
 
@@ -182,12 +189,13 @@ async def traccar_route(state: State, scope: Scope, receive: Receive) -> Reply:
     """A Traccar server that forwards for devices registered with it."""
     forwarder = await device_of(state, authorized(scope))
     body = await body_of(scope, receive, MAX_FORM)
-    identifier, found = traccar.decode(body, utcnow())
+    identifier, found, about = traccar.decode(body, utcnow())
     device = await state.duty.find_forwarded(forwarder.id, identifier or "")
     if device is None:
         unknown = Rejected(0, "field", "`device.uniqueId` is none of the devices this key forwards for.")
         return told(await state.writer.store(forwarder, [], rejected=1), [unknown])
-    return told(await _store(state, device, found, None), found[1])  # every one comes from the forwarder
+    state.writer.describe(device, about)  # the forwarder's own name says nothing, and every one comes from it
+    return told(await _store(state, device, found, None), found[1])
 
 
 def _ask_password(refused: BadDeviceKey) -> Reply:

@@ -20,8 +20,9 @@ LATE = timedelta(minutes=2)
 """A fix that arrives so long after it was taken did not come live."""
 SKEW_BOUNDS_S = (-3600, -600, -120, -30, -10, -3, 3, 10, 30, 120, 600, 3600)
 """Between these lie the classes that clock skews are counted in."""
+ABOUT = 120
 SUMS = ("accepted", "duplicates", "off_duty", "suspect", "rejected")
-KINDS = {"jump": "jumps", "no_fix": "no_fix", "future": "off_clock", "old": "off_clock"}
+KINDS = {"jump": "jumps", "no_fix": "no_fix", "future": "off_clock", "old": "off_clock", "frozen": "frozen"}
 """Under which name a reason for doubt is counted."""
 _fix_at = itemgetter(1)
 
@@ -40,6 +41,7 @@ class _Sums(msgspec.Struct, gc=False):
     jumps: int = 0
     no_fix: int = 0
     off_clock: int = 0
+    frozen: int = 0
     unreadable: int = 0
     skew_s: float | None = None
     battery_pct: float | None = None
@@ -96,14 +98,15 @@ class Counts:
             sums.look(rows, at)
 
     def unreadable(self, device_id: UUID, at: datetime, readings: int) -> None:
-        """Count a frame of so many readings that could not be decoded."""
+        """Count a frame that came damaged, or that could not be decoded and had so many readings."""
         self.add(device_id, at, (), 0, 0, 0, readings)
         self._found[device_id].unreadable += 1
 
     def describe(self, device_id: UUID, at: datetime, about: str) -> None:
-        """Note what a device says of itself: its model and version."""
-        self.add(device_id, at, (), 0, 0, 0, 0)
-        self._found[device_id].about = about
+        """Note what a device says of itself, such as model and version: the first letters, if all can be printed."""
+        if about.isprintable():
+            self.add(device_id, at, (), 0, 0, 0, 0)
+            self._found[device_id].about = about[:ABOUT]
 
     async def write(self, pool: asyncpg.Pool) -> None:
         """Move the sums into the database; what cannot be written now is kept for the next time."""
@@ -114,7 +117,7 @@ class Counts:
         rows = [found[device_id] for device_id in ids]
         sums = _columns(SUMS, rows)
         self._count(sums, 1)
-        more = _columns(("late", "jumps", "no_fix", "off_clock", "unreadable"), rows)
+        more = _columns(("late", "jumps", "no_fix", "off_clock", "frozen", "unreadable"), rows)
         last = _columns(("skew_s", "battery_pct", "about", "seen_at"), rows)
         days = [each.begun_at.replace(hour=0, minute=0, second=0, microsecond=0) for each in rows]
         skews = [None if each.skew_s is None else bisect_right(SKEW_BOUNDS_S, each.skew_s) for each in rows]

@@ -36,6 +36,7 @@ class IngestCount(SQLModel, table=True):
     no_fix: int = Field(default=0, sa_column_kwargs=_ZERO)
     off_clock: int = Field(default=0, sa_column_kwargs=_ZERO)
     unreadable: int = Field(default=0, sa_column_kwargs=_ZERO)
+    frozen: int = Field(default=0, sa_column_kwargs=_ZERO)
     skews: list[int] = Field(default_factory=list, sa_column=_counts(server_default="{}"))
     skew_s: float | None = Field(default=None, sa_type=REAL)
     battery_pct: float | None = Field(default=None, sa_type=REAL)

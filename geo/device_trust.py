@@ -35,7 +35,7 @@ _LISTED = text(
 _ONE = text(_SUMS.format(chosen="d.id = :id"))
 _DAYS = text(
     "SELECT device_id, (day AT TIME ZONE 'UTC')::date AS day, accepted, duplicates, off_duty, suspect, rejected, late,"
-    " jumps, no_fix, off_clock, unreadable, skews, battery_pct FROM ingest_count"
+    " jumps, no_fix, off_clock, frozen, unreadable, skews, battery_pct FROM ingest_count"
     " WHERE device_id = ANY(:ids) AND day >= :since ORDER BY day"
 )
 _INTERVALS = text(
@@ -43,7 +43,8 @@ _INTERVALS = text(
     " WHERE device_id = ANY(:ids) AND day >= :since ORDER BY day"
 )
 _COUNTED = (
-    "accepted", "duplicates", "off_duty", "suspect", "rejected", "late", "jumps", "no_fix", "off_clock", "unreadable",
+    "accepted", "duplicates", "off_duty", "suspect", "rejected", "late", "jumps", "no_fix", "off_clock", "frozen",
+    "unreadable",
 )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _measures(row: Mapping[Any, Any], now: datetime) -> Measures:
     return Measures(
         **{name: n for name, n in sums.items() if name in Measures.__struct_fields__},
         skews=row["skews"] or (), heard_s=row["heard_s"] or 0.0, silent_s=row["silent_s"] or 0.0,
-        battery_pct=row["battery_pct"], unheard_s=unheard_s,
+        battery_pct=row["battery_pct"], unheard_s=unheard_s, doubts=row["doubts"],
     )  # fmt: skip
 
 

@@ -128,8 +128,13 @@ class Writer:
         return True
 
     def unreadable(self, device: KnownDevice, readings: int) -> None:
-        """Count a frame of so many readings that could not be decoded."""
+        """Count a frame that came damaged, or that could not be decoded and had so many readings."""
         self._counts.unreadable(device.id, utcnow(), readings)
+
+    def describe(self, device: KnownDevice, about: str | None) -> None:
+        """Note what a device says of itself, if anything: its model and version."""
+        if about:
+            self._counts.describe(device.id, utcnow(), about)
 
     @property
     def queued_rows(self) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from geo.counts import SKEW_BOUNDS_S
+from geo.doubt import INTERFERENCE
 
 ENOUGH = 20
 """With fewer fixes shares mean nothing."""
@@ -27,6 +28,9 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     jumps: int = 0
     no_fix: int = 0
     off_clock: int = 0
+    frozen: int = 0
+    doubts: Sequence[str] = ()
+    """Why it is not believed now, by geo/doubt.py."""
     skews: Sequence[int] = ()
     heard_s: float = 0.0
     silent_s: float = 0.0
@@ -70,20 +74,23 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("unheard", 600, 7_200, 30),
-    Rule("clock", 10, 120, 25),
-    Rule("jumps", 0.005, 0.1, 25),
-    Rule("gaps", 0.05, 0.5, 20),
-    Rule("off_clock", 0.001, 0.05, 15),
-    Rule("no_fix", 0.05, 0.5, 15),
-    Rule("rejected", 0.005, 0.1, 15),
-    Rule("late", 0.1, 0.6, 10),
+    Rule("unheard", 600, 7_200, 40),
+    Rule("clock", 10, 120, 40),
+    Rule("jumps", 0.005, 0.1, 40),
+    Rule("frozen", 0.005, 0.1, 40),
+    Rule("two_senders", 0, 1, 50),
+    Rule("apart", 0, 1, 30),
+    Rule("gaps", 0.05, 0.5, 40),
+    Rule("off_clock", 0.001, 0.05, 25),
+    Rule("no_fix", 0.05, 0.5, 30),
+    Rule("rejected", 0.005, 0.1, 25),
+    Rule("late", 0.1, 0.6, 20),
     Rule("duplicates", 0.05, 0.5, 10),
-    Rule("battery", 20, 5, 10),
+    Rule("battery", 20, 5, 15),
 )
-"""Seconds for `unheard` and `clock`, percent for `battery`, shares for the others."""
-EXPLAINS = ("never", "off_duty", "few")
-"""Reasons why there is no score."""
+"""Seconds for `unheard` and `clock`, percent for `battery`, 1 for what stands against it now, shares for the others."""
+EXPLAINS = ("never", "off_duty", "few", INTERFERENCE)
+"""Reasons that cost nothing: why there is no score, and that the receivers around are disturbed as well."""
 CODES = (*(rule.code for rule in RULES), *EXPLAINS)
 
 
@@ -92,6 +99,8 @@ def score(measures: Measures) -> Score:
     values = _values(measures)
     found = [_judged(rule, values[rule.code]) for rule in RULES if rule.code in values]
     reasons = sorted((reason for reason in found if reason.points), key=lambda reason: -reason.points)
+    if INTERFERENCE in measures.doubts:
+        reasons.append(Reason(INTERFERENCE, 1, 0))
     if measures.sent >= ENOUGH:
         return Score(max(0, WHOLE - sum(reason.points for reason in reasons)), reasons)
     return Score(None, [*reasons, Reason(_explanation(measures), measures.accepted, 0)])
@@ -99,7 +108,7 @@ def score(measures: Measures) -> Score:
 
 def _values(m: Measures) -> dict[str, float]:
     """The measure of each trouble that can be judged. With a wrong clock nothing is known of being late."""
-    values: dict[str, float] = {}
+    values: dict[str, float] = dict.fromkeys(m.doubts, 1.0)
     if m.unheard_s is not None:
         values["unheard"] = m.unheard_s
     if m.battery_pct is not None:
@@ -110,6 +119,7 @@ def _values(m: Measures) -> dict[str, float]:
         values["clock"] = abs(m.skew_s)
     fixes = max(1, m.accepted)
     values |= {"jumps": m.jumps / fixes, "off_clock": m.off_clock / fixes, "no_fix": m.no_fix / fixes}
+    values["frozen"] = m.frozen / fixes
     values |= {"rejected": m.rejected / m.sent, "duplicates": m.duplicates / max(1, m.accepted + m.duplicates)}
     if m.heard_s:
         values["gaps"] = m.silent_s / m.heard_s

@@ -100,6 +100,7 @@ class CotLine(Line):
             self.answer(cot_events.pong(utcnow()))
         elif event.outcome is not None and self._is_own(event):
             fixes, rejected = gathered([event.outcome])
+            self.desk.writer.describe(device, event.about)
             self.wait(self.desk.stored(device, fixes, rejected, self.number), lambda _: None)
 
     def _is_own(self, event: Event) -> bool:

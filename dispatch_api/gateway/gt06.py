@@ -39,12 +39,18 @@ class Gt06Line(Line):
         try:
             frame = gt06.opened(sent)
         except Damaged:
+            self._note_damage()
             return True
         if frame.kind == gt06.LOGIN:
             self._take_login(frame)
         elif self.identifier is not None:
             self._take_frame(self.identifier, sent, frame)
         return True
+
+    def _note_damage(self) -> None:
+        device = self.desk.duty.named(PROTOCOL, self.identifier) if self.identifier else None
+        if device:
+            self.desk.writer.unreadable(device, 0)
 
     def _take_login(self, frame: Frame) -> None:
         login = gt06.login(frame)

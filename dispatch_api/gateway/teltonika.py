@@ -64,6 +64,7 @@ class TeltonikaLine(Line):
         try:
             self._read(device, frame)
         except Damaged:
+            self.desk.writer.unreadable(device, 0)
             self._answer_records(NONE)
         return True
 

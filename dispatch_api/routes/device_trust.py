@@ -42,6 +42,7 @@ class CountsOut(Out):
     jumps: int
     no_fix: int
     off_clock: int
+    frozen: int
     unreadable: int
     skew_s: float | None
     silent_share: float | None

@@ -33,12 +33,16 @@ class DecodeError(Malformed):
 
 
 class Event(NamedTuple):
-    """An event: of which device, and what it says; `outcome` is None for what is no place of a device."""
+    """An event: of which device, and what it says; `outcome` is None for what is no place of a device.
+
+    `about` names the tablet and its program.
+    """
 
     uid: str
     type: str
     call_sign: str | None
     outcome: Fix | Wrong | None
+    about: str | None = None
 
     @property
     def is_ping(self) -> bool:
@@ -69,7 +73,7 @@ def decode(frame: bytes | bytearray, now: datetime) -> Event:
         uid = _parent(event) or uid.removesuffix(_OF_EMERGENCY)
     if not is_emergency and not kind.startswith("a-"):
         return Event(uid, kind, call_sign, None)
-    return Event(uid, kind, call_sign, _fix(event, kind, now))
+    return Event(uid, kind, call_sign, _fix(event, kind, now), _about(_of(event, "detail/takv")))
 
 
 def parsed(frame: bytes) -> Element:
@@ -106,6 +110,10 @@ def _refuse_type(*_: object) -> NoReturn:
 def _of(event: Element, path: str) -> Mapping[str, str]:
     found = event.find(path)
     return {} if found is None else found.attrib
+
+
+def _about(takv: Mapping[str, str]) -> str | None:
+    return ", ".join(each for name in ("platform", "version", "device", "os") if (each := takv.get(name))) or None
 
 
 def _parent(event: Element) -> str | None:

@@ -44,8 +44,8 @@ def keys_of(fields: Mapping[str, object]) -> list[str]:
 def from_query(fields: Mapping[str, str], now: datetime, speed_unit: str) -> Decoded:
     """The fix of a query or form; speeds are in the device's unit (Traccar's default is knots).
 
-    Without a time it was taken now. What is not `valid` is telemetry. A sign of life names neither a place (at most cells
-    and access points) nor an event, and holds no fix.
+    Without a time it was taken now. What is not `valid` is telemetry. A sign of life names neither a place (at most
+    cells and access points) nor an event, and holds no fix.
     """
     if not fields.keys() & PLACES and code_of(_event(fields)) is None:
         return [], []

@@ -17,7 +17,7 @@ WITH chosen AS (
 ), sums AS (
   SELECT device_id, sum(accepted) AS accepted, sum(duplicates) AS duplicates, sum(off_duty) AS off_duty,
     sum(rejected) AS rejected, sum(late) AS late, sum(jumps) AS jumps, sum(no_fix) AS no_fix,
-    sum(off_clock) AS off_clock, sum(unreadable) AS unreadable,
+    sum(off_clock) AS off_clock, sum(frozen) AS frozen, sum(unreadable) AS unreadable,
     (array_agg(skew_s ORDER BY day DESC) FILTER (WHERE skew_s IS NOT NULL))[1] AS last_skew_s,
     (array_agg(battery_pct ORDER BY day DESC) FILTER (WHERE battery_pct IS NOT NULL))[1] AS battery_pct,
     (array_agg(about ORDER BY day DESC) FILTER (WHERE about IS NOT NULL))[1] AS about
@@ -33,8 +33,9 @@ WITH chosen AS (
 ), heard AS (
   SELECT device_id, sum(heard_s) AS heard_s, sum(silent_s) AS silent_s FROM interval GROUP BY device_id
 )
-SELECT chosen.*, accepted, duplicates, off_duty, rejected, late, jumps, no_fix, off_clock, unreadable, last_skew_s,
-  battery_pct, about, skews, gaps, heard_s, silent_s, seen_at
+SELECT chosen.*, accepted, duplicates, off_duty, rejected, late, jumps, no_fix, off_clock, frozen, unreadable, last_skew_s,
+  battery_pct, about, skews, gaps, heard_s, silent_s, seen_at,
+  ARRAY(SELECT reason FROM device_doubt WHERE device_id = chosen.id ORDER BY reason) AS doubts
 FROM chosen
 LEFT JOIN sums ON sums.device_id = chosen.id
 LEFT JOIN skews ON skews.device_id = chosen.id

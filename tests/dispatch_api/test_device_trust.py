@@ -46,7 +46,7 @@ async def test_the_most_troubled_come_first_page_by_page(client: Client) -> None
         page = await ranking(client, headers, limit=2, after=page["next"] or "")
         found += page["items"]
     assert [UUID(each["id"]) for each in found] == wanted
-    assert [each["score"] for each in found] == [66, 70, 88, 100, None]
+    assert [each["score"] for each in found] == [51, 60, 81, 100, None]
     assert [[reason["code"] for reason in each["reasons"]] for each in found] == [
         ["jumps", "duplicates"], ["unheard"], ["jumps"], [], ["never"],
     ]  # fmt: skip

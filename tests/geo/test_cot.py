@@ -39,7 +39,7 @@ def event(
 
 def test_where_a_device_is() -> None:
     found = cot.decode(event(), NOW)
-    assert found == ("ANDROID-1", "a-f-G-U-C", "VIPER & 1", FIX)
+    assert found == ("ANDROID-1", "a-f-G-U-C", "VIPER & 1", FIX, "ATAK-CIV, 5.0, SM-G970, 31")
     assert not found.is_ping
 
 

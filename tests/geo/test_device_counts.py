@@ -76,6 +76,16 @@ async def test_the_clock_is_looked_at_once_between_two_writes_and_looks_add_up(f
     assert row["battery_pct"] == 49
 
 
+async def test_what_a_device_says_of_itself_is_kept_and_nothing_unprintable(fleet: Fleet, ingest: Ingest) -> None:
+    _, device_id, key = await fleet.crew()
+    device = await ingest.device(key)
+    for said in ("Owntracks-Android/420412000", None, "", "\x1b[31m", "x" * 500):
+        ingest.writer.describe(device, said)
+        if said == "":
+            assert (await counted(fleet, ingest, device_id))["about"] == "Owntracks-Android/420412000"
+    assert (await counted(fleet, ingest, device_id))["about"] == "x" * 120
+
+
 async def test_what_was_imported_from_a_file_is_not_the_devices_doing(fleet: Fleet, ingest: Ingest) -> None:
     _, device_id, key = await fleet.crew()
     device, at = await ingest.device(key), now()

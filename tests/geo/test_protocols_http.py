@@ -246,7 +246,7 @@ def test_a_bad_overland_feature_costs_no_other() -> None:
 # Traccar's forwarding
 
 
-def forwarded(device: object = None, **position: Any) -> tuple[str | None, Decoded]:
+def forwarded(device: object = None, **position: Any) -> traccar.Forwarded:
     place = {"fixTime": "2026-01-01T00:00:00.000+00:00", "deviceTime": "2026-01-01T00:05:00.000+00:00", "valid": True,
              "latitude": 54.7, "longitude": 25.3, "speed": 10, "course": 90, "accuracy": 0.0, "outdated": False,
              "attributes": {"batteryLevel": 85, "sat": 9}}  # fmt: skip
@@ -255,13 +255,19 @@ def forwarded(device: object = None, **position: Any) -> tuple[str | None, Decod
 
 
 def test_traccar_forwards_knots_and_three_clocks() -> None:
-    identifier, found = forwarded()
+    identifier, found, _ = forwarded()
     fix = one(found)
     assert identifier == "car-1"
     assert fix.speed_mps == pytest.approx(10 * 1852 / 3600)
     assert (fix.fix_at, fix.battery_pct, fix.satellites, fix.accuracy_m, fix.nowhere) == (JAN, 85, 9, None, False)
     assert one(forwarded(attributes={"alarm": "overspeed,sos"})[1]).event == "panic"
     assert one(forwarded(attributes={"alarm": "hardBraking"})[1]).event == "harsh_braking"
+
+
+def test_traccar_says_what_a_device_is() -> None:
+    device = {"uniqueId": "car-1", "model": "FMB920"}
+    assert forwarded(device, attributes={"versionFw": "03.27.07"}).about == "FMB920 03.27.07"
+    assert forwarded(device | {"model": ["x"]}).about is None
 
 
 @pytest.mark.parametrize("without", [{"valid": False}, {"outdated": True}])
@@ -272,7 +278,7 @@ def test_traccars_last_known_place_is_telemetry_of_the_time_it_was_sent(without:
 
 def test_traccar_events_may_come_without_a_position() -> None:
     message = {"event": {"type": "deviceOnline"}, "device": {"uniqueId": "car-1"}}
-    assert traccar.decode(json.dumps(message).encode(), NOW) == ("car-1", ([], []))
+    assert traccar.decode(json.dumps(message).encode(), NOW) == ("car-1", ([], []), None)
     at = {"eventTime": "2026-01-01T00:00:00.000+00:00"}
     message["event"] = {"type": "alarm", "attributes": {"alarm": "sos"}} | at
     assert one(traccar.decode(json.dumps(message).encode(), NOW)[1]) == NoFix(fix_at=JAN, event="panic")

@@ -26,6 +26,9 @@ BAD = {
     "clock": {"skews": skews(-1_000)},
     "jumps": {"jumps": 100},
     "gaps": {"silent_s": 5_000.0},
+    "frozen": {"frozen": 100},
+    "two_senders": {"doubts": ("two_senders",)},
+    "apart": {"doubts": ("apart",)},
     "off_clock": {"off_clock": 50},
     "no_fix": {"no_fix": 500},
     "rejected": {"rejected": 112},
@@ -44,7 +47,7 @@ def test_each_trouble_costs_its_weight_and_is_named(rule: Rule) -> None:
 
 def test_half_way_costs_half() -> None:
     (reason,) = score(Measures(**GOOD | {"jumps": 52})).reasons
-    assert (reason.code, round(reason.value, 3), reason.points) == ("jumps", 0.052, 12)
+    assert (reason.code, round(reason.value, 3), reason.points) == ("jumps", 0.052, 20)
 
 
 def test_with_a_wrong_clock_lateness_is_not_held_against_it() -> None:
@@ -57,6 +60,11 @@ def test_with_a_wrong_clock_lateness_is_not_held_against_it() -> None:
 def test_too_little_gives_no_score_and_says_why(known: dict[str, int], code: str) -> None:
     found = score(Measures(**known))
     assert (found.score, [reason.code for reason in found.reasons]) == (None, [code])
+
+
+def test_disturbed_receivers_are_named_and_not_blamed() -> None:
+    found = score(Measures(**GOOD, doubts=("interference",)))
+    assert (found.score, [reason.code for reason in found.reasons]) == (100, ["interference"])
 
 
 def test_a_silent_device_is_named_however_little_is_known() -> None:

@@ -5,6 +5,7 @@ import type { Day } from "./state";
 import { classMark, classText } from "./words";
 
 const BAR = 9;
+const WIDE_BAR = 13;
 const HEIGHT = 26;
 /** Bars grow by the square root: what is rare must still be seen. */
 const height = (part: number, of: number): number => (part ? Math.max(1.5, of * Math.sqrt(part)) : 0);
@@ -16,11 +17,12 @@ export function gapChart(gaps: number[], bounds: number[], labelled = false): Te
   if (!total) return html`<span class="muted">–</span>`;
   const top = Math.max(...gaps);
   const said = gaps.map((n, i) => (n ? `${classText(i, bounds)}: ${number(n)}` : "")).filter(Boolean).join("; ");
-  const width = gaps.length * BAR;
+  const bar = labelled ? WIDE_BAR : BAR;
+  const width = gaps.length * bar;
   return html`<svg class="gaps ${labelled ? "large" : ""}" viewBox="0 0 ${width} ${HEIGHT + (labelled ? 6 : 0)}" role="img" aria-label="${t("trust.gaps")}: ${said}">
-    ${gaps.map((n, i) => svg`<rect class=${(bounds[i - 1] ?? 0) >= LOST_S ? "lost" : "kept"} x=${i * BAR + 0.5} width=${BAR - 1} y=${HEIGHT - height(n / top, HEIGHT)} height=${height(n / top, HEIGHT)}><title>${classText(i, bounds)}: ${number(n)}</title></rect>`)}
+    ${gaps.map((n, i) => svg`<rect class=${(bounds[i - 1] ?? 0) >= LOST_S ? "lost" : "kept"} x=${i * bar + 0.5} width=${bar - 1} y=${HEIGHT - height(n / top, HEIGHT)} height=${height(n / top, HEIGHT)}><title>${classText(i, bounds)}: ${number(n)}</title></rect>`)}
     <line x1="0" x2=${width} y1=${HEIGHT} y2=${HEIGHT}></line>
-    ${labelled ? gaps.map((_, i) => svg`<text x=${i * BAR} y=${HEIGHT + 4.6}>${classMark(i, bounds)}</text>`) : nothing}</svg>`;
+    ${labelled ? gaps.map((_, i) => svg`<text x=${i * bar + bar / 2} y=${HEIGHT + 4.6}>${classMark(i, bounds)}</text>`) : nothing}</svg>`;
 }
 
 const KINDS = ["jumps", "late", "duplicates"] as const;

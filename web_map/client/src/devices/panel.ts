@@ -24,6 +24,7 @@ export function panel(): TemplateResult | typeof nothing {
     ["trust.duplicates", share(device.duplicates, sum.came)],
     ["trust.late", share(device.late, sum.accepted)],
     ["trust.jumps", share(device.jumps, sum.accepted)],
+    ["trust.frozen", share(device.frozen, sum.accepted)],
     ["trust.no_fix", share(device.no_fix, sum.accepted)],
     ["trust.off_clock", share(device.off_clock, sum.accepted)],
     ["trust.silent", shareText(device.silent_share)],

@@ -16,6 +16,7 @@ interface Counts {
   jumps: number;
   no_fix: number;
   off_clock: number;
+  frozen: number;
   unreadable: number;
   skew_s: number | null;
   silent_share: number | null;
