@@ -27,9 +27,10 @@ bench: ## measurements side by side, never part of `make test`
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.bench
 
-faults: ## kill -9 of server and database under load, and the checker
+faults: ## kill -9 of server and database under load, and the checker; then the decoders fuzzed (RUNS=1000000 of each)
 	@$(PYTHON) tools/setup.py bench
-	@exec .venv/bin/python -m loadtests.faults
+	@.venv/bin/python -m loadtests.faults
+	@exec .venv/bin/python -m loadtests.fuzz.decoders --runs $(or $(RUNS),1000000)
 
 fuzz: ## every operation as every role, and both sockets, under generated input (CASES=1000 for each)
 	@$(PYTHON) tools/setup.py bench

@@ -20,6 +20,7 @@ from geo.protocols.receipts import Damaged, Lost, Message, Unreadable
 
 SHORT, LONG = b"\x78\x78", b"\x79\x79"
 TAIL = b"\r\n"
+_HEAD = re.compile(SHORT + b"|" + LONG)
 LOGIN, TIME, MODULES, TEXT = 0x01, 0x8A, 0x70, 0x21
 ALARM, LBS_ALARM, LBS_ALARM_4G = 0x95, 0x19, 0xA5
 COMMANDS = {0x80, 0x81, 0x82}
@@ -78,8 +79,8 @@ class Login(NamedTuple):
 
 def garbage_bytes(buffer: bytes | bytearray) -> int:
     """How many bytes at the beginning are of no frame."""
-    found = [at for head in (SHORT, LONG) if (at := buffer.find(head)) >= 0]
-    return min(found) if found else len(buffer) - buffer.endswith((b"x", b"y"))
+    found = _HEAD.search(buffer)
+    return found.start() if found else len(buffer) - buffer.endswith((b"x", b"y"))
 
 
 def frame_bytes(buffer: bytes | bytearray) -> int | None:

@@ -1,6 +1,7 @@
 """GT06 and H02 trackers on real sockets over real PostGIS: every vector, conversations, and who is not answered."""
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from core.settings import Settings
-from dispatch_api.gateway.line import Lines
+from dispatch_api.gateway.line import READ_BYTES, WAITING_BYTES, Lines
 from dispatch_api.gateway.server import gateway
 from geo.protocols import h02
 from tests.conftest import cloned
@@ -312,6 +313,26 @@ async def test_an_endless_message_is_cut(gt06: Tracker, h02_tracker: Tracker) ->
         wire.writer.write(v1(h02_tracker.imei, some()))
         await until(wire, b"#")
         assert await wire.say(b"*HQ," + b"1" * 2_100, 1) == b""
+
+
+async def test_the_hostile_hurt_nobody_beside_them(gt06: Tracker, h02_tracker: Tracker, lines: Lines) -> None:
+    """Half-open connections, messages without end, and one that comes byte by byte."""
+    beginnings = (b"", b"x", b"yy\xff\xff", b"*", b"*HQ,12", login(gt06.imei)[:5], b"yy\xff\xff" + bytes(9_000))
+    async with contextlib.AsyncExitStack() as open_:
+        steady, other = [await open_.enter_async_context(each.connected()) for each in (gt06, h02_tracker)]
+        assert await steady.say(login(gt06.imei), 10) == framed(1)
+        enemies = [await open_.enter_async_context((gt06, h02_tracker)[n % 2].connected()) for n in range(200)]
+        for n, wire in enumerate(enemies):
+            wire.writer.write(beginnings[n % len(beginnings)])
+        for serial in range(1, 6):
+            for wire in enemies[:14]:
+                wire.writer.write(b"\0")
+            async with asyncio.timeout(2):
+                assert await steady.say(spot(some(serial), serial), 10) == framed(0x12, serial=serial)
+                other.writer.write(v1(h02_tracker.imei, some(serial)))
+                assert (await until(other, b"#")).startswith(b"*HQ,")
+        assert max(len(line.pending) for line in lines._open) <= WAITING_BYTES + READ_BYTES
+    assert (len(await gt06.track()), len(await h02_tracker.track())) == (5, 5)
 
 
 async def test_a_revoked_device_is_cut(gt06: Tracker, h02_tracker: Tracker) -> None:
