@@ -19,6 +19,7 @@ def test_from_shift_to_result(watch: Watch, shared_server: Server) -> None:
     centre = Centre(shared_server, on_shift=False)
     page = sign_in(watch, centre)
     expect(page.locator(".tracking")).to_contain_text("Tracking off")
+    page.get_by_role("link", name="Begin a shift").click()
     page.get_by_role("button", name=f"Start shift · {centre.crew.unit.call_sign}").click()
     expect(page.locator(".tracking")).to_contain_text(re.compile(r"Tracking ON since \d\d:\d\d"))
     task = centre.issue("Stop the grey lorry")
@@ -36,6 +37,7 @@ def test_from_shift_to_result(watch: Watch, shared_server: Server) -> None:
     assert all(done[f"{moment}_at"] for moment in ("delivered", "seen", "acknowledged", "en_route", "on_scene"))
     expect(page.get_by_text("Done (1)")).to_be_visible()
     page.get_by_role("link", name="Shift", exact=True).click()
+    page.get_by_role("link", name="End shift").click()
     page.get_by_role("button", name="End shift").click()
     expect(page.locator(".tracking")).to_contain_text("Tracking off", timeout=25_000)
     assert centre.get(f"/shifts?active=true&unit_id={centre.crew.unit.id}")["items"] == []

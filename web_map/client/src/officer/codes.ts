@@ -1,6 +1,10 @@
 /** Used until the server's own lists have been read, and for the order in which values are shown; the server's decide. */
 export const KNOWN_CODES: Record<string, string[]> = {
   decline_reason: ["busy", "too_far", "unsafe", "equipment", "shift_ending", "other"],
+  equipment: [
+    "vehicle", "radio", "body_armour", "stop_sign", "torch", "search_tools", "test_kits", "seals_bags", "first_aid",
+    "fire_extinguisher",
+  ],
   pause_reason: ["diverted", "break", "equipment", "waiting", "handover", "other"],
   fail_reason: ["not_found", "not_carried_out"],
   task_result: ["nothing_found", "documents_irregular", "minor_irregularity", "violation", "obstruction"],

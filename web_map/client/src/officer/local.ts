@@ -2,11 +2,17 @@
 import { storeName } from "./device";
 import { newId } from "../shared/api";
 import type {
-  CodeLists, Entry, Form, InboxItem, KeptFile, KeptMessage, KeptNotice, KeptTask, KnownVehicle, Late, Message, Panic, Receipt,
-  Shift, Status, Task, Unit,
+  AideMemoire, CodeLists, DutySheet, Ending, Entry, Form, InboxItem, KeptFile, KeptMessage, KeptNotice, KeptTask, KnownVehicle,
+  Late, Message, OwnFix, Panic, Receipt, Shift, Starting, Status, Task, Unit,
 } from "./model";
 import { Sealed, type Turn } from "./sealed";
 import { RECEIPTS } from "./steps";
+
+/** An own position that waits to be sent. */
+export interface KeptFix {
+  shift: string;
+  fix: OwnFix;
+}
 
 /** Single values, by name. */
 interface Facts {
@@ -18,6 +24,13 @@ interface Facts {
   codes: CodeLists;
   /** Named in forms of the last day. */
   vehicles: KnownVehicle[];
+  sheet: DutySheet;
+  aides: AideMemoire[];
+  reporting: boolean;
+  starting: Starting;
+  ending: Ending;
+  /** Which shift a begin that was kept on this device has become. */
+  begun: Record<string, string>;
   checked_at: string;
   /** The last alarm of this officer that the centre has. */
   panic: Panic;
@@ -117,7 +130,7 @@ export class Local {
 
   /** The store of one person on this device; `changed` is called when another tab has written to it. */
   static async open(personId: string, key: CryptoKey, changed: () => void): Promise<Local> {
-    return new Local(await Sealed.open(storeName(personId), [...RECORDS, "facts"], BYTES, key, changed));
+    return new Local(await Sealed.open(storeName(personId), [...RECORDS, "facts", "fixes"], BYTES, key, changed));
   }
 
   close(): void {
@@ -330,6 +343,19 @@ export class Local {
 
   copy(id: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return this.sealed.get("copies", id);
+  }
+
+  /** An own position during a shift; `shift` is its id, or that of its begin which still waits. */
+  addFix(fix: KeptFix): Promise<void> {
+    return this.sealed.change(async (turn) => turn.put("fixes", fix.fix.fix_at, fix));
+  }
+
+  async fixes(): Promise<KeptFix[]> {
+    return [...((await this.sealed.all(["fixes"])).get("fixes")?.values() ?? [])] as KeptFix[];
+  }
+
+  dropFixes(fixes: readonly KeptFix[]): Promise<void> {
+    return this.sealed.change(async (turn) => fixes.forEach(({ fix }) => turn.delete("fixes", fix.fix_at)));
   }
 
   addLate(late: Late): Promise<void> {

@@ -6,23 +6,28 @@ import { onLanguage, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
 import { onTheme } from "../shared/theme";
 import { noticeOpened, opened } from "./actions";
-import { begin, enter, leave } from "./presence";
+import { begin, enterByPassword, leave, usePin } from "./presence";
 import { follow, goInstead } from "./routes";
 import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable, waiting } from "./store";
+import { aidesView, aideView } from "./views/aide";
 import { dutyView } from "./views/duty";
 import { home } from "./views/home";
 import { noticeView } from "./views/notice";
 import { panicView } from "./views/panic";
 import { formView, resumed, stepShown } from "./views/form";
 import { outboxView } from "./views/outbox";
+import { closePhone, phoneView } from "./views/phone";
+import { goneText, lockView, pinView } from "./views/pin";
 import { reportView } from "./views/report";
 import { begin as beginForm } from "./forms";
 import { forgetPictures } from "./photos";
 import { fetchThread, openThread, preparePanic } from "./talk";
 import { keepPage } from "./version";
 import { banners, header, nav, undoBar } from "./views/shell";
+import { shiftView } from "./views/shift";
 import { supportView, threadView } from "./views/talk";
 import { choose, taskView } from "./views/task";
+import { openTrack, trackView } from "./views/track";
 import "./officer.css"; // last, so that it comes after the map's own style
 import "./forms.css";
 
@@ -41,6 +46,12 @@ function screen(): TemplateResult {
     case "begin": return html``;
     case "form": return formView(route.id, route.step);
     case "duty": return dutyView();
+    case "pin": return pinView();
+    case "shift": return shiftView(route.what);
+    case "track": return trackView();
+    case "phone": return phoneView();
+    case "aides": return aidesView();
+    case "aide": return aideView(route.code);
     case "outbox": return outboxView();
     case "home": {
       const { now } = myTasks();
@@ -72,7 +83,9 @@ const kept = (): TemplateResult | typeof nothing => waiting().length
 function page(): TemplateResult {
   switch (state.phase) {
     case "ready": return ready();
-    case "signed_out": return html`${kept()}${loginForm((me) => void enter(me), redraw)}`;
+    case "locked": return lockView();
+    case "signed_out": return html`${kept()}${goneText()}${loginForm((me) => void enterByPassword(me), redraw)}${state.people.length
+      ? html`<div class="page"><button class="big" @click=${usePin}>${t("officer.pin.back")}</button></div>` : nothing}`;
     case "not_officer": return html`<main class="page"><h1>${t("officer.not_officer")}</h1>
       <button class="next" @click=${leave}>${t("officer.leave")}</button></main>`;
     case "unreachable": return html`<main class="page"><h1>${t("officer.unreachable")}</h1><p>${t("error.unreachable")}</p></main>`;
@@ -112,6 +125,8 @@ follow(() => queueMicrotask(() => {
   stepShown();
   if (state.route.view === "panic") preparePanic();
   if (state.route.view === "thread") void fetchThread(state.route.id);
+  if (state.route.view === "track") void openTrack();
+  if (state.route.view !== "phone") closePhone();
   for (const pane of app.querySelectorAll("main, .right")) pane.scrollTop = 0;
   app.querySelector<HTMLElement>(".right h1, .left h1")?.focus();
 }));

@@ -23,6 +23,7 @@ export class OfficerMap extends HTMLElement {
   private fittedFor = "";
   private shownTask: Task | null = null;
   private shownOwn: Place | null = null;
+  private shownTrail: readonly Spot[] = [];
   private start: Spot | null = null;
   private settling = false;
 
@@ -36,6 +37,12 @@ export class OfficerMap extends HTMLElement {
 
   set own(own: Place | null) {
     this.shownOwn = own;
+    this.show();
+  }
+
+  /** Where the unit was, in order. */
+  set trail(trail: readonly Spot[]) {
+    this.shownTrail = trail;
     this.show();
   }
 
@@ -95,11 +102,15 @@ export class OfficerMap extends HTMLElement {
       const [lon, lat] = task.point.coordinates;
       this.shown.addLayer(L.marker([lat, lon], { icon: dot("spot"), interactive: false, keyboard: false }));
     }
+    if (this.shownTrail.length) {
+      const points = this.shownTrail.map(({ lat, lon }): [number, number] => [lat, lon]);
+      this.shown.addLayer(L.polyline(points, { className: "trail", weight: 4, interactive: false }));
+    }
     if (this.shownOwn) {
       const { lon, lat } = this.shownOwn;
       this.ownLayer.addLayer(L.marker([lat, lon], { icon: dot("own-spot"), interactive: false, keyboard: false }));
     }
-    this.fit(`${task?.id ?? ""}${this.shownOwn ? "+own" : ""}`);
+    this.fit(`${task?.id ?? ""}${this.shownOwn ? "+own" : ""}${this.shownTrail.length ? "+trail" : ""}`);
   }
 
   /** Show both places once; after that the map moves only by the officer's hand. */

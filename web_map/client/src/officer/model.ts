@@ -1,9 +1,9 @@
 /** What the server tells an officer (the contract is mobile_contract/resources.py), and what waits to be told to it. */
 import type { FieldFault } from "../shared/api";
-import type { Message, StopFormIn, ViolationIn } from "../shared/contract";
+import type { Checked, Message, StopFormIn, ViolationIn } from "../shared/contract";
 import type { Notice as AnyNotice, Task as AnyTask } from "../shared/types";
 
-export type { Message } from "../shared/contract";
+export type { AideMemoire, Checked, DutySheet, Message, OwnFix, Shift, UnitSheet } from "../shared/contract";
 export type { CodeLists, Me, Priority, Unit } from "../shared/types";
 export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
@@ -48,13 +48,6 @@ export interface InboxPage {
   items: InboxItem[];
   next: number | null;
   head_seq: number;
-}
-
-export interface Shift {
-  id: string;
-  unit_id: string;
-  on_at: string | null;
-  off_at: string | null;
 }
 
 export interface Place {
@@ -161,4 +154,18 @@ export interface KnownVehicle {
   at: string;
   plate: string;
   country: string | null;
+}
+
+/** A shift's begin being written down; it survives a closed page. */
+export interface Starting {
+  unit_id: string | null;
+  members: string[];
+  checked: Record<string, Checked["state"]>;
+  odometer_km: string;
+}
+
+/** A shift's end being written down. */
+export interface Ending {
+  odometer_km: string;
+  note: string;
 }

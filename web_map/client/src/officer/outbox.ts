@@ -24,6 +24,8 @@ export interface OutboxHooks {
   changed: () => Promise<void>;
   /** The server has done it; keep what it answered. */
   sent: (entry: Entry, answer: unknown) => Promise<void>;
+  /** The server does not take it. */
+  refused: (entry: Entry) => Promise<void>;
   /** The session is over, or was never of this person. */
   signedOut: (error: ApiError) => void;
   /** Whether the server could be reached just now. */
@@ -153,6 +155,7 @@ export class Outbox {
       this.paused.set(chainOf(entry), Date.now() + waitMs);
     } else {
       await this.local.change(entry.order, { refused: refusalOf(error) });
+      await this.hooks.refused(entry);
     }
     await this.hooks.changed();
     return 0;

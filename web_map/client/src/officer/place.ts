@@ -29,6 +29,8 @@ export const FRESH_MS = 60_000;
 /** A worse accuracy than this asks for a pin on the map. */
 export const ROUGH_M = 100;
 
+const ASKED = { enableHighAccuracy: true, timeout: 30_000 } as const;
+
 export type PlaceState = "unasked" | "asking" | "known" | "denied" | "unavailable";
 
 /** Follows the device's own position from the first `start()` on. */
@@ -41,21 +43,26 @@ export class Follower {
     if (this.watch !== null) return;
     if (!("geolocation" in navigator)) return this.changed("unavailable", null);
     this.changed("asking", null);
-    this.watch = navigator.geolocation.watchPosition(
-      ({ coords, timestamp }) =>
-        this.changed("known", {
-          lon: coords.longitude,
-          lat: coords.latitude,
-          accuracy_m: Number.isFinite(coords.accuracy) ? Math.round(coords.accuracy) : null,
-          at: new Date(timestamp).toISOString(),
-        }),
-      (error) => {
-        if (error.code === error.PERMISSION_DENIED) this.stop();
-        this.changed(error.code === error.PERMISSION_DENIED ? "denied" : "unavailable", null);
-      },
-      { enableHighAccuracy: true, maximumAge: 5_000, timeout: 30_000 },
-    );
+    this.watch = navigator.geolocation.watchPosition(this.found, this.failed, { ...ASKED, maximumAge: 5_000 });
   }
+
+  /** Where it is now, also when it has not moved; for a follower that was started. */
+  again(): void {
+    if (this.watch !== null) navigator.geolocation.getCurrentPosition(this.found, this.failed, { ...ASKED, maximumAge: 0 });
+  }
+
+  private readonly found = ({ coords, timestamp }: GeolocationPosition): void =>
+    this.changed("known", {
+      lon: coords.longitude,
+      lat: coords.latitude,
+      accuracy_m: Number.isFinite(coords.accuracy) ? Math.round(coords.accuracy) : null,
+      at: new Date(timestamp).toISOString(),
+    });
+
+  private readonly failed = (error: GeolocationPositionError): void => {
+    if (error.code === error.PERMISSION_DENIED) this.stop();
+    this.changed(error.code === error.PERMISSION_DENIED ? "denied" : "unavailable", null);
+  };
 
   stop(): void {
     if (this.watch !== null) navigator.geolocation.clearWatch(this.watch);

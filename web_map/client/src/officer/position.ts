@@ -11,6 +11,8 @@ const follower = new Follower((placeState, place) => {
 });
 
 export const showPlace = (): void => follower.start();
+/** Ask the device anew, should it not tell by itself that it stands still. */
+export const askPlace = (): void => follower.again();
 export const stopFollowing = (): void => follower.stop();
 
 /** Call `listener` with every new position. */

@@ -5,25 +5,32 @@
  * that the session is this person's, since another tab may have signed in as somebody else meanwhile.
  */
 import { ApiError, expectPerson } from "../shared/api";
+import { t } from "../shared/i18n";
 import { resume, signOut } from "../shared/session";
 import * as alarm from "./alarm";
 import { arrived } from "./arrivals";
-import { current, refresh, use } from "./desk";
+import { current, refresh, say, use } from "./desk";
 import * as device from "./device";
-import { readDuty } from "./duty";
+import { readDuty, readSheet } from "./duty";
+import {
+  changePin, enrol, forget, handOver, keyForSignedIn, openByPin, openHere, shutOut, signInAgain, type Refused,
+} from "./enrolment";
 import { Inbox } from "./inbox";
-import { Local } from "./local";
+import { Local, type Kept } from "./local";
 import type { Me } from "./model";
 import { Outbox } from "./outbox";
 import { stopFollowing } from "./position";
-import { sent, uploading, uploadRefused } from "./sent";
+import { go } from "./routes";
+import { refused, sent, uploading, uploadRefused } from "./sent";
 import { state, update } from "./store";
+import { stopTracking, track } from "./track";
 import { Uploads } from "./uploads";
 import { look } from "./version";
 
 const DUTY_EVERY_MS = 60_000;
 const NOTE_EVERY_MS = 10_000;
 const ASK_AGAIN_MS = 5_000;
+const LOOK_EVERY_MS = 60_000;
 
 let dutyTimer = 0;
 let askTimer = 0;
@@ -31,20 +38,104 @@ let notedAt = 0;
 
 /** Show what is kept for whoever is here, then ask the server. */
 export async function begin(): Promise<void> {
-  const person = await device.present();
-  if (person) await open(person.me, person.key);
-  addEventListener("online", () => {
-    if (state.phase !== "signed_out") void confirm();
-  });
-  await confirm();
+  const here = await device.present();
+  if (here) await open(here.me, here.key);
+  else if ((await device.enrolled()).length) await signedOut();
+  addEventListener("online", lookAround);
+  document.addEventListener("visibilitychange", () => void seen());
+  setInterval(lookAround, LOOK_EVERY_MS);
+  if (state.phase !== "locked") await confirm();
+  await lookForShutOut();
+}
+
+/** The network is back, or a minute has passed. */
+function lookAround(): void {
+  if (state.phase === "ready" && !document.hidden && state.me) void device.alive(state.me.id);
+  if (state.phase !== "signed_out" && state.phase !== "locked") void confirm();
+  void lookForShutOut();
+}
+
+/** Leaving the page begins the time after which the PIN is asked for; coming back ends it. */
+async function seen(): Promise<void> {
+  if (state.phase !== "ready" || !state.me || !(await device.person(state.me.id))?.enrolment) return;
+  if (document.hidden) await device.alive(state.me.id);
+  else if (!(await device.present())) await signedOut();
+}
+
+/** Everybody for whom this device is enrolled and not in use now: who is shut out is wiped. */
+async function lookForShutOut(): Promise<void> {
+  for (const one of await device.enrolled()) {
+    if (state.phase === "ready" && state.me?.id === one.id) continue;
+    const out = await shutOut(one);
+    if (out) await revoked(one, out.recovery);
+  }
 }
 
 /** Somebody has signed in: by the server's word, not only by what the device remembers. */
 export async function enter(person: Me): Promise<void> {
   if (!person.permissions.includes("inbox.own")) return update({ me: person, phase: "not_officer" });
-  const key = await device.arrive(person);
+  const key = await keyOf(person);
+  if (!key) return signedOut(person.id);
+  await settle(person, key);
+}
+
+async function settle(person: Me, key: CryptoKey, until?: string): Promise<void> {
+  await device.arrive(person, key, until);
   if (state.phase !== "ready" || state.me?.id !== person.id) await open(person, key);
   connect(person);
+}
+
+/** The key of a person's store, null when only the PIN opens it. */
+async function keyOf(person: Me): Promise<CryptoKey | null> {
+  const known = await device.person(person.id);
+  if (!known?.enrolment) return device.keyWithoutPin(person);
+  const here = await device.present();
+  return here?.id === person.id ? here.key : null;
+}
+
+/** Somebody has signed in with login and password: that opens their store also when the PIN is forgotten. */
+export async function enterByPassword(person: Me): Promise<void> {
+  const known = await device.person(person.id);
+  if (!known?.enrolment) return enter(person);
+  try {
+    await settle(person, await keyForSignedIn(known as device.Enrolled));
+    go("#/pin");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status !== 404) return signedOut(person.id);
+    await revoked(known as device.Enrolled, (await shutOut(known as device.Enrolled))?.recovery ?? false);
+  }
+}
+
+/** Open a person's store with the PIN; null when it is open, else why it is not. */
+export async function enterByPin(id: string, pin: string): Promise<Refused | null> {
+  const one = (await device.enrolled()).find((known) => known.id === id);
+  if (!one) return null;
+  const outcome = await openByPin(one, pin);
+  if ("why" in outcome) {
+    if (outcome.why !== "revoked") return outcome;
+    return revoked(one, outcome.recovery, pin);
+  }
+  update({ gone: null });
+  const { me, key, confirmed } = outcome;
+  if (confirmed) await settle(me, key);
+  else {
+    await device.arrive(me, key, one.enrolment.halfUntil);
+    await open(me, key);
+    void confirm();
+  }
+  return null;
+}
+
+/** Use a PIN on this device from now on, or another one. Throws ApiError. */
+export async function choosePin(pin: string, name: string): Promise<void> {
+  const { me } = state;
+  if (!me) return;
+  if ((await device.person(me.id))?.enrolment) await changePin(me, pin);
+  else await enrol(me, name, pin);
+  update({ enrolled: true });
+  await confirm();
+  say(t("officer.pin.set"));
 }
 
 /** Ask the server who is signed in; again by itself while it cannot be reached. */
@@ -52,11 +143,12 @@ export async function confirm(): Promise<void> {
   clearTimeout(askTimer);
   if (current()?.inbox) return;
   try {
-    const person = await resume();
+    const person = (state.me && (await signInAgain(state.me.id))) ?? (await resume());
     if (person) await enter(person);
-    else signedOut();
+    else await signedOut();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (error.code === "install_revoked" || error.code === "pin_locked" || error.code === "bad_credentials") return ended(error);
     reached(false);
     if (state.phase === "loading") update({ phase: "unreachable" });
     askTimer = window.setTimeout(() => void confirm(), ASK_AGAIN_MS);
@@ -69,7 +161,7 @@ async function open(person: Me, key: CryptoKey): Promise<void> {
   if (state.me?.id !== person.id) update({ alarm: null });
   const local = await Local.open(person.id, key, () => void refresh());
   const outbox = new Outbox(local, `outrider-outbox-${person.id}`, {
-    ready: () => current()?.inbox !== null, changed: refresh, sent, signedOut: ended, reached,
+    ready: () => current()?.inbox !== null, changed: refresh, sent, refused, signedOut: ended, reached,
   });
   const uploads = new Uploads(local, `outrider-uploads-${person.id}`, {
     ready: () => current()?.inbox !== null, changed: refresh, signedOut: ended, reached,
@@ -79,10 +171,12 @@ async function open(person: Me, key: CryptoKey): Promise<void> {
   const facts = await local.facts();
   update({
     me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {}, vehicles: facts.vehicles ?? [],
-    checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null,
+    checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null, sheet: facts.sheet ?? null, aides: facts.aides ?? [],
+    reporting: facts.reporting ?? null, starting: facts.starting ?? null, ending: facts.ending ?? null,
   });
   await refresh();
-  update({ phase: "ready" });
+  track(local, person.id);
+  update({ phase: "ready", enrolled: Boolean((await device.person(person.id))?.enrolment) });
 }
 
 /** The server has said that the session is this person's: read, and send what waits. */
@@ -104,6 +198,7 @@ function connect(person: Me): void {
   desk.outbox.flush();
   desk.uploads.flush();
   void readDuty(heard);
+  void readSheet();
   dutyTimer = window.setInterval(() => void readDuty(heard), DUTY_EVERY_MS);
   void navigator.storage?.persist?.();
 }
@@ -123,16 +218,80 @@ function reached(yes: boolean): void {
   void current()?.local.setFacts({ checked_at: at.toISOString() }).catch(reportError);
 }
 
-/** The session is over; or it is somebody else's now, whose store is opened instead. */
+let ending = false;
+
+/** The session is over, or this device is shut out; or it is somebody else's now, whose store is opened instead. */
 function ended(error: ApiError): void {
-  signedOut();
-  if (error.code === "other_person") void confirm();
+  if (ending) return;
+  ending = true;
+  void end(error).finally(() => { ending = false; });
 }
 
-function signedOut(): void {
+async function end(error: ApiError): Promise<void> {
+  const known = state.me ? await device.person(state.me.id) : undefined;
+  const out = known?.enrolment && error.code !== "other_person" ? await shutOut(known as device.Enrolled) : null;
+  if (out) return void (await revoked(known as device.Enrolled, out.recovery));
+  if (error.code !== "other_person") return signedOut();
   stop();
-  void device.depart();
-  update({ phase: "signed_out" });
+  update({ phase: "loading" });
+  await confirm();
+}
+
+/** Nobody uses the page: it asks for the PIN of whoever this device is enrolled for, `who` first, else for a password. */
+async function signedOut(who: string | null = state.me?.id ?? null): Promise<void> {
+  stop();
+  forget();
+  await device.depart();
+  await ask(who);
+}
+
+async function ask(who: string | null): Promise<void> {
+  const people = (await device.enrolled()).map(({ id, me }) => ({ id, name: me.name, login: me.login }));
+  const only = people.length === 1 ? (people[0]?.id ?? null) : null;
+  const known = people.some(({ id }) => id === who) ? who : only;
+  update({ people, who: known, phase: people.length ? "locked" : "signed_out" });
+}
+
+/**
+ * The centre has shut this device out for a person: what was kept is wiped.
+ *
+ * Where an administrator allowed it, what was not sent is handed over before, once; for that a closed store needs the PIN.
+ * Null when it is done, else why it is not yet.
+ */
+async function revoked(one: device.Enrolled, recovery: boolean, pin?: string): Promise<Refused | null> {
+  let handed = 0;
+  if (recovery) {
+    const isOpen = state.phase === "ready" && state.me?.id === one.id;
+    const here = isOpen ? null : pin === undefined ? null : await openHere(one, pin);
+    if (here && "why" in here && here.why !== "network") return here;
+    const key = isOpen ? (await device.present())?.key : here && "key" in here ? here.key : null;
+    if (!key && pin === undefined && one.enrolment.half) {
+      update({ gone: { name: one.me.name, handed: null } });
+      return null;
+    }
+    const entries = key ? await waitingOf(one.id, key) : [];
+    try {
+      await handOver(one, entries);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      await signedOut(one.id);
+      return { why: "network" };
+    }
+    handed = entries.length;
+  }
+  if (state.me?.id === one.id) stop();
+  forget();
+  await device.wipe(one.id);
+  update({ gone: { name: one.me.name, handed }, ...(state.me?.id === one.id ? { me: null, phase: "signed_out" as const } : {}) });
+  if (state.phase !== "ready") await ask(null);
+  return null;
+}
+
+async function waitingOf(id: string, key: CryptoKey): Promise<Kept["outbox"]> {
+  const local = await Local.open(id, key, () => undefined);
+  const { outbox } = await local.kept();
+  local.close();
+  return outbox;
 }
 
 function stop(): void {
@@ -144,17 +303,27 @@ function stop(): void {
   desk?.local.close();
   use(null);
   expectPerson(null);
+  stopTracking();
   stopFollowing();
   alarm.silence();
 }
 
-/** Log out; what waits stays on this device. False when that needs a network and there is none. */
+/** Log out, or lock the page where a PIN opens it again; what waits stays on this device. */
 export async function leave(): Promise<void> {
   try {
     await signOut();
-    signedOut();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     reached(error.status !== 0);
+    if (!state.enrolled) return; // without a network nobody could come back
   }
+  await signedOut();
 }
+
+/** Show the form for login and password, for somebody else or for whoever forgot the PIN. */
+export const usePassword = (): void => update({ phase: "signed_out" });
+
+/** Back from there. */
+export const usePin = (): Promise<void> => ask(state.who);
+
+export const choose = (who: string | null): void => update({ who });

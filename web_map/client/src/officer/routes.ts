@@ -14,6 +14,12 @@ const PATHS: readonly [RegExp, (...parts: string[]) => Route][] = [
   [/^#\/begin\/(stop|violation)(?:\/([\w-]+))?$/, (kind = "", taskId) => ({ view: "begin", kind: kind as FormKind, taskId: taskId ?? null })],
   [/^#\/form\/([\w-]+)\/([a-z]*)$/, (id = "", step = "") => ({ view: "form", id, step })],
   [/^#\/duty$/, () => ({ view: "duty" })],
+  [/^#\/pin$/, () => ({ view: "pin" })],
+  [/^#\/shift\/(start|end)$/, (what = "") => ({ view: "shift", what: what as "start" | "end" })],
+  [/^#\/track$/, () => ({ view: "track" })],
+  [/^#\/phone$/, () => ({ view: "phone" })],
+  [/^#\/aide$/, () => ({ view: "aides" })],
+  [/^#\/aide\/(\w+)$/, (code = "") => ({ view: "aide", code })],
   [/^#\/outbox$/, () => ({ view: "outbox" })],
 ];
 

@@ -5,6 +5,7 @@ import { current, say, store } from "./desk";
 import type { Entry, KeptFile, Message, Panic, Shift, Transition, Verb } from "./model";
 import { LEADS_TO } from "./steps";
 import { state, update } from "./store";
+import { begun, giveUp } from "./track";
 
 export async function sent(entry: Entry, answer: unknown): Promise<void> {
   const { about } = entry;
@@ -12,6 +13,7 @@ export async function sent(entry: Entry, answer: unknown): Promise<void> {
   else if (about.kind === "shift") {
     const shift = about.verb === "shift_start" ? (answer as Shift) : null;
     await store().setFacts({ shift });
+    if (shift) await begun(entry.id, shift.id);
     update({ shift });
     say(t(shift ? "officer.said.shift_on" : "officer.said.shift_off"));
     current()?.inbox?.poll();
@@ -36,6 +38,11 @@ export function uploading(file: KeptFile): void {
 
 export function uploadRefused(file: KeptFile): void {
   say(t("officer.said.file_refused", { name: file.name }));
+}
+
+/** The server does not take it: a shift that was not begun gives up the positions that were kept for it. */
+export async function refused(entry: Entry): Promise<void> {
+  if (entry.about.verb === "shift_start") await giveUp(entry.id);
 }
 
 async function stepSent(entry: Entry, { result, task }: Transition): Promise<void> {

@@ -2,7 +2,9 @@
 import type { LinkState } from "../shared/live";
 import { KNOWN_CODES } from "./codes";
 import type { Kept } from "./local";
-import type { CodeLists, Entry, FormKind, KnownVehicle, Me, Panic, Place, Shift, Task, Unit } from "./model";
+import type {
+  AideMemoire, CodeLists, DutySheet, Ending, Entry, FormKind, KnownVehicle, Me, Panic, Place, Shift, Starting, Task, Unit, UnitSheet,
+} from "./model";
 import type { PlaceState } from "./place";
 import { RECEIPTS, seenBy, sorted, type Sorted } from "./steps";
 
@@ -18,16 +20,35 @@ export type Route =
   | { view: "begin"; kind: FormKind; taskId: string | null }
   | { view: "form"; id: string; step: string }
   | { view: "duty" }
+  | { view: "pin" }
+  | { view: "shift"; what: "start" | "end" }
+  | { view: "track" }
+  | { view: "phone" }
+  | { view: "aides" }
+  | { view: "aide"; code: string }
   | { view: "outbox" };
 
 export interface State {
-  phase: "loading" | "unreachable" | "signed_out" | "not_officer" | "ready";
+  phase: "loading" | "unreachable" | "signed_out" | "locked" | "not_officer" | "ready";
+  /** For whom this device is enrolled, and who is to enter the PIN. */
+  people: { id: string; name: string; login: string }[];
+  who: string | null;
+  /** Whose store was wiped because the device is shut out; `handed` is null while it may still be handed over. */
+  gone: { name: string; handed: number | null } | null;
+  /** A PIN opens this person's store here. */
+  enrolled: boolean;
   me: Me | null;
   route: Route;
   kept: Kept;
   units: Unit[];
   shift: Shift | null;
   codes: CodeLists;
+  sheet: DutySheet | null;
+  aides: AideMemoire[];
+  /** Whether this device reports its own position on shift; null = when the unit has no tracker. */
+  reporting: boolean | null;
+  /** Own positions that wait on this device, and when the last was taken. */
+  track: { waiting: number; at: string | null };
   link: LinkState;
   reached: boolean;
   checkedAt: string | null;
@@ -37,6 +58,8 @@ export interface State {
   alarm: string | null;
   /** Vehicles named in forms of the last day. */
   vehicles: KnownVehicle[];
+  starting: Starting | null;
+  ending: Ending | null;
   /** The last alarm of this officer that the centre has. */
   panic: Panic | null;
   /** Said once by screen readers, and shown for a moment. */
@@ -48,12 +71,20 @@ export interface State {
 
 export const state: State = {
   phase: "loading",
+  people: [],
+  who: null,
+  gone: null,
+  enrolled: false,
   me: null,
   route: { view: "home" },
   kept: { tasks: [], notices: [], messages: [], outbox: [], late: [], forms: [], files: [] },
   units: [],
   shift: null,
   codes: {},
+  sheet: null,
+  aides: [],
+  reporting: null,
+  track: { waiting: 0, at: null },
   link: "connecting",
   reached: navigator.onLine,
   checkedAt: null,
@@ -61,6 +92,8 @@ export const state: State = {
   place: null,
   alarm: null,
   vehicles: [],
+  starting: null,
+  ending: null,
   panic: null,
   said: "",
   storageFull: false,
@@ -134,6 +167,20 @@ export function duty(): Duty {
   if (verbs.includes("shift_start")) return "starting";
   return state.shift ? "on" : "off";
 }
+
+/** The unit of the shift that runs or waits to begin. */
+export function dutyUnit(): string | null {
+  if (state.shift) return state.shift.unit_id;
+  return state.kept.outbox.find((entry) => entry.about.verb === "shift_start" && !entry.refused)?.about.id ?? null;
+}
+
+export const sheetOf = (unitId: string | null): UnitSheet | undefined => state.sheet?.units.find((unit) => unit.unit_id === unitId);
+
+/** Whether this device sends its own position: as the officer chose, else when the unit has no tracker. */
+export const isReporting = (): boolean => {
+  const sheet = sheetOf(dutyUnit());
+  return state.reporting ?? (sheet !== undefined && !sheet.has_tracker);
+};
 
 export const unitName = (id: string | null | undefined): string =>
   state.units.find((unit) => unit.id === id)?.call_sign ?? "";

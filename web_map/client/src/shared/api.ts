@@ -71,7 +71,7 @@ export async function request<Answer>(method: string, path: string, options: Opt
       signal: options.signal ?? null,
     });
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (error instanceof DOMException && error.name === "AbortError") throw error; // a time-out counts as unreachable
     throw new ApiError(0, "unreachable", "The server cannot be reached.");
   }
   const who = response.headers.get("X-Outrider-User");

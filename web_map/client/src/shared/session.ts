@@ -1,5 +1,6 @@
 /** Who is signed in on this page. */
-import { api, ApiError, setCsrfToken } from "./api";
+import { api, ApiError, request, setCsrfToken } from "./api";
+import type { OfflineKey, SessionOut } from "./contract";
 import type { Me } from "./types";
 
 let current: Me | null = null;
@@ -20,6 +21,17 @@ export async function signIn(login: string, password: string): Promise<Me> {
   const me = await resume();
   if (!me) throw new ApiError(401, "not_signed_in", "The browser refused the session's cookie.");
   return me;
+}
+
+/** Sign in with an enrolled installation and its PIN; the server's half of the installation's key comes with it. */
+export async function signInByPin(
+  claim: { install_id: string; credential: string; pin: string }, signal?: AbortSignal,
+): Promise<{ me: Me; offline: OfflineKey }> {
+  setCsrfToken("");
+  const { offline } = await request<SessionOut>("POST", "/session", { body: claim, ...(signal ? { signal } : {}) });
+  const person = await resume();
+  if (!person || !offline) throw new ApiError(401, "not_signed_in", "The browser refused the session's cookie.");
+  return { me: person, offline };
 }
 
 /** `work`, once more with the token of the session as it is now if another tab has signed in anew. */

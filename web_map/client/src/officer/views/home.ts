@@ -8,6 +8,7 @@ import { begunForms } from "./form";
 import { chip, heading, icon, label, standingText, wayText, windowText } from "./parts";
 import { nextButton } from "./task";
 import { startButtons } from "./duty";
+import { pinOffer } from "./pin";
 
 function nowCard(task: Task, withStep: boolean): TemplateResult {
   return html`<article class="card now ${task.priority}">
@@ -57,7 +58,7 @@ export function home(withStep: boolean): TemplateResult {
       : html`<p class="card empty">${icon("check")}${t("officer.now.none")}</p>`}</section>` : nothing}
     ${waiting.length ? html`<section><h2>${t("officer.waiting_tasks")} <span class="count">${waiting.length}</span></h2>
       <ul>${waiting.map(taskRow)}</ul></section>` : nothing}
-    ${begunForms()}${notices()}
+    ${begunForms()}${notices()}${pinOffer()}
     ${over.length ? html`<details class="over"><summary>${t("officer.done", { n: over.length })}</summary><ul>${over.map(taskRow)}</ul></details>` : nothing}
   </div>`;
 }

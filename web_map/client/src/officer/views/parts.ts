@@ -21,6 +21,7 @@ const ICONS = {
   form: "M7 4h10a2 2 0 0 1 2 2v14H5V6a2 2 0 0 1 2-2Zm2-1h6v3H9ZM9 11h6M9 15h6",
   camera: "M4 8h3l2-3h6l2 3h3a1 1 0 0 1 1 1v10H3V9a1 1 0 0 1 1-1Zm8 9a4 4 0 1 0 0-8 4 4 0 0 0 0 8Z",
   file: "M6 3h8l5 5v13H6ZM14 3v5h5",
+  erase: "M9 5h11v14H9l-6-7 6-7Zm3 4 5 6m0-6-5 6",
 } as const;
 
 export const icon = (name: keyof typeof ICONS, turn_deg = 0): TemplateResult => html`<svg class="icon" viewBox="0 0 24 24"

@@ -6,6 +6,7 @@ import { hush } from "../arrivals";
 import { refusedForms } from "../forms";
 import { progressOf } from "../photos";
 import { duty, isOnline, myTasks, refused, state, taskById, undoable, unitName, waiting } from "../store";
+import { isTracking } from "../track";
 import { takeOver } from "../version";
 import { raised } from "./panic";
 import { icon, moment } from "./parts";
@@ -28,8 +29,13 @@ function tracking(): TemplateResult {
   const now = duty();
   const since = state.shift?.on_at ? hourMinute(state.shift.on_at) : "";
   if (now === "on" || now === "ending") {
+    const by = now === "ending" ? "officer.tracking.ending" : isTracking() ? "officer.tracking.device" : "officer.tracking.shift";
     return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.on", { since })}</b>
-      <span>${now === "on" ? t("officer.tracking.shift") : t("officer.tracking.ending")}</span></a>`;
+      <span>${t(by)}</span></a>`;
+  }
+  if (now === "starting" && isTracking()) {
+    return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.kept")}</b>
+      <span>${t("officer.tracking.starting")}</span></a>`;
   }
   if (always) {
     return html`<a class="tracking on" href="#/duty"><i aria-hidden="true"></i><b>${t("officer.tracking.always")}</b>

@@ -8,6 +8,7 @@ import { showPlace } from "../position";
 import { go, goInstead } from "../routes";
 import { ASKS, choices, mustConfirmCancel, results, standing } from "../steps";
 import { codesOf, state, taskById } from "../store";
+import { aidesFor } from "./aide";
 import { begunForms, formLinks } from "./form";
 import { backBar, chip, icon, label, missing, standingText, wayText, windowText } from "./parts";
 import { talkLinks } from "./talk";
@@ -66,7 +67,7 @@ export function taskView(id: string): TemplateResult {
       <dl>${fact("kind", label("task_kind", task.kind))}
         ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && task.ack_due_at && hourMinute(task.ack_due_at))}
         ${fact("result", task.result && label("task_result", task.result))}</dl>
-      ${talkLinks(task)}</article>${formLinks(task.id)}${begunForms(task.id)}
+      ${talkLinks(task)}${aidesFor(task)}</article>${formLinks(task.id)}${begunForms(task.id)}
     ${steps.some((part) => part !== nothing) ? html`<div class="steps">${steps}</div>` : nothing}</div>`;
 }
 
