@@ -35,7 +35,7 @@ class DeviceLane:
     """Answers trackers itself and hands everything else on. It writes no access log: addresses hold keys."""
 
     def __init__(self, app: ASGIApp, api: FastAPI, requests: Requests) -> None:
-        self._app, self._api, self._requests = app, api, requests
+        self._app, self.api, self._requests = app, api, requests
         refusal = HEADERS | ({"Strict-Transport-Security": HSTS} if api.state.settings.tls else {})
         self._heads: dict[tuple[int, int], bytes] = {}
         self._refusal = [(name.lower().encode(), value.encode()) for name, value in refusal.items()]
@@ -47,7 +47,7 @@ class DeviceLane:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        reply = await _answered(handler, self._api.state.outrider, scope, receive)
+        reply = await _answered(handler, self.api.state.outrider, scope, receive)
         self._requests.answered(scope["method"], scope["path"], reply.status, time.perf_counter() - begun)
         await send({"type": "http.response.start", "status": reply.status, "headers": self._headers(reply)})
         await send({"type": "http.response.body", "body": reply.body})
@@ -69,7 +69,7 @@ class DeviceLane:
 
     def store_soon(self, headers: Headers, body: bytes, peer: str, answer: Callable[[int, bytes, bytes], None]) -> bool:
         """Take a plain delivery of positions without a task (process/http.py); False when it is not plain."""
-        state: State = self._api.state.outrider
+        state: State = self.api.state.outrider
         try:
             device = state.duty.device(digest(bearer(headers)))
             if device is None:

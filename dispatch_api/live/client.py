@@ -57,7 +57,7 @@ class Client:
         self._beat = ""
         self._carrier = _transport(socket)
         if self._carrier and (kernel := self._carrier.get_extra_info("socket")):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # the peer has gone already
                 kernel.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NOTSENT_LOWAT, KERNEL_HOLDS)
 
     @property

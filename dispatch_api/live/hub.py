@@ -217,21 +217,22 @@ class Hub:
         if not ids:
             return
         for task_id, thing in (await reads.tasks(work, ids)).items():
-            self._broadcast(self._board.tasks.put(task_id, thing))
+            self.broadcast(self._board.tasks.put(task_id, thing))
 
     async def _take_alerts(self, work: Work, since: datetime, *, whole: bool = False) -> None:
         changed = await reads.changed_alerts(work, since, whole)
         new = {i: at for i, at in changed.items() if not self._board.alerts.known(i, at)}
         if new:
             for alert_id, thing in (await reads.alert_things(work, new)).items():
-                self._broadcast(self._board.alerts.put(alert_id, thing))
+                self.broadcast(self._board.alerts.put(alert_id, thing))
 
     async def _take_notices(self, work: Work, ids: set[UUID]) -> None:
         if ids:
             for notice_id, thing in (await reads.notice_things(work, ids)).items():
-                self._broadcast(self._board.notices.put(notice_id, thing))
+                self.broadcast(self._board.notices.put(notice_id, thing))
 
-    def _broadcast(self, message: str | None) -> None:
+    def broadcast(self, message: str | None) -> None:
+        """Tell every screen; None says nothing."""
         if message:
             for watcher in self._watchers:
                 watcher.owe(message)

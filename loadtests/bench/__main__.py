@@ -1,4 +1,4 @@
-"""All measurements in one run: `python -m loadtests.bench [--only ingest fanout heat] [--short] [--write]`.
+"""All measurements in one run: `python -m loadtests.bench [--only ingest fanout heat …] [--short] [--write]`.
 
 Everything shares one machine, so figures are ratios of what ran in turn in the same minutes wherever one thing can be
 set beside another. Each figure that has a floor is printed with it; the exit code is 1 when one is missed. `--write`
@@ -25,12 +25,23 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 ARGUMENTS = {
     "ingest": (["--rounds", "3", "--seconds", "5"], ["--rounds", "1", "--seconds", "2"]),
     "fanout": (["--rounds", "2", "--seconds", "30"], ["--rounds", "1", "--seconds", "10"]),
+    "crowd": (
+        ["--rounds", "1", "--seconds", "30", "--dispatchers", "500"],
+        ["--rounds", "1", "--seconds", "10", "--dispatchers", "500"],
+    ),
+    "sockets": (["--rounds", "3", "--frames", "1000"], ["--rounds", "1", "--frames", "200"]),
+    "nearest": (["--places", "1000", "--rounds", "5"], ["--places", "100", "--rounds", "2"]),
+    "growth": (["--rows", "1000000", "20000000"], ["--rows", "50000", "500000"]),
     "heat": (
         ["--rows", "1000000", "5000000", "--rounds", "5"],
         ["--rows", "50000", "100000", "--rounds", "2"],
     ),
 }
 """What each measurement is run with, in full and with --short."""
+
+
+MODULES = {"crowd": "fanout"}
+"""The measurement behind a name, where it is not the name."""
 
 
 class Line(NamedTuple):
@@ -81,6 +92,32 @@ LINES: dict[str, list[Line]] = {
         Line("server memory, largest", "server_rss_mib", "MiB", ceiling=400),
         Line("server CPU, of one core", "server_cpu", "x"),
     ],
+    "crowd": [
+        Line("fix sent to frame read, p99", "fix_to_frame_ms.p99", "ms", ceiling=2_000),
+        Line("fix sent to frame read, median", "fix_to_frame_ms.p50", "ms"),
+        Line("task clicked to officer's socket, p99", "click_to_officer_ms.p99", "ms"),
+        Line("first to last dispatcher with one version, p99", "tick_spread_ms.p99", "ms"),
+        Line("other sockets lost", "lost_sockets", ceiling=0),
+        Line("server memory, largest", "server_rss_mib", "MiB", ceiling=400),
+        Line("server CPU, of one core", "server_cpu", "x"),
+    ],
+    "sockets": [
+        Line("frames to 200 screens, of a bare writer of prebuilt frames", "to_bare", "x", floor=0.35),
+        Line("frames read a second", "frames_per_s.ours", "/s"),
+        Line("frames of the bare writer", "frames_per_s.bare", "/s"),
+        Line("memory of an open socket", "kb_a_socket", "kB", ceiling=30),
+    ],
+    "nearest": [
+        Line("places whose ten nearest are those of the geodesic", "equal", "x", floor=1),
+        Line("places whose nearest a planar query names wrongly", "planar_wrong", "x"),
+        Line("our time to that of the planar query", "to_planar", "x", ceiling=1.7),
+        Line("one question, in the database and back", "ms.ours", "ms"),
+    ],
+    "growth": [
+        Line("a position in commits of 1,000: cost at the last size to that at the first", "growth.1000", "x",
+             ceiling=1.3),
+        Line("a position in commits of 20: cost at the last size to that at the first", "growth.20", "x", ceiling=1.3),
+    ],
     "heat": [
         Line("country, times faster than ST_SnapToGrid", "times_faster_than_snap_to_grid.country", "x", floor=100),
         Line("country, one category", "times_faster_than_snap_to_grid.country_category", "x"),
@@ -113,7 +150,7 @@ def _shown(value: float) -> str:
 
 def _run(name: str, words: list[str]) -> dict[str, Any]:
     """One measurement in a process of its own, so that none inherits another's memory."""
-    command = [sys.executable, "-m", f"loadtests.bench.{name}", "--json", *words]
+    command = [sys.executable, "-m", f"loadtests.bench.{MODULES.get(name, name)}", "--json", *words]
     out = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     figures: dict[str, Any] = json.loads(out)
     return figures
@@ -142,7 +179,8 @@ def _machine() -> str:
 def _write(name: str, rows: list[str]) -> None:
     """Put a table between its marks in docs/benchmarks.md."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    fresh = "\n".join([begin, f"{_machine()}; `python -m loadtests.bench.{name} {' '.join(ARGUMENTS[name][0])}`.", "",
+    fresh = "\n".join([begin, f"{_machine()}; `python -m loadtests.bench.{MODULES.get(name, name)} "
+                       f"{' '.join(ARGUMENTS[name][0])}`.", "",
                        *rows, end])  # fmt: skip
     page, found = re.subn(f"{begin}.*?{end}", lambda _: fresh, PAGE.read_text(), flags=re.DOTALL)
     if not found:

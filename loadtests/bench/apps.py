@@ -1,5 +1,6 @@
 """What ingest is compared with, for measurements alone: a path that does nothing, and the usual way."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.db import asyncpg_dsn, utcnow
 from dispatch_api.device_lane import DeviceLane
+from dispatch_api.live.hub import Hub
+from dispatch_api.state import state_of
 
 OK = b'{"ok":true}'
+FLOOD = '{"kind":"flood","at":"2026-01-01T00:00:00.000Z","note":"' + "x" * 68 + '"}'
+"""A message of 127 bytes, as long as one about a position."""
+AT_ONCE = 50
+"""Far fewer than a socket may be owed."""
 INSERT = (
     "INSERT INTO position (device_id, fix_at, received_at, unit_id, point, accuracy_m, speed_mps, heading_deg)"
     " VALUES ($1, $2, $3, $1, ST_Point($4, $5, 4326), $6, $7, $8) ON CONFLICT DO NOTHING"
@@ -71,6 +78,36 @@ class Bench:
             await _noop(receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+class Flooding:
+    """Outrider with a path that has the hub send so many messages to every screen, as fast as they are taken."""
+
+    def __init__(self, app: DeviceLane) -> None:
+        self._app, self.store_soon = app, app.store_soon
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/flood":
+            hub = state_of(self._app.api).hub
+            self._flood = asyncio.create_task(_flood(hub, int(scope["query_string"].partition(b"=")[2])))
+            await _noop(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+async def _flood(hub: Hub, frames: int) -> None:
+    for sent in range(0, frames, AT_ONCE):
+        for _ in range(min(AT_ONCE, frames - sent)):
+            hub.broadcast(FLOOD)
+        while any(hub.open_sockets()["live"]):
+            await asyncio.sleep(0)
+
+
+def flooding() -> ASGIApp:
+    """The application whose sockets are measured."""
+    from dispatch_api.asgi import app
+
+    return Flooding(app)
 
 
 def ingest() -> ASGIApp:

@@ -1,7 +1,7 @@
 """How soon screens see what happened: 200 dispatchers, 1,500 units that report every 10 s, tasks sent meanwhile.
 
-`python -m loadtests.bench.fanout [--json] [--seconds 30] [--rounds 2]`. A real server process; the clients
-(`fanout_clients`) and the units' fixes and clicks (`fanout_load`) are processes of their own, and all share the
+`python -m loadtests.bench.fanout [--json] [--seconds 30] [--rounds 2] [--dispatchers 200]`. A real server process; the
+clients (`fanout_clients`) and the units' fixes and clicks (`fanout_load`) are processes of their own, and all share the
 machine. Each round measures once with everybody reading and once beside sockets that have stopped reading.
 
 - `fix_to_frame_ms`: from a unit's sending a fix (its `fix_at`) to a dispatcher's client having read it in a frame.
@@ -40,7 +40,7 @@ from loadtests.bench import scratch
 
 PORT = int(os.environ.get("OUTRIDER_BENCH_PORT", "8460"))
 """Where the server listens."""
-UNITS, DISPATCHERS, OFFICERS = 1_500, 200, 100
+UNITS, OFFICERS = 1_500, 100
 INTERVAL_S = 10.0
 STALLED = 10
 """Sockets that stop reading, in every second phase."""
@@ -49,7 +49,7 @@ WARM_S = 5.0
 MEASURES = ("fix_to_frame_ms", "click_to_officer_ms", "tick_spread_ms")
 
 
-async def _people(work: Work, n: int, role: Role) -> list[tuple[UserAccount, str]]:
+async def people(work: Work, n: int, role: Role) -> list[tuple[UserAccount, str]]:
     """People of one role, each with the token of a session."""
     users = [UserAccount(login=f"{role}-{i}", name=f"{role} {i}", roles=[role.value]) for i in range(n)]
     work.session.add_all(users)
@@ -57,12 +57,12 @@ async def _people(work: Work, n: int, role: Role) -> list[tuple[UserAccount, str
     return [(user, (await sign_in.open_session(work, user)).token) for user in users]
 
 
-async def _prepare(urls: dict[str, str]) -> dict[str, Any]:
+async def _prepare(urls: dict[str, str], screens: int) -> dict[str, Any]:
     """Units on shift with one device each, the first of them with an officer; everybody's tokens and keys."""
     engine = make_engine(urls["OUTRIDER_DATABASE_URL"])
     async with open_work(engine, system("bench")) as work:
-        dispatchers = [token for _, token in await _people(work, DISPATCHERS, Role.DISPATCHER)]
-        officers = await _people(work, OFFICERS, Role.OFFICER)
+        dispatchers = [token for _, token in await people(work, screens, Role.DISPATCHER)]
+        officers = await people(work, OFFICERS, Role.OFFICER)
         keys = [new_secret("od") for _ in range(UNITS)]
         units = [Unit(call_sign=f"B-{n}", kind="patrol", status="available") for n in range(UNITS)]
         devices = [Device(protocol="http", key_digest=digest(key), interval_s=int(INTERVAL_S)) for key in keys]
@@ -142,12 +142,12 @@ def _phase(screens: list[subprocess.Popen[str]], server: psutil.Process, seconds
     return dispatchers | officers | taken | {"lost": dispatchers["lost"] + officers["lost"]}
 
 
-def measure(rounds: int = 2, seconds: float = 30) -> dict[str, Any]:
+def measure(rounds: int = 2, seconds: float = 30, screens: int = 200) -> dict[str, Any]:
     """Run alone and beside stalled sockets, in turn; the figures over all rounds."""
     phases: dict[str, list[dict[str, Any]]] = {"alone": [], "stalled": []}
     with tempfile.TemporaryDirectory() as name, scratch.database() as urls:
         plan = Path(name) / "plan.json"
-        plan.write_text(json.dumps(asyncio.run(_prepare(urls))))
+        plan.write_text(json.dumps(asyncio.run(_prepare(urls, screens))))
         with (
             _server(urls, Path(name)) as server,
             _beside("fanout_load", plan),
@@ -185,8 +185,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--dispatchers", type=int, default=200)
     arguments = parser.parse_args()
-    figures = measure(arguments.rounds, arguments.seconds)
+    figures = measure(arguments.rounds, arguments.seconds, arguments.dispatchers)
     if arguments.json:
         print(json.dumps(figures))
         return
