@@ -32,6 +32,7 @@ ARGUMENTS = {
     "sockets": (["--rounds", "3", "--frames", "1000"], ["--rounds", "1", "--frames", "200"]),
     "nearest": (["--places", "1000", "--rounds", "5"], ["--places", "100", "--rounds", "2"]),
     "growth": (["--rows", "1000000", "20000000"], ["--rows", "50000", "500000"]),
+    "gateway": (["--rounds", "3", "--messages", "30000"], ["--rounds", "1", "--messages", "5000"]),
     "heat": (
         ["--rows", "1000000", "5000000", "--rounds", "5"],
         ["--rows", "50000", "100000", "--rounds", "2"],
@@ -117,6 +118,14 @@ LINES: dict[str, list[Line]] = {
         Line("a position in commits of 1,000: cost at the last size to that at the first", "growth.1000", "x",
              ceiling=1.3),
         Line("a position in commits of 20: cost at the last size to that at the first", "growth.20", "x", ceiling=1.3),
+    ],
+    "gateway": [
+        Line("Teltonika over TCP, of one connection's binary COPY", "teltonika_to_copy", "x", floor=0.5),
+        Line("Teltonika records acknowledged", "teltonika_per_s", "/s"),
+        Line("rows by binary COPY", "copy_per_s", "/s"),
+        Line("OwnTracks messages through Mosquitto, committed", "mqtt_per_s", "/s", floor=2_000),
+        Line("Teltonika records decoded by one core", "decoded_per_s", "/s", floor=150_000),
+        Line("gateway with 5,000 silent devices", "idle_mib", "MiB", ceiling=250),
     ],
     "heat": [
         Line("country, times faster than ST_SnapToGrid", "times_faster_than_snap_to_grid.country", "x", floor=100),

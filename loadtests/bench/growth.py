@@ -35,17 +35,23 @@ def _point(n: int) -> bytes:
     return struct.pack("<BIIdd", 1, 0x20000001, 4326, 21.0 + n % 977 / 200, 54.0 + n % 499 / 200)
 
 
-async def _fill(owner: asyncpg.Connection, devices: list[UUID], there: int, rows: int) -> None:
-    """Rows `there` to `rows` by COPY: each device's fixes in the order of time, ten days in turn."""
+def rows(devices: list[UUID], first: int, n: int) -> list[tuple[Any, ...]]:
+    """The table's rows from number `first` on: each device's in the order of time, ten days in turn."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    for start in range(there, rows, CHUNK):
-        records = []
-        for n in range(start, min(start + CHUNK, rows)):
-            turn = n // DEVICES
-            at = midnight - timedelta(days=1 + turn % DAYS) + timedelta(seconds=turn // DAYS * 5)
-            device = devices[n % DEVICES]
-            records.append((device, at, at, device, _point(n), 5.5, 13.2, 87.0))
-        await owner.copy_records_to_table("position", records=records, columns=COLUMNS)
+    found = []
+    for number in range(first, first + n):
+        turn = number // len(devices)
+        at = midnight - timedelta(days=1 + turn % DAYS) + timedelta(seconds=turn // DAYS * 5)
+        device = devices[number % len(devices)]
+        found.append((device, at, at, device, _point(number), 5.5, 13.2, 87.0))
+    return found
+
+
+async def _fill(owner: asyncpg.Connection, devices: list[UUID], there: int, size: int) -> None:
+    """The table filled up to `size` rows by COPY."""
+    for start in range(there, size, CHUNK):
+        some = rows(devices, start, min(CHUNK, size - start))
+        await owner.copy_records_to_table("position", records=some, columns=COLUMNS)
     for command in ("VACUUM ANALYZE position", "CHECKPOINT"):
         await owner.execute(command)
 
@@ -61,9 +67,9 @@ def _fresh(devices: list[UUID], number: int, n: int) -> list[Row]:
 async def _cost_us(line: Line, devices: list[UUID], first: int, n: int, rounds: int) -> float:
     spent_s = []
     for number in range(first, first + rounds):
-        rows = _fresh(devices, number, n)
+        fresh = _fresh(devices, number, n)
         start = time.perf_counter()
-        await line.store(rows, n)
+        await line.store(fresh, n)
         spent_s.append(time.perf_counter() - start)
     return median(spent_s) / n * 1e6
 
