@@ -115,6 +115,7 @@ class UnitTable(BaseModel):
 class Alert(BaseModel):
     """Something a dispatcher must look at until one takes it; with `cleared_at` it is over.
 
+    `whose`: the unit's call sign, or of a device without a unit its person's name, or what it is called.
     `since`: when a silent unit or tracker was last heard, or when a device first told what the alert is about, at
     `point` if that is known; `withdrawn_at`: it took its panic back. `reached`: how far the alarm went before somebody
     took it; `called` are the supervisors it went to.
@@ -131,6 +132,7 @@ class Alert(BaseModel):
     task_id: UUID | None
     unit_id: UUID | None
     device_id: UUID | None
+    whose: str
     since: MomentOut | None
     raised_at: MomentOut
     text: str

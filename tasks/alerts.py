@@ -31,26 +31,28 @@ _TEXTS = {
     "support_requested": "Support is asked for: {title}",
     "panic": "{title}",
     "task_conflict": "Task {number} was cancelled, but its crew went on: {title}",
-    "unit_silent": "{call_sign} sends no position",
-    "tracker_silent": "A tracker of {call_sign} is silent",
-    "tracker_frozen": "A tracker of {call_sign} says that it moves and stays on one spot",
-    "tracker_doubled": "Two send as the same tracker of {call_sign}",
-    "panic_late": "{call_sign}: a panic that came late",
-    "crash": "{call_sign}: crash",
-    "fall": "{call_sign}: fall",
-    "tow": "{call_sign}: towed or moved while parked",
-    "tamper": "{call_sign}: a tracker was tampered with",
-    "power_cut": "{call_sign}: a tracker's power was cut",
-    "jamming": "{call_sign}: a tracker is jammed",
-    "low_battery": "{call_sign}: the battery of a tracker is low",
+    "unit_silent": "{whose} sends no position",
+    "tracker_silent": "A tracker of {whose} is silent",
+    "tracker_frozen": "A tracker of {whose} says that it moves and stays on one spot",
+    "tracker_doubled": "Two send as the same tracker of {whose}",
+    "panic_late": "{whose}: a panic that came late",
+    "crash": "{whose}: crash",
+    "fall": "{whose}: fall",
+    "tow": "{whose}: towed or moved while parked",
+    "tamper": "{whose}: a tracker was tampered with",
+    "power_cut": "{whose}: a tracker's power was cut",
+    "jamming": "{whose}: a tracker is jammed",
+    "low_battery": "{whose}: the battery of a tracker is low",
 }
 _MOMENTS = ("since", "raised_at", "taken_at", "withdrawn_at", "cleared_at")
 _IDS = ("id", "task_id", "unit_id", "device_id", "taken_by", "closed_by")
-_WORDS = ("kind", "reached", "taken_by_name", "closed_by_name", "close_reason")
+_WORDS = ("kind", "whose", "reached", "taken_by_name", "closed_by_name", "close_reason")
 _SHOWN = text("""
-SELECT a.*, ST_X(a.point) AS lon, ST_Y(a.point) AS lat, t.number, t.title, u.call_sign
-FROM alert a LEFT JOIN task t ON t.id = a.task_id
-LEFT JOIN unit u ON u.id = a.unit_id WHERE a.id = ANY(:ids) ORDER BY a.raised_at DESC, a.id DESC
+SELECT a.*, ST_X(a.point) AS lon, ST_Y(a.point) AS lat, t.number, t.title,
+  coalesce(u.call_sign, p.name, concat_ws(' ', d.protocol, d.identifier)) AS whose
+FROM alert a LEFT JOIN task t ON t.id = a.task_id LEFT JOIN unit u ON u.id = a.unit_id
+LEFT JOIN device d ON d.id = a.device_id LEFT JOIN user_account p ON p.id = d.user_id
+WHERE a.id = ANY(:ids) ORDER BY a.raised_at DESC, a.id DESC
 """)
 
 

@@ -107,10 +107,18 @@ async def _follow(work: Work, told: Sequence[Told]) -> None:
     for one in told:
         episode = next((each for each in episodes if belongs(each, one)), None)
         if episode is not None:
-            episode.last_at = max(episode.last_at or one.at, one.at)
-            work.session.add(episode)
+            _go_on(work, episode, one.at)
         elif one.is_shown:
             episodes.append(await _begin(work, one, episodes))
+
+
+def _go_on(work: Work, episode: Alert, at: datetime) -> None:
+    """One more frame of an episode; a panic that was taken back and is pressed again counts as before."""
+    episode.last_at = max(episode.last_at or at, at)
+    if episode.withdrawn_at is not None and episode.withdrawn_at < at and episode.cleared_at is None:
+        episode.withdrawn_at, episode.updated_at = None, work.now
+        work.publish(TasksChanged, *filter(None, [episode.task_id]))
+    work.session.add(episode)
 
 
 async def _episodes(work: Work, told: Sequence[Told]) -> list[Alert]:
@@ -162,7 +170,7 @@ async def _withdraw(work: Work, device_id: UUID, at: datetime) -> None:
     """Note that the device took its panic back; the alarm stands, for who took it back is not known."""
     query = update(Alert).where(
         col(Alert.device_id) == device_id, col(Alert.kind) == PANIC, col(Alert.cleared_at).is_(None),
-        col(Alert.since) <= at,
+        col(Alert.last_at) <= at,
     )  # fmt: skip
     query = query.values(withdrawn_at=at, updated_at=work.now)
     tasks = (await work.session.execute(query.returning(col(Alert.task_id)))).scalars()

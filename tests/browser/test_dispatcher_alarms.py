@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -207,6 +208,13 @@ def test_other_alarms_of_trackers_are_quiet_and_name_what_which_when_and_where(w
     page.keyboard.press("Enter")
     expect(cut).to_have_count(0)
     expect(late).to_have_count(1)
+    page.locator("#earlier").click()
+    page.locator(".past [name=day]").fill(f"{datetime.now(ZoneInfo('Europe/Vilnius')):%Y-%m-%d}")
+    page.locator(".past [name=code]").select_option("incident")
+    page.locator(".past").get_by_role("button", name="Show the track").press("Enter")
+    told_then = page.locator(".events li")
+    expect(told_then.first).to_contain_text("power cut")
+    told_then.first.get_by_role("button").press("Enter")
 
 
 def test_d5_the_dispatcher_who_came_second_sees_who_and_when(watch: Watch, centre: Centre) -> None:

@@ -93,9 +93,6 @@ async def station(scene: Scene, database: Database) -> AsyncIterator[Station]:
         yield Station(scene, database, ingest)
 
 
-# Panics
-
-
 async def test_a_panic_becomes_one_alarm_and_one_draft_however_often_it_is_sent(
     station: Station, database: Database
 ) -> None:
@@ -119,7 +116,7 @@ async def test_a_panic_becomes_one_alarm_and_one_draft_however_often_it_is_sent(
         await station.raised()
     async with Ingest(database) as station.ingest:  # the server was started again, and the tracker sends its buffer
         assert (await station.send(*frames)).duplicates == len(frames)
-        await station.panic(NoFix(fix_at=now()).fix_at)
+        await station.panic()
         await station.raised()
     assert len(await station.standing()) == len(await station.drafts()) == 1
     assert [row["event"] for row in await station.track()] == [None] + ["panic"] * 13
@@ -130,7 +127,6 @@ async def test_what_is_owed_outlives_any_end_and_is_raised_once(station: Station
     async with open_work(station.scene.engine, system("alarms")) as work:
         assert await device_alarms.due(work) == 1
         await work.session.rollback()  # killed before the commit
-    assert await station.standing() == []
     await station.panic()
     assert sum(await asyncio.gather(*(station.raised() for _ in range(4)))) == 2
     assert len(await station.drafts()) == 1
@@ -223,6 +219,11 @@ async def test_a_panic_that_is_taken_back_stands_and_says_so(station: Station) -
     await station.raised()
     (alert,) = await station.standing("panic")
     assert datetime.fromisoformat(alert["withdrawn_at"]) == at + SECOND
+    await station.panic(at + 2 * SECOND)
+    await station.send(fix(at + SECOND / 2, event="panic_cancelled"))
+    await station.raised()
+    (alert,) = await station.standing("panic")
+    assert alert["withdrawn_at"] is None, "pressed again"
 
 
 async def test_a_persons_phone_calls_for_its_person_on_a_shift_or_not(station: Station) -> None:
@@ -235,6 +236,10 @@ async def test_a_persons_phone_calls_for_its_person_on_a_shift_or_not(station: S
     (alert,) = await station.standing()
     (draft,) = await station.drafts()
     assert (alert["unit_id"], draft["title"], draft["lat"]) == (None, "SOS Test Person", 54.7)
+    await station.panic(now() - 3 * HOUR, of=off)
+    await station.raised()
+    (late,) = await station.standing("panic_late")
+    assert late["whose"] == "Test Person"
     assert await station.close(alert)
 
 
@@ -317,9 +322,6 @@ async def test_other_alarms_are_told_once_an_episode_and_the_rest_is_history(sta
     closed = await station.close(cut, "mechanic")
     assert (closed["close_reason"], closed["closed_by_name"]) == ("mechanic", "Dana Dispatcher")
     assert len(await station.standing()) == len(kinds) - 1
-
-
-# Closing
 
 
 async def test_closing_a_panic_discards_its_draft_and_frees_its_unit(station: Station) -> None:

@@ -42,7 +42,7 @@ function words(alert: Alert): string {
   const task = alert.task_id ? store.tasks.get(alert.task_id) : undefined;
   if (alert.task_id && !task) return alert.text;
   const at = alert.since ? (serverNow(store) - Date.parse(alert.since) > DAY_MS ? dayTime : hourMinute)(alert.since) : "–";
-  return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id), at });
+  return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id) || alert.whose, at });
 }
 
 function open(alert: Alert): void {

@@ -180,7 +180,7 @@ function alertMarker(alert: Alert): L.Layer {
     radius: 10, color: "#f2b84b", weight: 2.5, dashArray: "3 4", fillOpacity: 0.12, bubblingMouseEvents: false,
   });
   const label = document.createElement("span");
-  label.textContent = `${t(`alert.${alert.kind}`)} ${callSign(alert.unit_id)}`;
+  label.textContent = `${t(`alert.${alert.kind}`)} ${callSign(alert.unit_id) || alert.whose}`;
   return marker.bindTooltip(label, { direction: "top" }).on("click", () => set({ panel: "alerts", unitId: alert.unit_id }));
 }
 

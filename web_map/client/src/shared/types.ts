@@ -98,6 +98,8 @@ export interface Alert {
   task_id: string | null;
   unit_id: string | null;
   device_id: string | null;
+  /** The unit's call sign; of a device without a unit its person's name, or what it is called. */
+  whose: string;
   /** When a silent unit or tracker was last heard, or when a device first told what the alert is about. */
   since: string | null;
   raised_at: string;
