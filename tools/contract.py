@@ -25,7 +25,7 @@ def documents() -> dict[Path, str]:
     """Every file with its text."""
     whole = create_app(
         Settings(database_url="postgresql+asyncpg://x@/x", ingest_database_url="postgresql+asyncpg://x@/x")
-    )._api.openapi()
+    ).api.openapi()
     made = {"schema": export.schema(), "asyncapi": export.asyncapi(), "openapi": export.openapi(whole)}
     files = {PUBLISHED / VERSION / f"{name}.json": _text(document) for name, document in made.items()}
     return files | {TYPES: types(made["schema"])}
