@@ -37,7 +37,7 @@ def routes() -> set[tuple[str, str]]:
     )
     assert isinstance(app, DeviceLane)
     found = {(method, path) for path, method in HANDLERS}
-    for route in iter_route_contexts(app._api.routes):
+    for route in iter_route_contexts(app.api.routes):
         if isinstance(route.original_route, Mount):
             found.add(("GET", f"{route.path}/nothing-of-this-name"))
         elif route.methods is None:
