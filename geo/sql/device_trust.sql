@@ -11,9 +11,12 @@ WITH chosen AS (
   LEFT JOIN unit u ON u.id = a.unit_id LEFT JOIN office o ON o.id = u.office_id
   WHERE {chosen}
 ), day AS (
-  SELECT c.* FROM ingest_count c WHERE c.day >= :since AND c.device_id IN (SELECT id FROM chosen)
+  -- Device by device along the primary keys: both tables hold years. OFFSET 0 keeps the planner to it.
+  SELECT c.* FROM chosen CROSS JOIN LATERAL (
+    SELECT * FROM ingest_count WHERE device_id = chosen.id AND day >= :since OFFSET 0) c
 ), interval AS (
-  SELECT i.* FROM fix_interval i WHERE i.day >= :since AND i.device_id IN (SELECT id FROM chosen)
+  SELECT i.* FROM chosen CROSS JOIN LATERAL (
+    SELECT * FROM fix_interval WHERE device_id = chosen.id AND day >= :since OFFSET 0) i
 ), sums AS (
   SELECT device_id, sum(accepted) AS accepted, sum(duplicates) AS duplicates, sum(off_duty) AS off_duty,
     sum(rejected) AS rejected, sum(late) AS late, sum(jumps) AS jumps, sum(no_fix) AS no_fix,

@@ -1,13 +1,16 @@
 -- Count the times between the fixes of devices that were heard since they were counted last, the longest waiting first:
 -- each fix up to :until once, by the UTC day it was taken. Says how many devices were counted.
 WITH heard AS (
-  SELECT c.device_id, i.last_fix_at
-  FROM (SELECT device_id, max(seen_at) AS seen_at FROM ingest_count WHERE day >= :since GROUP BY device_id) c
+  SELECT d.id AS device_id, i.last_fix_at
+  FROM device d
+  CROSS JOIN LATERAL (
+    SELECT seen_at FROM ingest_count WHERE device_id = d.id AND day >= :since ORDER BY day DESC LIMIT 1
+  ) c
   LEFT JOIN LATERAL (
-    SELECT last_fix_at, counted_at FROM fix_interval WHERE device_id = c.device_id ORDER BY day DESC LIMIT 1
+    SELECT last_fix_at, counted_at FROM fix_interval WHERE device_id = d.id ORDER BY day DESC LIMIT 1
   ) i ON true
   WHERE i.counted_at IS NULL OR (i.counted_at < c.seen_at + interval '30 seconds' AND i.counted_at < :counted_before)
-  ORDER BY i.counted_at NULLS FIRST, c.device_id LIMIT :devices
+  ORDER BY i.counted_at NULLS FIRST, d.id LIMIT :devices
 ), step AS (
   SELECT h.device_id, h.last_fix_at, p.unit_id, p.fix_at,
     lag(p.fix_at, 1, h.last_fix_at) OVER (PARTITION BY h.device_id ORDER BY p.fix_at) AS before
