@@ -59,7 +59,7 @@ async function start(): Promise<void> {
   if (!may("devices.read")) return;
   await Promise.all([loadLists(), loadRanking(), loadStrangers()]);
   every(STRANGERS_MS, loadStrangers);
-  every(RANKING_MS, loadRanking);
+  every(RANKING_MS, () => Promise.all([loadRanking(), state.picked ? pick(state.picked.id) : null]));
 }
 
 onChange(redraw);
