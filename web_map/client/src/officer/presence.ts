@@ -41,7 +41,10 @@ export async function begin(): Promise<void> {
   const here = await device.present();
   if (here) await open(here.me, here.key);
   else if ((await device.enrolled()).length) await signedOut();
-  addEventListener("online", lookAround);
+  addEventListener("online", () => {
+    lookAround();
+    void lookForShutOut();
+  });
   document.addEventListener("visibilitychange", () => void seen());
   setInterval(lookAround, LOOK_EVERY_MS);
   if (state.phase !== "locked") await confirm();
@@ -51,8 +54,8 @@ export async function begin(): Promise<void> {
 /** The network is back, or a minute has passed. */
 function lookAround(): void {
   if (state.phase === "ready" && !document.hidden && state.me) void device.alive(state.me.id);
-  if (state.phase !== "signed_out" && state.phase !== "locked") void confirm();
-  void lookForShutOut();
+  if (state.phase === "locked") void lookForShutOut();
+  else if (state.phase !== "signed_out") void confirm();
 }
 
 /** Leaving the page begins the time after which the PIN is asked for; coming back ends it. */

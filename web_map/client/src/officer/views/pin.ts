@@ -118,7 +118,7 @@ async function chosen(pin: string): Promise<void> {
   await choosePin(pin, t("officer.pin.device", { unit: state.units[0]?.call_sign ?? state.me?.name ?? "" }));
   first = "";
   clear();
-  go("#/");
+  if (state.route.view === "pin") go("#/");
 }
 
 /** Choose a PIN for this device, or another one. */
