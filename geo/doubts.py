@@ -3,7 +3,7 @@
 `device_doubt` says what stands; ingest reads it with the devices, so a change touches them. Only the worker calls this.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,6 +21,11 @@ FROM unnest(CAST(:devices AS uuid[]), CAST(:since AS timestamptz[])) AS v (devic
 WHERE p.device_id = v.device_id AND p.fix_at >= v.since AND p.fix_at > :earliest AND p.fix_at <= :latest
   AND p.suspect IS NULL
 RETURNING p.unit_id
+""")
+_MARK_FIXES = text("""
+UPDATE position p SET suspect = :reason
+FROM unnest(CAST(:devices AS uuid[]), CAST(:moments AS timestamptz[])) AS v (device_id, fix_at)
+WHERE p.device_id = v.device_id AND p.fix_at = v.fix_at AND p.suspect IS NULL RETURNING p.unit_id
 """)
 # Ingest may move a unit meanwhile: then what it moved to is looked at in the next round.
 _BACK = text("""
@@ -70,6 +75,14 @@ async def mark(work: Work, reason: str, since: dict[UUID, datetime]) -> None:
         "latest": work.now + AHEAD,
     }  # fmt: skip
     await bring_back(work, set((await work.session.execute(_MARK, values)).scalars()))
+
+
+async def mark_fixes(work: Work, reason: str, fixes: Sequence[tuple[UUID, datetime]]) -> None:
+    """Make these fixes of devices suspect, and bring the markers back that they had moved."""
+    if fixes:
+        devices, moments = zip(*fixes, strict=True)
+        values = {"reason": reason, "devices": list(devices), "moments": list(moments)}
+        await bring_back(work, set((await work.session.execute(_MARK_FIXES, values)).scalars()))
 
 
 async def bring_back(work: Work, unit_ids: Iterable[UUID]) -> None:

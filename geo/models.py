@@ -230,6 +230,34 @@ class DeviceDoubt(SQLModel, table=True):
     away: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
 
 
+class Interference(SQLModel, table=True):
+    """Jamming or spoofing that several units showed (geo/interference.py): where, since when, until when."""
+
+    __tablename__ = "interference"
+    __table_args__ = (Index("ix_interference_seen", "seen_at"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    area: Any = Field(sa_column=Column(Geometry("POLYGON", srid=4326, spatial_index=False), nullable=False))
+    begun_at: datetime = Field(sa_type=TZ)
+    seen_at: datetime = Field(sa_type=TZ)  # when a receiver in it last failed
+    ended_at: datetime | None = Field(default=None, sa_type=TZ)
+
+
+class InterferenceSign(SQLModel, table=True):
+    """A receiver that failed in an interference: how, since when, where its unit was, where it was shown."""
+
+    __tablename__ = "interference_sign"
+
+    interference_id: UUID = Field(primary_key=True, foreign_key="interference.id", ondelete="CASCADE")
+    device_id: UUID = Field(primary_key=True)
+    unit_id: UUID = Field(index=True)
+    kind: str
+    since: datetime = Field(sa_type=TZ)
+    lon: float
+    lat: float
+    away: list[list[float]] = Field(default_factory=list, sa_column=Column(JSONB, nullable=False))
+
+
 class PatrolDay(SQLModel, table=True):
     """A UTC day of positions whose patrol minutes stand; once some of its positions are deleted it is closed."""
 

@@ -133,4 +133,12 @@ CLASSES: tuple[RecordClass, ...] = (
     answers("shifts", "shift", duty),
     Rows("ingest_counts", "ingest_count", "r.day", patrol_period, held=_HELD_DAY),
     Rows("fix_intervals", "fix_interval", "r.day", patrol_period, held=_HELD_DAY),
+    Rows(
+        "interferences", "interference", "r.seen_at", duty, due="r.ended_at IS NOT NULL",
+        held=any_of(
+            held_place("r.area", "r.begun_at", "r.seen_at"),
+            "EXISTS (SELECT FROM interference_sign w WHERE w.interference_id = r.id AND "
+            + held_unit("w.unit_id", "w.since", "r.seen_at") + ")",
+        ),
+    ),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from mobile_contract.fields import Lat, Lon, MomentOut
 from mobile_contract.resources import GeoPoint, InboxItem, NoticeSummary, Seq, Task
+from mobile_contract.shapes import GeoPolygon
 
 HEARTBEAT_S = 2
 """A `beat` comes this often; silence for more than 5 s means the connection is lost."""
@@ -112,13 +113,24 @@ class UnitTable(BaseModel):
         return [UnitRow.model_validate(dict(zip(self.columns, row, strict=True))) for row in self.rows]
 
 
+class DisturbedUnit(BaseModel):
+    """A unit in an interference: whether its receiver lost its place or jumped to a false one, and since when."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unit_id: UUID
+    sign: Literal["lost", "jumped"]
+    since: MomentOut
+
+
 class Alert(BaseModel):
     """Something a dispatcher must look at until one takes it; with `cleared_at` it is over.
 
     `whose`: the unit's call sign, or of a device without a unit its person's name, or what it is called.
     `since`: when a silent unit or tracker was last heard, or when a device first told what the alert is about, at
     `point` if that is known; `withdrawn_at`: it took its panic back. `reached`: how far the alarm went before somebody
-    took it; `called` are the supervisors it went to.
+    took it; `called` are the supervisors it went to. `area` and
+    `units`: where and for whom satellite navigation is disturbed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -126,8 +138,8 @@ class Alert(BaseModel):
     id: UUID
     kind: Literal[
         "task_unacknowledged", "task_declined", "task_conflict", "support_requested", "panic", "unit_silent",
-        "tracker_silent", "tracker_frozen", "tracker_doubled", "panic_late", "crash", "fall", "tow", "tamper",
-        "power_cut", "jamming", "low_battery",
+        "tracker_silent", "tracker_frozen", "tracker_doubled", "interference", "panic_late", "crash", "fall", "tow",
+        "tamper", "power_cut", "jamming", "low_battery",
     ]  # fmt: skip
     task_id: UUID | None
     unit_id: UUID | None
@@ -147,6 +159,8 @@ class Alert(BaseModel):
     closed_by: UUID | None
     closed_by_name: str | None
     close_reason: str | None
+    area: GeoPolygon | None
+    units: list[DisturbedUnit]
 
 
 class Snapshot(_Sent):

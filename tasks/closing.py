@@ -11,7 +11,7 @@ from core.errors import NotFound, TransitionNotAllowed, VersionConflict
 from core.work import Work
 from mobile_contract.fields import utc_text
 from mobile_contract.resources import TransitionIn, Verb
-from tasks import alerts
+from tasks import alerts, interference
 from tasks.models import Alert, Task
 from tasks.steps import Was, calm, locked, record
 from tasks.transitions import transition
@@ -32,6 +32,8 @@ async def close(work: Work, alert_id: UUID, reason: str) -> dict[str, Any]:
         raise NotFound
     if found.kind not in alerts.CLOSED_BY_HAND:
         raise TransitionNotAllowed("It is over by itself once what it tells of is.")
+    if found.interference_id:
+        await interference.end(work, found.interference_id)
     task = await locked(work, found.task_id) if found.task_id else None
     query = select(Alert).where(Alert.id == alert_id).with_for_update(key_share=True)
     alert: Alert = await work.first(query.execution_options(populate_existing=True))

@@ -125,7 +125,7 @@ class Alert(SQLModel, table=True):
         Index("ix_alert_task", "task_id"),
         Index("ix_alert_device", "device_id", "kind"),
         Index(
-            "uq_alert_open", "kind", "task_id", "unit_id", "device_id", unique=True,
+            "uq_alert_open", "kind", "task_id", "unit_id", "device_id", "interference_id", unique=True,
             postgresql_nulls_not_distinct=True, postgresql_where="cleared_at IS NULL",
         ),
     )  # fmt: skip
@@ -135,6 +135,7 @@ class Alert(SQLModel, table=True):
     task_id: UUID | None = Field(default=None, foreign_key="task.id", ondelete="CASCADE")
     unit_id: UUID | None = Field(default=None, foreign_key="unit.id")
     device_id: UUID | None = Field(default=None, foreign_key="device.id")
+    interference_id: UUID | None = Field(default=None, foreign_key="interference.id", ondelete="CASCADE")
     since: datetime | None = Field(default=None, sa_type=TZ)  # when a silent one was last heard, or an event first told
     last_at: datetime | None = Field(default=None, sa_type=TZ)  # when the device's event was last told
     withdrawn_at: datetime | None = Field(default=None, sa_type=TZ)  # the device took its panic back

@@ -8,7 +8,7 @@ from core.actor import system
 from core.bus import Bus
 from core.settings import Settings
 from core.work import open_work
-from tasks import audience, deadlines, device_alarms, doubts, escalation, silence
+from tasks import audience, deadlines, device_alarms, doubts, escalation, interference, silence
 from tasks.limits import limits_of
 
 
@@ -37,6 +37,13 @@ async def doubts_round(engine: AsyncEngine) -> bool:
     """Tell of trackers that cannot be believed, and mark what they sent."""
     async with open_work(engine, system("doubts")) as work:
         await doubts.watch(work)
+    return False
+
+
+async def interference_round(engine: AsyncEngine, settings: Settings) -> bool:
+    """Tell of interference with satellite navigation, and keep its false places off the map."""
+    async with open_work(engine, system("interference")) as work:
+        await interference.watch(work, interference.limits_of(settings))
     return False
 
 

@@ -56,6 +56,7 @@ LOOPS = (
     Loop("areas", 1, lambda d: deadlines.areas_round(d.engine)),
     Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings)),
     Loop("doubts", 5, lambda d: deadlines.doubts_round(d.engine)),
+    Loop("interference", 5, lambda d: deadlines.interference_round(d.engine, d.settings)),
     Loop("push", 1, lambda d: push.round_(d.engine, d.settings)),
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),

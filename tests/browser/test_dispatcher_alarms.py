@@ -56,9 +56,26 @@ class Centre(Field):
             await deadlines.round_(engine, settings)
             await deadlines.areas_round(engine)
             await deadlines.alarms_round(engine)
+            await deadlines.interference_round(engine, settings)
             await engine.dispose()
 
         run(work())
+
+    def drive(self, lon: float, lat: float) -> None:
+        """Two minutes of driving, then half a minute of a false place near Minsk."""
+        now = datetime.now(UTC)
+        fixes = [
+            {"fix_at": (now - timedelta(seconds=10 * n)).isoformat()}
+            | ({"lon": lon - n * 0.002, "lat": lat} if n > 3 else {"lon": 27.56, "lat": 53.9 + n * 0.001})
+            for n in range(15, -1, -1)
+        ]
+        headers = {"Authorization": f"Bearer {self.crew.device_key}"}
+        assert self.http.post("/positions", json={"fixes": fixes}, headers=headers).json()["accepted"] == 16
+
+    def latest(self, field: "Centre") -> dict[str, Any]:
+        """Where a unit is shown."""
+        found = self.http.get("/positions/latest", headers=self.rasa).json()["features"]
+        return next(dict(one) for one in found if one["id"] == str(field.crew.unit.id))
 
     def issued(self, title: str, **fields: Any) -> dict[str, Any]:
         body = {"kind": "checkpoint", "priority": "P2", "title": title, "reason_code": "random", "issue": True}
@@ -215,6 +232,35 @@ def test_other_alarms_of_trackers_are_quiet_and_name_what_which_when_and_where(w
     told_then = page.locator(".events li")
     expect(told_then.first).to_contain_text("power cut")
     told_then.first.get_by_role("button").press("Enter")
+
+
+def test_interference_is_drawn_listed_and_ended_by_keyboard(
+    watch: Watch, shared_server: Server, accessible: Callable[[Page], None]
+) -> None:
+    fields = [Centre(shared_server) for _ in range(3)]
+    for n, field in enumerate(fields):
+        field.drive(24.0 + n * 0.1, 55.0 + n * 0.05)
+    page = sign_in(watch, fields[0])
+    fields[0].sql("SELECT 1")  # the worker's rounds
+    banner = page.locator(".alert", has_text="Satellite navigation disturbed")
+    expect(banner).to_contain_text("3 units without a position or at a false one since")
+    expect(page.locator(".interference-label")).to_have_text("Interference · 3 units")
+    banner.locator(".what").press("Enter")
+    expect(page.locator("path.interference-area")).to_be_visible()
+    listed = page.locator(".alert-row", has_text="Satellite navigation disturbed")
+    listed.locator("summary").press("Enter")
+    expect(listed.locator(".disturbed li")).to_have_text([re.compile(r"false position since \d\d:\d\d")] * 3)
+    for field in fields:
+        mark = fields[0].latest(field)
+        assert mark["geometry"]["coordinates"][0] < 24.3, "markers are where the units last really were"
+    accessible(page)
+    page.evaluate("document.documentElement.dataset.theme = 'day'")
+    accessible(page)
+    listed.get_by_role("button", name="Close…").press("Enter")
+    page.keyboard.type("The army says so")
+    page.keyboard.press("Enter")
+    expect(listed).to_have_count(0)
+    expect(page.locator("path.interference-area")).to_have_count(0)
 
 
 def test_d5_the_dispatcher_who_came_second_sees_who_and_when(watch: Watch, centre: Centre) -> None:

@@ -116,6 +116,10 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
         )
     owner: asyncpg.Connection = await database.owner()  # what the gateway writes
     await owner.execute("INSERT INTO unknown_device VALUES ('teltonika', $1, now(), now(), 1, '')", new_id().hex)
+    await owner.execute(
+        "INSERT INTO interference (id, area, begun_at, seen_at, ended_at)"
+        " VALUES ($1, ST_Buffer(ST_Point(25.3, 54.7, 4326), 1), now(), now(), now())", new_id(),
+    )  # fmt: skip
     frame = "INSERT INTO raw_frame VALUES ($1, $2, $3, now(), '', '', '')"
     await owner.execute(frame, new_id(), one.device.id, one.unit.id)
     await owner.close()
@@ -138,6 +142,7 @@ AGES = {
     "ingest_counts": ("ingest_count", "UPDATE ingest_count SET day = $1"),
     "fix_intervals": ("fix_interval", "UPDATE fix_interval SET day = $1"),
     "raw_frames": ("raw_frame", "UPDATE raw_frame SET received_at = $1"),
+    "interferences": ("interference", "UPDATE interference SET begun_at = $1, seen_at = $1, ended_at = $1"),
     "unknown_devices": ("unknown_device", "UPDATE unknown_device SET last_seen = $1"),
     "jobs": ("job", "UPDATE job SET finished_at = $1"),
 }  # fmt: skip
@@ -179,7 +184,7 @@ KEPT_BY = {
     "person": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "job"},
     "task": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "raw_frame"},
     "violation": {"violation", "task"},
-    "area": {"task", "violation"},
+    "area": {"task", "violation", "interference"},
 }
 """What a hold of a kind keeps of a world that is past its time wholly."""
 

@@ -5,6 +5,7 @@ import { clock, dayTime, hourMinute, t } from "../shared/i18n";
 import { may, me } from "../shared/session";
 import type { Alert, LonLat } from "../shared/types";
 import { closeAlert, openTask, takeAlert } from "./actions";
+import { disturbed } from "./interference";
 import { callSign, since } from "./parts";
 import { set, store, ui } from "./state";
 import { serverNow } from "./store";
@@ -12,11 +13,11 @@ import { serverNow } from "./store";
 const SHOWN = 3;
 const RANK = [
   "panic", "support_requested", "task_unacknowledged", "task_conflict", "task_declined", "crash", "fall", "panic_late",
-  "tow", "tamper", "power_cut", "jamming", "unit_silent", "tracker_doubled", "tracker_silent", "tracker_frozen", "low_battery",
+  "tow", "tamper", "power_cut", "jamming", "interference", "unit_silent", "tracker_doubled", "tracker_silent", "tracker_frozen", "low_battery",
 ];
 const rank = (alert: Alert): number => RANK.indexOf(alert.kind);
 /** Alerts that only a dispatcher ends, with a reason (the server's list decides; this one only shows buttons). */
-const CLOSED_BY_HAND = new Set(["panic", "panic_late", "crash", "fall", "tow", "tamper", "power_cut", "jamming", "low_battery"]);
+const CLOSED_BY_HAND = new Set(["interference", "panic", "panic_late", "crash", "fall", "tow", "tamper", "power_cut", "jamming", "low_battery"]);
 const DAY_MS = 20 * 3_600_000;
 
 export const closable = (alert: Alert): boolean => CLOSED_BY_HAND.has(alert.kind) && may("tasks.dispatch");
@@ -42,11 +43,16 @@ function words(alert: Alert): string {
   const task = alert.task_id ? store.tasks.get(alert.task_id) : undefined;
   if (alert.task_id && !task) return alert.text;
   const at = alert.since ? (serverNow(store) - Date.parse(alert.since) > DAY_MS ? dayTime : hourMinute)(alert.since) : "–";
+<<<<<<< HEAD
   return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id) || alert.whose, at });
+=======
+  return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id), at, n: alert.units.length });
+>>>>>>> 590f3d3 (Jamming and spoofing: one alarm with its area and units, false places off the map, markers back to the last good position)
 }
 
 function open(alert: Alert): void {
   if (alert.task_id) void openTask(alert.task_id);
+  else if (alert.area) set({ panel: "alerts", bringIntoView: alert.area });
   else set({ unitId: alert.unit_id });
 }
 
@@ -101,6 +107,6 @@ export function alertRows(show: (at: LonLat) => void): TemplateResult {
     <button class="row" @click=${() => open(alert)}><span class="grow"><strong>${t(`alert.${alert.kind}`)}</strong>
       <span class="line2">${words(alert)}</span><span class="line2">${fate(alert)}</span></span>
       <span class="age">${hourMinute(alert.raised_at)}</span></button>
-    <div class="alert-acts">${place(alert, show)}<span class="grow"></span>${closeButton(alert)}${takeButton(alert)}</div>${closeForm(alert)}</li>`)}</ul>
+    <div class="alert-acts">${place(alert, show)}<span class="grow"></span>${closeButton(alert)}${takeButton(alert)}</div>${disturbed(alert)}${closeForm(alert)}</li>`)}</ul>
     ${all.length ? nothing : html`<p class="empty">${t("alert.none")}</p>`}`;
 }

@@ -7,6 +7,7 @@ import { CellLayer } from "../shared/map/cells";
 import { UnitLayer, type Placed } from "../shared/map/unit_layer";
 import type { Alert, Area, LonLat, Task } from "../shared/types";
 import { loadHeat, openTask, track } from "./actions";
+import { InterferenceLayer } from "./interference";
 import { callSign } from "./parts";
 import { set, store, toast, ui } from "./state";
 import { isOpen, serverNow, shown } from "./store";
@@ -25,6 +26,7 @@ export class ConsoleMap {
   private readonly pin = L.circleMarker([0, 0], { radius: 9, color: "#ffd166", weight: 3, fillOpacity: 0.2, interactive: false });
   private readonly area = L.polygon([], { color: "#ffd166", weight: 2, dashArray: "6 5", fillOpacity: 0.1, interactive: false });
   private readonly cornerDots = L.layerGroup();
+  private readonly interference: InterferenceLayer;
   private drawnTasks = "";
   private drawnAlerts = "";
   private drawnArea = "";
@@ -34,6 +36,7 @@ export class ConsoleMap {
     L.control.zoom({ position: "bottomright" }).addTo(this.map);
     L.control.scale({ imperial: false, position: "bottomleft" }).addTo(this.map);
     this.map.fitBounds(HOME_BOUNDS);
+    this.interference = new InterferenceLayer(this.map);
     void addBasemap(this.map).catch(() => toast(t("map.no_basemap"), true));
     element.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.take(this.map.getCenter());
@@ -123,9 +126,12 @@ export class ConsoleMap {
     if (ui.heat.on && ui.heatData) this.cells.set(ui.heatData.cells, ui.heatData.cell_m, ui.heatData.top);
     if (ui.point) this.pin.setLatLng(latLng(ui.point)).addTo(this.map);
     else this.pin.remove();
+    this.interference.draw();
     this.drawTasks();
     this.drawAlerts();
     this.drawArea();
+    if (ui.bringIntoView) this.map.fitBounds(L.geoJSON(ui.bringIntoView).getBounds().pad(0.25), { maxZoom: 11 });
+    ui.bringIntoView = null;
     this.map.getContainer().classList.toggle("lost", store.link === "lost");
   }
 

@@ -1,5 +1,5 @@
 /** What the console shows now, beside the data: panels, selection, filters, what is held back for undo. */
-import type { Heat, LonLat, Nearest, Receipt, Reply, TaskEvent } from "../shared/types";
+import type { Area, Heat, LonLat, Nearest, Receipt, Reply, TaskEvent } from "../shared/types";
 
 export type Panel = "queue" | "alerts" | "task" | "compose" | "notices" | "notice" | "write_notice";
 
@@ -65,6 +65,8 @@ export interface Ui {
   busy: boolean;
   held: Held | null;
   toast: Toast | null;
+  /** What the map is to show with its next drawing, because somebody asked for it. */
+  bringIntoView: Area | null;
 }
 
 const localDay = (ms: number): string => new Date(ms).toLocaleDateString("sv-SE", { timeZone: "Europe/Vilnius" });
@@ -98,4 +100,5 @@ export const initialUi = (): Ui => ({
   busy: false,
   held: null,
   toast: null,
+  bringIntoView: null,
 });

@@ -114,6 +114,9 @@ export interface Alert {
   /** The device took its panic back. */
   withdrawn_at: string | null;
   cleared_at: string | null;
+  /** Where satellite navigation is disturbed, and whose. */
+  area: Area | null;
+  units: { unit_id: string; sign: "lost" | "jumped"; since: string }[];
 }
 
 export interface Nearest {
