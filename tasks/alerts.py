@@ -34,11 +34,11 @@ _TEXTS = {
     "support_requested": "Support is asked for: {title}",
     "panic": "{title}",
     "task_conflict": "Task {number} was cancelled, but its crew went on: {title}",
-<<<<<<< HEAD
     "unit_silent": "{whose} sends no position",
     "tracker_silent": "A tracker of {whose} is silent",
     "tracker_frozen": "A tracker of {whose} says that it moves and stays on one spot",
     "tracker_doubled": "Two send as the same tracker of {whose}",
+    "interference": "Satellite navigation is disturbed: {n_units} units",
     "panic_late": "{whose}: a panic that came late",
     "crash": "{whose}: crash",
     "fall": "{whose}: fall",
@@ -47,36 +47,16 @@ _TEXTS = {
     "power_cut": "{whose}: a tracker's power was cut",
     "jamming": "{whose}: a tracker is jammed",
     "low_battery": "{whose}: the battery of a tracker is low",
-=======
-    "unit_silent": "{call_sign} sends no position",
-    "tracker_silent": "A tracker of {call_sign} is silent",
-    "tracker_frozen": "A tracker of {call_sign} says that it moves and stays on one spot",
-    "interference": "Satellite navigation is disturbed: {n_units} units",
-    "tracker_doubled": "Two send as the same tracker of {call_sign}",
-    "panic_late": "{call_sign}: a panic that came late",
-    "crash": "{call_sign}: crash",
-    "fall": "{call_sign}: fall",
-    "tow": "{call_sign}: towed or moved while parked",
-    "tamper": "{call_sign}: a tracker was tampered with",
-    "power_cut": "{call_sign}: a tracker's power was cut",
-    "jamming": "{call_sign}: a tracker is jammed",
-    "low_battery": "{call_sign}: the battery of a tracker is low",
->>>>>>> 590f3d3 (Jamming and spoofing: one alarm with its area and units, false places off the map, markers back to the last good position)
 }
 _MOMENTS = ("since", "raised_at", "taken_at", "withdrawn_at", "cleared_at")
 _IDS = ("id", "task_id", "unit_id", "device_id", "taken_by", "closed_by")
 _WORDS = ("kind", "whose", "reached", "taken_by_name", "closed_by_name", "close_reason")
 _SHOWN = text("""
-<<<<<<< HEAD
 SELECT a.*, ST_X(a.point) AS lon, ST_Y(a.point) AS lat, t.number, t.title,
-  coalesce(u.call_sign, p.name, concat_ws(' ', d.protocol, d.identifier)) AS whose
-FROM alert a LEFT JOIN task t ON t.id = a.task_id LEFT JOIN unit u ON u.id = a.unit_id
-LEFT JOIN device d ON d.id = a.device_id LEFT JOIN user_account p ON p.id = d.user_id
-WHERE a.id = ANY(:ids) ORDER BY a.raised_at DESC, a.id DESC
-=======
-SELECT a.*, ST_X(a.point) AS lon, ST_Y(a.point) AS lat, t.number, t.title, u.call_sign,
+  coalesce(u.call_sign, p.name, concat_ws(' ', d.protocol, d.identifier)) AS whose,
   ST_AsGeoJSON(i.area, 5) AS area, s.units, s.n_units
 FROM alert a LEFT JOIN task t ON t.id = a.task_id LEFT JOIN unit u ON u.id = a.unit_id
+LEFT JOIN device d ON d.id = a.device_id LEFT JOIN user_account p ON p.id = d.user_id
 LEFT JOIN interference i ON i.id = a.interference_id
 LEFT JOIN LATERAL (
   SELECT json_agg(json_build_object('unit_id', w.unit_id, 'sign', w.sign, 'since', w.since) ORDER BY w.since) AS units,
@@ -84,7 +64,6 @@ LEFT JOIN LATERAL (
     SELECT unit_id, min(kind) AS sign, min(since) AS since -- jumped before lost
     FROM interference_sign WHERE interference_id = i.id GROUP BY unit_id) w
 ) s ON true WHERE a.id = ANY(:ids) ORDER BY a.raised_at DESC, a.id DESC
->>>>>>> 590f3d3 (Jamming and spoofing: one alarm with its area and units, false places off the map, markers back to the last good position)
 """)
 
 

@@ -43,11 +43,7 @@ function words(alert: Alert): string {
   const task = alert.task_id ? store.tasks.get(alert.task_id) : undefined;
   if (alert.task_id && !task) return alert.text;
   const at = alert.since ? (serverNow(store) - Date.parse(alert.since) > DAY_MS ? dayTime : hourMinute)(alert.since) : "–";
-<<<<<<< HEAD
-  return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id) || alert.whose, at });
-=======
-  return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id), at, n: alert.units.length });
->>>>>>> 590f3d3 (Jamming and spoofing: one alarm with its area and units, false places off the map, markers back to the last good position)
+  return t(`alert.${alert.kind}.text`, { number: task?.number ?? "", title: task?.title ?? "", unit: callSign(alert.unit_id) || alert.whose, at, n: alert.units.length });
 }
 
 function open(alert: Alert): void {
