@@ -83,6 +83,8 @@ LINES: dict[str, list[Line]] = {
     "fanout": [
         Line("fix sent to frame read, p99", "fix_to_frame_ms.p99", "ms", ceiling=2_000),
         Line("fix sent to frame read, median", "fix_to_frame_ms.p50", "ms"),
+        Line("panic button to a dispatcher's screen, p99", "press_to_screen_ms.p99", "ms", ceiling=2_000),
+        Line("panic button to a dispatcher's screen, median", "press_to_screen_ms.p50", "ms"),
         Line("task clicked to officer's socket, p99", "click_to_officer_ms.p99", "ms", ceiling=150),
         Line("task clicked to officer's socket, median", "click_to_officer_ms.p50", "ms"),
         Line("first to last dispatcher with one version, p99", "tick_spread_ms.p99", "ms"),

@@ -6,6 +6,7 @@ machine. Each round measures once with everybody reading and once beside sockets
 
 - `fix_to_frame_ms`: from a unit's sending a fix (its `fix_at`) to a dispatcher's client having read it in a frame.
 - `click_to_officer_ms`: from before `POST /tasks` to the officer's socket having the task.
+- `press_to_screen_ms`: from a panic button's press (its `fix_at`) to a dispatcher's client having the alarm.
 - `tick_spread_ms`: from the first dispatcher having a version to the last.
 - `stalled_to_alone`: p99 beside stalled sockets over p99 alone, the median over the rounds.
 """
@@ -46,7 +47,7 @@ STALLED = 10
 """Sockets that stop reading, in every second phase."""
 WARM_S = 5.0
 """Between phases, so that none measures the other's tail."""
-MEASURES = ("fix_to_frame_ms", "click_to_officer_ms", "tick_spread_ms")
+MEASURES = ("fix_to_frame_ms", "press_to_screen_ms", "click_to_officer_ms", "tick_spread_ms")
 
 
 async def people(work: Work, n: int, role: Role) -> list[tuple[UserAccount, str]]:

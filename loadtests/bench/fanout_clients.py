@@ -26,10 +26,19 @@ import websockets
 COUNTRY = (20.5, 53.7, 27.0, 56.6)
 
 
+class Alarm(msgspec.Struct):
+    """What is looked at of an alert."""
+
+    kind: str
+    since: datetime | None = None
+    cleared_at: datetime | None = None
+
+
 class Frame(msgspec.Struct):
     """What is looked at of a dispatcher's message."""
 
     kind: str
+    alert: Alarm | None = None
     version: int = 0
     rows: list[tuple[str, float, float, datetime, Any, Any, Any, str, bool]] = []
 
@@ -50,6 +59,7 @@ class Screens:
     def begin(self) -> None:
         """Forget what was seen."""
         self.fixes: list[float] = []
+        self.presses: list[float] = []
         self.clicks: list[float] = []
         self.versions: dict[int, list[float]] = defaultdict(list)
         self.cuts: list[float] = []
@@ -100,6 +110,10 @@ class Screens:
                 if shown.get(row[0]) != row[3]:
                     shown[row[0]] = row[3]
                     self.fixes.append(now - row[3].timestamp())
+        elif text.startswith('{"kind":"alert"'):
+            alert = _frame.decode(text).alert
+            if alert and alert.kind == "panic" and alert.since and alert.cleared_at is None:
+                self.presses.append(now - alert.since.timestamp())
 
     def _take(self, text: str, now: float) -> str | None:
         if not text.startswith('{"kind":"inbox"'):
@@ -153,7 +167,8 @@ class Screens:
             return {"click_to_officer_ms": _spread(self.clicks), "lost": self.lost}
         spread = [max(at) - min(at) for at in self.versions.values() if len(at) > 1]
         return {
-            "fix_to_frame_ms": _spread(self.fixes), "tick_spread_ms": _spread(spread), "lost": self.lost,
+            "fix_to_frame_ms": _spread(self.fixes), "press_to_screen_ms": _spread(self.presses),
+            "tick_spread_ms": _spread(spread), "lost": self.lost,
             "cut": len(self.cuts), "cut_after_s": round(max(self.cuts, default=0), 1),
         }  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""The units and dispatchers of `fanout`: each unit sends a fix every 10 s, and 2 tasks a second go to officers."""
+"""The units and dispatchers of `fanout`: each unit sends a fix every 10 s, and 2 tasks a second go to officers.
+
+Every 3 s another unit's panic button is pressed; each alarm is closed after a second, so that they do not pile up.
+"""
 
 import asyncio
 import json
@@ -12,6 +15,7 @@ from typing import Any
 import aiohttp
 
 CLICKS_PER_S = 2
+PRESS_EVERY_S = 3.0
 
 
 async def _report(http: aiohttp.ClientSession, key: str, interval_s: float) -> None:
@@ -53,6 +57,28 @@ async def _click(http: aiohttp.ClientSession, plan: dict[str, Any]) -> None:
                 print(f"a task was not cancelled: {await answer.text()}", file=sys.stderr)
 
 
+async def _press(http: aiohttp.ClientSession, plan: dict[str, Any]) -> None:
+    """Press one button after another; the screens tell from the moment of the press when they had it."""
+    centre = {"Authorization": f"Bearer {plan['dispatchers'][0]}"}
+    for key in reversed(plan["keys"]):
+        await asyncio.sleep(PRESS_EVERY_S)
+        # Without a fix, so that it moves no unit.
+        fix = {"lon": 0, "lat": 0, "event": "panic", "fix_at": datetime.now(UTC).isoformat()}
+        async with http.post(
+            "/api/v1/positions", json={"fixes": [fix]}, headers={"Authorization": f"Bearer {key}"}
+        ) as answer:
+            if (await answer.json())["accepted"] != 1:
+                print("a panic was not taken", file=sys.stderr)
+        await asyncio.sleep(1)
+        async with http.get("/api/v1/alerts?open=true", headers=centre) as answer:
+            standing = [alert for alert in (await answer.json())["items"] if alert["kind"] == "panic"]
+        for alert in standing:
+            url = f"/api/v1/alerts/{alert['id']}/close"
+            async with http.post(url, json={"reason": "bench"}, headers=centre) as answer:
+                if answer.status != 200:
+                    print(f"an alarm was not closed: {await answer.text()}", file=sys.stderr)
+
+
 async def _run(plan: dict[str, Any]) -> None:
     connector = aiohttp.TCPConnector(limit=64)
     base = f"http://127.0.0.1:{plan['port']}"
@@ -60,6 +86,7 @@ async def _run(plan: dict[str, Any]) -> None:
         for key in plan["keys"]:
             group.create_task(_report(http, key, plan["interval_s"]))
         group.create_task(_click(http, plan))
+        group.create_task(_press(http, plan))
         print("ready", flush=True)
 
 
