@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -81,11 +82,14 @@ def fixes(page: Page) -> int:
     return len([store for _, store, _ in page.evaluate(RECORDS) if store == "fixes"])
 
 
-def test_a_shift_from_the_crew_to_the_handover(watch: Watch, shared_server: Server) -> None:
+def test_a_shift_from_the_crew_to_the_handover(
+    watch: Watch, shared_server: Server, accessible: Callable[[Page], None]
+) -> None:
     centre = Trackerless(shared_server)
     page = sign_in(watch, centre, **WITH_GPS)
     page.get_by_role("link", name="Begin a shift").click()
     page.get_by_role("button", name="Rasa Kazlauskienė").click()
+    accessible(page)
     page.get_by_role("button", name="All in order").click()
     page.get_by_role("group", name="Fire extinguisher").get_by_role("button", name="missing").click()
     page.get_by_label("Odometer, km").fill("128450")
@@ -101,8 +105,11 @@ def test_a_shift_from_the_crew_to_the_handover(watch: Watch, shared_server: Serv
 
     move(page, AWAY_FROM_HERE)
     open_(page, "#/track")  # O10: the own track
-    expect(page.get_by_text(re.compile(r"^[12] positions"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Positions: [12],"))).to_be_visible()
     expect(page.locator("officer-map .leaflet-control-attribution")).to_contain_text("Natural Earth")
+    accessible(page)
+    open_(page, "#/duty")
+    accessible(page)
     open_(page, "#/shift/end")
     page.get_by_label("Odometer, km").fill("128440")
     page.get_by_label("For the next crew").fill("Tyre loses air.")

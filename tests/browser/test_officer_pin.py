@@ -1,6 +1,7 @@
 """A PIN on a tablet: enrolled once, opened with and without a network, several people, shut out from afar."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,13 +101,18 @@ def test_a_pin_opens_the_page_with_and_without_a_network(watch: Watch, centre: C
     until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])
 
 
-def test_a_forgotten_pin_is_chosen_anew_with_the_password(watch: Watch, centre: Centre) -> None:
+def test_a_forgotten_pin_is_chosen_anew_with_the_password(
+    watch: Watch, centre: Centre, accessible: Callable[[Page], None]
+) -> None:
     watch.allow(REFUSED)
     page = sign_in(watch, centre, viewport=TABLET)
     choose_pin(page)
     task = centre.issue("Follow the barge")
     expect(page.locator(".card.now")).to_contain_text("Follow the barge")
     lock(page)
+    accessible(page)
+    for button in page.locator("button").all():
+        assert (button.bounding_box() or {"height": 0})["height"] >= 48
     page.get_by_role("button", name="Forgotten? Use the password").click()
     fill_in(page, centre)
     expect(page.locator(".card.now")).to_contain_text("Follow the barge")
