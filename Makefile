@@ -27,7 +27,7 @@ bench: ## measurements side by side, never part of `make test`
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.bench
 
-faults: ## kill -9 of server and database under load, and the checker; then the decoders fuzzed (RUNS=1000000 of each)
+faults: ## things broken on purpose under load, with mutants that must be found out (35 min, as root); decoders fuzzed
 	@$(PYTHON) tools/setup.py bench
 	@.venv/bin/python -m loadtests.faults
 	@exec .venv/bin/python -m loadtests.fuzz.decoders --runs $(or $(RUNS),1000000)

@@ -25,7 +25,7 @@ def utcnow() -> datetime:
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine whose pool refuses after 2 s (answered as 503) rather than queueing without end.
+    """An engine whose pool refuses after 1.8 s (answered as 503) rather than queueing without end.
 
     The connection used last is used next: it has its statements prepared and planned, and a click that meets a cold
     one takes several times as long.
@@ -34,7 +34,7 @@ def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=2,
+        pool_timeout=1.8,
         pool_use_lifo=True,
         connect_args={
             "timeout": 5,

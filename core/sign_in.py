@@ -14,7 +14,7 @@ from core import installs, passwords, people
 from core.actor import Actor, Role, system
 from core.audit import Action
 from core.bus import AccessChanged, Bus
-from core.db import look_up, utcnow
+from core.db import look_up
 from core.errors import BadCredentials, NotSignedIn, TooMany
 from core.ids import digest, new_secret
 from core.models import Credential, Install, LoginTry, SignIn, SocketTicket, UserAccount
@@ -159,7 +159,11 @@ async def open_session(work: Work, user: UserAccount, install_id: UUID | None = 
     return Opened(token, csrf_token, session.expires_at, user, key)
 
 
-_SESSION = text("SELECT * FROM live_session(:digest, CAST(:id AS uuid), :now, :idle_since)")
+_SESSION = text(
+    "SELECT s.*, now() - s.used_at > CAST(:used_every AS interval) AS is_old_use"
+    " FROM live_session(:digest, CAST(:id AS uuid), now(), now() - CAST(:idle AS interval)) s"
+)
+"""By the database's clock: a server whose own is put right, or wrong, signs nobody out."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +190,14 @@ async def find_by_ticket(engine: AsyncEngine, ticket: str, *, address: str = "")
 
 
 async def _found(engine: AsyncEngine, which: dict[str, Any], address: str, request_id: str) -> Found:
-    now = utcnow()
-    row = await look_up(engine, _SESSION, which | {"now": now, "idle_since": now - IDLE})
+    row = await look_up(engine, _SESSION, which | {"idle": IDLE, "used_every": USED_EVERY})
     if row is None:
         if which["digest"]:
             await installs.explain(engine, which["digest"])
         raise NotSignedIn
-    if now - row["used_at"] > USED_EVERY:
+    if row["is_old_use"]:
         async with open_work(engine, system("sign-in")) as work:
-            await work.session.execute(update(SignIn).where(col(SignIn.id) == row["id"]).values(used_at=now))
+            await work.session.execute(update(SignIn).where(col(SignIn.id) == row["id"]).values(used_at=func.now()))
     actor = Actor(
         user_id=row["user_id"],
         login=row["login"],

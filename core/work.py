@@ -1,5 +1,7 @@
 """One unit of work: a transaction under one actor's eyes. `open_work` is the only place that commits."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +22,10 @@ _SCOPE = text(
     "SELECT set_config('app.user_id', :user_id, true), set_config('app.sees', :sees, true),"
     " set_config('app.units', :units, true)"
 )
+_SCOPE_IN_TIME = text(f"{_SCOPE}, set_config('lock_timeout', :lock_ms, true)")
+
+WAITS_S, AT_LEAST_S = 1.8, 0.2
+"""How long a request may wait for connections and locks in all, and for each however long it waited before."""
 
 _SEES = text("SELECT set_config('app.sees', :sees, true)")
 
@@ -70,11 +76,19 @@ class Work:
         return list((await self.session.execute(statement)).scalars().all())
 
 
+def _left_s(asked_at: float) -> float:
+    """How long somebody who asked then waits on for the next thing."""
+    return max(AT_LEAST_S, asked_at + WAITS_S - time.monotonic())
+
+
 @asynccontextmanager
-async def open_work(engine: AsyncEngine, actor: Actor, bus: Bus | None = None) -> AsyncIterator[Work]:
+async def open_work(
+    engine: AsyncEngine, actor: Actor, bus: Bus | None = None, *, asked_at: float | None = None
+) -> AsyncIterator[Work]:
     """A transaction scoped to what `actor` may see; committed at the end, rolled back on any exception.
 
-    Wake-ups leave only after the commit, so nobody is told of what may still be undone.
+    Wake-ups leave only after the commit, so nobody is told of what may still be undone. `asked_at`: since when (of the
+    monotonic clock) somebody waits for the answer, who is refused rather than left waiting for connections and locks.
     """
     scope = {
         "user_id": str(actor.user_id or ""),
@@ -82,7 +96,12 @@ async def open_work(engine: AsyncEngine, actor: Actor, bus: Bus | None = None) -
         "units": ",".join(sorted(map(str, actor.unit_ids))),
     }
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        await session.execute(_SCOPE, scope)
+        if asked_at is None:
+            await session.execute(_SCOPE, scope)
+        else:
+            async with asyncio.timeout(_left_s(asked_at)):
+                await session.connection()
+            await session.execute(_SCOPE_IN_TIME, scope | {"lock_ms": f"{_left_s(asked_at) * 1000:.0f}ms"})
         work = Work(session, actor, utcnow())
         yield work
     if bus is not None:

@@ -1,6 +1,7 @@
 """What routes ask for: who acts, a unit of work, a checked bounding box, a page of a list."""
 
 import math
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ from dispatch_api.state import State, state_of
 from mobile_contract.fields import OptionalLine
 
 MAX_PAGE = 500
+ASKED_AT = "outrider.asked_at"
+"""Where a request's scope says since when it is dealt with: however slowly its body came."""
 
 
 async def get_state(request: Request) -> State:
@@ -25,6 +28,7 @@ async def get_state(request: Request) -> State:
 
 async def get_actor(request: Request) -> Actor:
     """The person behind the request; raises NotSignedIn, or Csrf for a cookie without its token."""
+    request.scope[ASKED_AT] = time.monotonic()
     return await access.actor_of(request)
 
 
@@ -53,9 +57,9 @@ def working(*what: May) -> Any:
     """
 
     async def get_work(
-        actor: Annotated[Actor, Depends(allow(*what))], state: Annotated[State, Depends(get_state)]
+        request: Request, actor: Annotated[Actor, Depends(allow(*what))], state: Annotated[State, Depends(get_state)]
     ) -> AsyncIterator[Work]:
-        async with open_work(state.engine, actor, state.bus) as work:
+        async with open_work(state.engine, actor, state.bus, asked_at=request.scope.get(ASKED_AT)) as work:
             yield work
 
     return Depends(get_work, scope="function")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -209,17 +210,23 @@ async def _touch(work: Work, ids: Sequence[UUID]) -> list[Notice]:
     return touched
 
 
+_DELIVERED = text(
+    "UPDATE notice_recipient SET delivered_at = :now WHERE user_id = :user_id AND notice_id = ANY(:ids)"
+    " AND delivered_at IS NULL RETURNING notice_id"
+)
+_TOUCHED = text(
+    "WITH held AS (SELECT id FROM notice WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE)"
+    " UPDATE notice SET updated_at = :now FROM held WHERE notice.id = held.id"
+)
+
+
 async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:
-    query = select(NoticeRecipient).where(
-        NoticeRecipient.user_id == work.actor.id,
-        col(NoticeRecipient.notice_id).in_(list(covered)),
-        col(NoticeRecipient.delivered_at).is_(None),
-    )
-    rows = await work.all(query.with_for_update(key_share=True))
-    for row in rows:
-        row.delivered_at = work.now
-        work.session.add(row)
-    await _touch(work, [row.notice_id for row in rows])
+    """In two statements: after an outage everybody brings receipts of the same notices, and waits for each other."""
+    values = {"now": work.now, "user_id": work.actor.id, "ids": sorted(covered)}
+    ids = [row.notice_id for row in await work.session.execute(_DELIVERED, values)]
+    if ids:
+        await work.session.execute(_TOUCHED, {"now": work.now, "ids": sorted(ids)})
+        work.publish(NoticesChanged, *ids)
 
 
 inbox.ON_STORED["notice"] = _delivered

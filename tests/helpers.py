@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +27,7 @@ from core.settings import Settings
 from core.work import Work, open_work
 from dispatch_api.process.serving import server_options
 from geo.models import Device, DeviceAssignment, Shift, ShiftMember, Unit, UnitMember
+from loadtests.faults.broker import free_port as free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
@@ -160,15 +159,6 @@ class Client:
         """A new person with these roles, and their headers."""
         user = await person(self.engine, *roles, **fields)
         return user, await self.sign_in(user)
-
-
-def free_port() -> int:
-    """A port nobody listens on now, below those the system gives to outgoing connections: one of these may take it."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass

@@ -149,8 +149,8 @@ def missing_packages(goal: str) -> list[str]:
         wanted.append("mosquitto")
     if goal == "test":
         wanted += browser_packages()
-    if goal == "bench" and not shutil.which("wrk"):
-        wanted.append("wrk")
+    if goal == "bench":
+        wanted += [program for program in ("wrk", "strace", "faketime") if not shutil.which(program)]
     return wanted
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket as sockets
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -24,8 +25,10 @@ SEND_WITHIN_S = 5.0
 CLOSE_WITHIN_S = 5.0
 A_TURN = 10
 """Screens that send in one turn of the loop."""
-KERNEL_HOLDS = 128 * 1024
+KERNEL_HOLDS = 32 * 1024
 """Unsent bytes of one socket in the kernel. More would only hide that nobody reads, and grow old there."""
+RESET = struct.pack("ii", 1, 0)
+"""Closed so, a socket keeps nothing to be sent: else the kernel holds it for minutes for who does not read."""
 TOO_SLOW = 1013
 Item = tuple[int, str]
 """An inbox item: its `seq`, and itself as JSON."""
@@ -92,7 +95,7 @@ class Client:
             self.closing = (code, reason)
             self.stir()
             if self._carrier:
-                asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._carrier.abort)
+                asyncio.get_running_loop().call_later(CLOSE_WITHIN_S, self._cut)
 
     def due(self) -> str | None:
         """What beside the queue is to be sent now; None when there is nothing."""
@@ -139,14 +142,22 @@ class Client:
     def _unsent(self) -> int:
         return self._carrier.get_write_buffer_size() if self._carrier else 0
 
+    def _cut(self) -> None:
+        """End the connection at once, and free what this process and the kernel still hold for its peer."""
+        if self._carrier:
+            if kernel := self._carrier.get_extra_info("socket"):
+                with contextlib.suppress(OSError, ValueError):  # it is closed already
+                    kernel.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, RESET)
+            self._carrier.abort()
+
     async def _close(self, code: int, reason: str) -> None:
         if self.socket.application_state is not WebSocketState.DISCONNECTED:
             with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
                 async with asyncio.timeout(1):
                     await self.socket.send_text(wire.bye(code, reason))
                     await self.socket.close(code, reason)
-        if code == TOO_SLOW and self._carrier:
-            self._carrier.abort()  # who does not read does not answer a close either: only this frees the buffer
+        if code == TOO_SLOW:
+            self._cut()  # who does not read does not answer a close either
         log.info("socket_ended", code=code, user=str(self.actor.user_id))
 
 

@@ -178,7 +178,7 @@ def _table(name: str, figures: dict[str, Any]) -> tuple[list[str], int]:
     return rows, missed
 
 
-def _machine() -> str:
+def machine() -> str:
     cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     memory = psutil.virtual_memory().total / 2**30
     return (
@@ -187,12 +187,10 @@ def _machine() -> str:
     )
 
 
-def _write(name: str, rows: list[str]) -> None:
-    """Put a table between its marks in docs/benchmarks.md."""
+def put_table(name: str, lines: list[str]) -> None:
+    """Put these lines between the marks of that name in docs/benchmarks.md."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    fresh = "\n".join([begin, f"{_machine()}; `python -m loadtests.bench.{MODULES.get(name, name)} "
-                       f"{' '.join(ARGUMENTS[name][0])}`.", "",
-                       *rows, end])  # fmt: skip
+    fresh = "\n".join([begin, *lines, end])
     page, found = re.subn(f"{begin}.*?{end}", lambda _: fresh, PAGE.read_text(), flags=re.DOTALL)
     if not found:
         raise SystemExit(f"{PAGE.relative_to(ROOT)} has no place for `{name}`.")
@@ -215,7 +213,9 @@ def main(say: Callable[[str], None] = print) -> int:
         missed += fewer
         say("\n".join(rows) + f"\n{time.monotonic() - since:.0f} s\n")
         if arguments.write and not arguments.short:
-            _write(name, rows)
+            command = f"python -m loadtests.bench.{MODULES.get(name, name)} {' '.join(ARGUMENTS[name][0])}"
+            how = f"{machine()}; `{command}`."
+            put_table(name, [how, "", *rows])
     if missed:
         say(f"{missed} figures are not what they must be.")
     return 1 if missed else 0

@@ -152,6 +152,9 @@ class Screens:
             f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{self._plan['port']}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):  # a hello that comes together with the request is not looked at
+            answer += plain.recv(1)
         hello = json.dumps({"kind": "hello", "token": token}).encode()
         plain.sendall(struct.pack("!BBH", 0x81, 0x80 | 126, len(hello)) + b"\0\0\0\0" + hello)
 

@@ -70,8 +70,11 @@ class Found:
         self.foreign += [f"{kind} {' '.join(key)}" for key in stored.keys() - begun]
 
 
-async def check(urls: dict[str, str], api: str, crews: list[Crew], promises: Promises) -> Found:
-    """Compare everything these crews were promised with what is there. The server must run, the writers must not."""
+async def check(urls: dict[str, str], api: str | None, crews: list[Crew], promises: Promises) -> Found:
+    """Compare everything these crews were promised with what is there. No writer may run, a server at `api` must.
+
+    Without `api` only the database is looked at.
+    """
     found = Found()
     db = await asyncpg.connect(asyncpg_dsn(urls["OUTRIDER_OWNER_DATABASE_URL"]))
     try:
@@ -80,8 +83,9 @@ async def check(urls: dict[str, str], api: str, crews: list[Crew], promises: Pro
             await _inbox(db, crew, promises, found)
     finally:
         await db.close()
-    async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=30) as http:
-        await _by_api(http, crews, promises, found)
+    if api:
+        async with httpx.AsyncClient(base_url=f"{api}/api/v1", timeout=30) as http:
+            await _by_api(http, crews, promises, found)
     await _audit(urls, found)
     return found
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -45,34 +46,52 @@ def until(holds: Callable[[], bool], within_s: float, otherwise: str) -> None:
 class Server:
     """Outrider's server as `outrider up` runs it: on a socket that outlives it, so that clients wait, not fail.
 
-    `application` is another ASGI factory than Outrider's own. `worker` runs Outrider's background work beside it.
+    `application` is another ASGI factory than Outrider's own; `settings` are further ones by their names.
     """
 
-    def __init__(self, urls: dict[str, str], folder: Path, application: str | None = None) -> None:
+    def __init__(
+        self, urls: dict[str, str], folder: Path, application: str | None = None, name: str = "server", **settings: Any
+    ) -> None:
         self._listening = ports.bind("127.0.0.1", 0)
-        port = self._listening.getsockname()[1]
-        self.url, self.log = f"http://127.0.0.1:{port}", folder / "server.log"
-        settings = Settings(port=port, data_dir=folder, demo=False)
+        self.port = port = self._listening.getsockname()[1]
+        self.url, self.log = f"http://127.0.0.1:{port}", folder / f"{name}.log"
+        self.socket_url = f"ws://127.0.0.1:{port}/api/v1"
         what = [application, "--factory"] if application else [APPLICATION]
         fd = ["--fd", str(self._listening.fileno())]
-        self._command = [sys.executable, "-m", "uvicorn", *what, *fd, *server_options(settings)]
+        options = server_options(Settings(port=port, data_dir=folder, demo=False))
+        self._command = [sys.executable, "-m", "uvicorn", *what, *fd, *options]
         own = {"OUTRIDER_DATA_DIR": str(folder), "OUTRIDER_PORT": str(port), "OUTRIDER_LOG_LEVEL": "warning"}
-        self._env = os.environ | urls | own
+        self._env = os.environ | urls | own | {f"OUTRIDER_{key.upper()}": str(value) for key, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
+
+    def add(self, env: dict[str, str]) -> None:
+        """Start it with these variables as well."""
+        self._env |= env
 
     @property
     def pid(self) -> int | None:
         """The server's process while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    @property
+    def worker_pid(self) -> int | None:
+        """The background work's process while it runs."""
+        return self._worker.pid if self._worker else None
+
     def start(self) -> float:
         """Start it; the seconds until it was ready."""
         began = time.monotonic()
-        fds = [self._listening.fileno()]
-        self._process = spawn(self._command, log=self.log, env=self._env, pass_fds=fds, death_signal=signal.SIGKILL)
+        self.spawn()
         self.wait_ready()
         return time.monotonic() - began
+
+    def spawn(self, **env: str) -> None:
+        """Start it without waiting; `env` are variables for this start."""
+        fds = [self._listening.fileno()]
+        self._process = spawn(
+            self._command, log=self.log, env=self._env | env, pass_fds=fds, death_signal=signal.SIGKILL
+        )
 
     def wait_ready(self) -> None:
         """Return once /readyz says so; raises Broken."""
@@ -125,13 +144,21 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def terminate(self) -> "subprocess.Popen[bytes]":
+        """Ask it to end in order, as a deployment does; the process that is ending. Another can be started at once."""
+        process, self._process = self._process, None
+        assert process
+        process.terminate()
+        return process
+
     def close(self) -> None:
         """End whatever still runs."""
         for process in (self._process, self._worker):
             if process and process.poll() is None:
                 process.kill()
                 process.wait()
-        self._listening.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it is closed already
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 
 

@@ -1,10 +1,7 @@
 """One fault from start to verdict: crews and a server are made, writers write, the nemesis strikes, all is counted."""
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +14,6 @@ from core.db import make_engine
 from core.settings import Settings
 from dispatch_api.process.cluster import Cluster
 from dispatch_api.process.database import environment
-from loadtests.bench.scratch import ROOT
 from loadtests.faults import mutants, nemesis, scene
 from loadtests.faults.checker import Found, check
 from loadtests.faults.ledger import Promises
@@ -93,17 +89,10 @@ class Outcome:
         return asdict(self) | counts | {"kept": self.kept, "ready_s": self.ready_s, "slow": self.slow}
 
 
-def migrate(cluster: Cluster) -> None:
-    """Bring the cluster's own database to the newest schema."""
-    urls = environment(Settings(), cluster)
-    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=os.environ | urls, check=True,
-                   capture_output=True)  # fmt: skip
-
-
-def run(plan: Plan, cluster: Cluster, say: Callable[[str], None]) -> Outcome:
-    """Do it on a migrated cluster; from the main thread. `say` hears of each blow."""
+def run(plan: Plan, cluster: Cluster, say: Callable[[str], None], urls: dict[str, str] | None = None) -> Outcome:
+    """Do it on the cluster's migrated database, or that of `urls`; from the main thread. `say` hears of each blow."""
     with tempfile.TemporaryDirectory(prefix="outrider-faults-") as name:
-        trial = _Trial(plan, cluster, Path(name), say)
+        trial = _Trial(plan, cluster, Path(name), say, urls or environment(Settings(), cluster))
         try:
             return trial.run()
         finally:
@@ -111,14 +100,13 @@ def run(plan: Plan, cluster: Cluster, say: Callable[[str], None]) -> Outcome:
 
 
 class _Trial:
-    def __init__(self, plan: Plan, cluster: Cluster, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, plan: Plan, cluster: Cluster, folder: Path, say: Callable[[str], None], urls: dict[str, str]
+    ) -> None:
         self._plan, self._cluster, self._say = plan, cluster, say
         self._chance = random.Random(plan.seed)
-        self._urls = environment(Settings(), cluster)
-        if plan.mutant == "asynchronous_commit":
-            self._urls = mutants.asynchronous_commit(self._urls)
-        factory = "loadtests.faults.mutants:ack_before_commit" if plan.mutant == "ack_before_commit" else None
-        self.server = Server(self._urls, folder, factory)
+        self._urls = mutants.asynchronous_commit(urls) if plan.mutant == "asynchronous_commit" else urls
+        self.server = Server(self._urls, folder, mutants.factory(plan.mutant))
         self._crews = asyncio.run(self._make_crews())
         self._load = Load(self.server.url, self._crews, folder, plan.seed)
         self._blows: list[Blow] = []

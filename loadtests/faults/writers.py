@@ -74,6 +74,12 @@ class Load(threading.Thread):
         """Whether every writer had an acknowledgement after this moment of the monotonic clock."""
         return bool(self._writers) and all(writer.acked_at > moment for writer in self._writers)
 
+    @property
+    def silence_s(self) -> float:
+        """How long the writer that waits longest has had no acknowledgement."""
+        now = time.monotonic()
+        return max((now - writer.acked_at for writer in self._writers if writer.acked_at), default=0.0)
+
     def stop(self) -> None:
         """Let each writer finish what it has in hand; returns when they have."""
         self._stopping.set()

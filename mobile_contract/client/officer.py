@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,25 @@ def wait_s(tries: int, least_s: float = 0.0) -> float:
     return max(least_s, random.uniform(0, min(LONGEST_WAIT_S, 2.0 ** min(tries, 10))))
 
 
+async def _pause(until: asyncio.Event, seconds: float) -> None:
+    """Wait for so long, or until something happens."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(until.wait(), seconds)
+
+
+async def _unless(again: asyncio.Event, doing: Coroutine[Any, Any, None]) -> None:
+    """Do something to its end, or until it had better begin again; raises what it raises."""
+    task, interrupted = asyncio.create_task(doing), asyncio.create_task(again.wait())
+    try:
+        await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        interrupted.cancel()
+        await asyncio.gather(task, interrupted, return_exceptions=True)
+
+
 class Officer:
     """One installation. `heard` is told of every item of the inbox once it is stored."""
 
@@ -45,6 +64,7 @@ class Officer:
         self._pin: str | None = None
         self._sending = asyncio.Lock()
         self._stirred = asyncio.Event()
+        self._line_again, self._send_again = asyncio.Event(), asyncio.Event()
         self.is_online = False
 
     @staticmethod
@@ -165,6 +185,12 @@ class Officer:
         asked = {"offset": str(offset), "sha256": hashlib.sha256(piece).hexdigest()}
         return await self.wire.call("PUT", f"{url}/content", params=asked, data=piece, headers=OCTETS)
 
+    def came_online(self) -> None:
+        """The device says that it has a network again: begin anew at once, whatever hangs on the one before."""
+        self._line_again.set()
+        self._send_again.set()
+        self._stirred.set()
+
     async def run(self) -> None:
         """Keep the inbox and send the outbox until cancelled; raises Revoked once all is wiped, or Refused."""
         tasks = [asyncio.create_task(self._keep_line()), asyncio.create_task(self._keep_sending())]
@@ -179,15 +205,15 @@ class Officer:
         tries = 0
         while True:
             self._stirred.clear()
+            self._send_again.clear()
             pause_s = FLUSH_EVERY_S
             try:
-                await self.flush()
+                await _unless(self._send_again, self.flush())
                 tries = 0
             except Later as later:
                 tries += 1
                 pause_s = wait_s(tries, later.after_s)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), pause_s)
+            await _pause(self._stirred, pause_s)
 
     async def _keep_line(self) -> None:
         tries = 0
@@ -196,13 +222,14 @@ class Officer:
             try:
                 if not self.wire.token and self._pin:
                     await self.sign_in(self._pin)
-                await self._listen()
+                await _unless(self._line_again, self._listen())
             except (Later, OSError, TimeoutError, websockets.WebSocketException):
                 pass
             self.is_online = False
             stood = asyncio.get_running_loop().time() - began > SILENCE_S
             tries = 0 if stood else tries + 1
-            await asyncio.sleep(wait_s(tries))
+            await _pause(self._line_again, wait_s(tries))
+            self._line_again.clear()
 
     async def _listen(self) -> None:
         hello = {

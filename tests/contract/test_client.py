@@ -19,7 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.actor import Role
 from core.db import make_engine
 from core.ids import new_id
+from loadtests.faults.proxy import Proxy
 from mobile_contract.client import Officer
+from mobile_contract.client import officer as officer_module
 from mobile_contract.client.wire import Later, Refused, Revoked
 from tests.conftest import cloned
 from tests.helpers import PASSWORD, ROOT, Client, Crew, Database, Server, crew, eventually
@@ -152,6 +154,21 @@ async def test_the_inbox_goes_on_where_it_stopped_without_a_gap(desk: Desk) -> N
                 await send(3)
                 await eventually(lambda n=round_: app.store.head() == 6 * n)
             assert [item["seq"] for item in app.store.inbox()] == list(range(1, 6 * round_ + 1))
+
+
+async def test_an_app_that_is_told_of_a_network_comes_back_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, file = await desk.app()
+    monkeypatch.setattr(officer_module, "wait_s", lambda *_: 3600.0)  # unless it is told, in an hour
+    async with Proxy(desk.server.port).running() as line, Officer.at(line.url, file) as app:
+        await app.sign_in("2580")
+        async with running(app):
+            await eventually(lambda: app.is_online)
+            line.turn("rst")
+            await eventually(lambda: not app.is_online)
+            app.do("/violations", **VIOLATION)
+            line.turn("pass")
+            app.came_online()
+            await eventually(lambda: app.is_online and not app.store.outbox())
 
 
 async def test_what_is_refused_is_kept_and_stops_nothing(desk: Desk) -> None:

@@ -16,9 +16,10 @@ from core.errors import Overloaded
 from dispatch_api.errors import from_database
 from dispatch_api.process.cluster import Cluster
 from loadtests.faults import trial
-from loadtests.faults.__main__ import report
 from loadtests.faults.checker import Found
+from loadtests.faults.killed import report
 from loadtests.faults.ledger import Ledger, Op, Promises
+from loadtests.faults.stage import migrate
 from loadtests.faults.trial import Plan
 
 
@@ -26,7 +27,7 @@ from loadtests.faults.trial import Plan
 def cluster() -> Iterator[Cluster]:
     """A migrated database of this file's own, because its processes are killed."""
     with Cluster.temporary() as made:
-        trial.migrate(made)
+        migrate(made)
         yield made
 
 
