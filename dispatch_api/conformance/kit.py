@@ -23,7 +23,7 @@ from geo.models import Unit
 
 CALL_SIGN = "CONFORMANCE"
 AT_ONCE = 32
-STORED_WITHIN_S = 10.0
+STORED_WITHIN_S = 30.0
 EVERY_S = 0.1
 FORGOTTEN_S, TRIES = 2.0, 3
 """A gateway knows for a moment the device that had an identifier before: who comes to it then sends again."""

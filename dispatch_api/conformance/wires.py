@@ -20,7 +20,7 @@ from dispatch_api.conformance.vectors import Vector
 from geo.protocols import gpslogger
 from geo.protocols.checksum import crc16_x25
 
-ANSWER_S = 10.0
+ANSWER_S = 30.0
 SILENCE_S = 1.0
 """So long is waited for an answer where none is expected."""
 PAUSE_S = 0.02
