@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from core.db import make_engine
 from core.ids import new_id
 from core.settings import Settings
 from tests.helpers import ROOT, Client, Database, Server
+
+# A shell's background job ignores Ctrl-C, and so would everything that the tests start and end with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SCRATCH_HOST = os.environ.get("OUTRIDER_TEST_PG_HOST")
 SCRATCH_PORT = int(os.environ.get("OUTRIDER_TEST_PG_PORT", "5432"))
