@@ -208,6 +208,7 @@ class Server:
             if self.process.poll() is not None:
                 break
             time.sleep(0.1)
+        self.process.kill()
         raise AssertionError(f"the server did not start:\n{self.log()[-4000:]}")
 
     def log(self) -> str:
