@@ -1,6 +1,6 @@
 -- Devices written since $1 by a transaction that was not finished at $3, or named in $2; each with its assignments
 -- in order of time (NULL first: without begin). A person's phone is assigned by the person's shifts of the last month.
--- And the doubt that counts most: two_senders, interference, apart.
+-- And the doubt that counts most: two_senders, then interference.
 SELECT d.id, d.protocol, d.identifier, d.speed_unit, d.forwards_for, d.key_digest,
   d.old_key_digest, d.old_key_until, d.revoked_at, d.payload_secret, t.units, t.since,
   (SELECT json_build_object('reason', b.reason, 'away', b.away) FROM device_doubt b

@@ -149,6 +149,13 @@ async def test_a_thousand_fixes_are_one_batch(tracker: Tracker) -> None:
     assert answer == counts(accepted=1_000)
 
 
+async def test_of_a_thousand_with_three_bad_ones_997_are_stored_and_the_three_are_named(tracker: Tracker) -> None:
+    at, bad = now() - HOUR, {3: {"lat": 91}, 500: {"lon": 200}, 999: {"fix_at": "yesterday"}}
+    answer = await tracker.fixes(*(fix(at + n * SECOND) | bad.get(n, {}) for n in range(1_000)))
+    assert (answer["accepted"], len(await tracker.track())) == (997, 997)
+    assert [(one["index"], one["code"]) for one in answer["rejected"]] == [(3, "lat"), (500, "lon"), (999, "time")]
+
+
 async def test_strangers_are_refused(tracker: Tracker) -> None:
     for key in (None, b"", b"Bearer", b"Bearer ", b"Bearer od_wrong", b"Basic od_wrong", b"Bearer \xe9\x7f"):
         headers = [] if key is None else [(b"authorization", key)]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.settings import Settings
-from geo.doubt import APART, INTERFERENCE, Circle, Doubt
+from geo.doubt import INTERFERENCE, TWO_SENDERS, Circle, Doubt
 from geo.fix import Fix
 from geo.measures import distance_m, mps
 from geo.motion import AGREEING, FROZEN_FIXES, Motion, reachable
@@ -179,8 +179,8 @@ def test_what_is_frozen_is_still_so_after_a_restart() -> None:
 
 
 def test_a_doubted_device_is_not_believed_whatever_it_sends() -> None:
-    motion = Motion([(at(0), False)], Doubt(APART))
-    assert [motion.judge(fix) for fix in (at(10), at(20, 300))] == [APART, APART]
+    motion = Motion([(at(0), False)], Doubt(TWO_SENDERS))
+    assert [motion.judge(fix) for fix in (at(10), at(20, 300))] == [TWO_SENDERS, TWO_SENDERS]
 
 
 def test_under_interference_the_false_place_never_becomes_the_true_one() -> None:
