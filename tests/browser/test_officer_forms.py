@@ -99,7 +99,7 @@ def test_a_stop_form_in_steps_with_doubts_and_what_must_be_said(watch: Watch, ce
     expect(page.get_by_text("Which goods?")).to_be_visible()
     onward(page, 2)
     expect(field(page, "plate")).to_have_value("АВС 123")  # typed once
-    page.get_by_role("button", name="It is right as written").click()
+    expect(page.get_by_text("Confirmed as written")).to_be_visible()  # and confirmed once
     onward(page, 2)
     send(page)  # which lets the stop form go
     made = recorded(page, centre, f"/stop-forms?task_id={task['id']}", result="violation")
@@ -213,6 +213,8 @@ def test_o7_a_task_completed_offline_and_cancelled_meanwhile_keeps_its_form(watc
     centre.send(f"/tasks/{task['id']}/transitions", {"verb": "cancel", "version": version, "reason": "Wrong address"})
     page.context.set_offline(False)
     expect(page.locator(".late.conflict").filter(has_text="had been called off")).to_be_visible(timeout=40_000)
+    page.evaluate("path => { location.hash = path }", f"#/task/{task['id']}")
+    expect(page.locator("[data-recorded]")).to_contain_text("sent")
     made = recorded(page, centre, f"/stop-forms?task_id={task['id']}", result="nothing_found")
     assert made["recorded_by"] == str(centre.crew.officer.id)
     assert centre.steps(task["id"])[-1] == ("complete", "conflict")

@@ -1,9 +1,10 @@
 /** Forms being written: kept with every field, sent whole, opened again when they were taken back or refused. */
 import { newId } from "../shared/api";
+import type { Doubt } from "./checks";
 import { current, keep, now, refresh, store } from "./desk";
 import { bodyOf, doubts, markOf, needs, withValue } from "./form_rules";
 import { formSent } from "./local";
-import type { Entry, Fields, Form, FormKind, KnownVehicle, Place } from "./model";
+import type { Entry, Fields, Form, FormKind, Place, Recorded } from "./model";
 import { freshPlace, onPlace, showPlace } from "./position";
 import { UNDO_MS } from "./steps";
 import { redraw, state, taskById, update } from "./store";
@@ -34,21 +35,43 @@ export function fillIn(): void {
 
 onPlace(fillIn);
 
-/** Vehicles that were named in forms of a task, or lately without one; the last first. */
-export function knownVehicles(form: Form): KnownVehicle[] {
-  const written = forms().filter((one) => one.id !== form.id && one.task_id === form.task_id).flatMap(vehicleOf);
-  const all = [...written, ...state.vehicles.filter((one) => one.task_id === form.task_id)];
+/** Forms that were finished here in the last day, the newest first; those of a task, or all. */
+export const recordedForms = (taskId?: string): Recorded[] => state.kept.recorded
+  .filter((one) => taskId === undefined || one.task_id === taskId).sort((a, b) => b.at.localeCompare(a.at));
+
+/** Forms of a task, or lately without one, that named a vehicle, each vehicle once; the last first. */
+export function withVehicles(form: Form): Recorded[] {
+  const written = forms().filter((one) => one.id !== form.id).map(recordOf);
+  const all = [...written, ...recordedForms()].filter(({ task_id, plate }) => plate && task_id === form.task_id);
   return all.filter((one, n) => all.findIndex(({ plate }) => plate === one.plate) === n);
 }
 
-function vehicleOf({ task_id, begun_at, fields }: Form): KnownVehicle[] {
-  const plate = (fields.vehicle?.plate ?? fields.plate)?.trim();
-  return plate ? [{ task_id, at: begun_at, plate, country: fields.vehicle?.country ?? null }] : [];
+function recordOf({ id, kind, task_id, begun_at, fields }: Form): Recorded {
+  const plate = (fields.vehicle?.plate ?? fields.plate)?.trim() || null;
+  return { id, kind, task_id, at: begun_at, plate, country: fields.vehicle?.country ?? null };
 }
 
 /** The fields that name a vehicle in a form of this kind. */
-export const vehicleFields = (kind: FormKind, { plate, country }: KnownVehicle): Fields =>
+const vehicleFields = (kind: FormKind, { plate, country }: Recorded): Fields =>
   kind === "stop" ? { vehicle: { plate, country } } : { plate };
+
+const ofPlate = ({ field }: Doubt): boolean => field === "plate" || field === "vehicle.plate";
+
+/** Whether a plate stands in another form as it is, without an open doubt: it is not asked about twice. */
+const isVouched = (plate: string | null): boolean => recordedForms().some((one) => one.plate === plate)
+  || forms().some((form) => recordOf(form).plate === plate && !doubts(form).some(ofPlate));
+
+/** The form with what is vouched for about its plate confirmed. */
+function vouched(form: Form): Form {
+  if (!isVouched(recordOf(form).plate)) return form;
+  return { ...form, confirmed: [...form.confirmed, ...doubts(form).filter(ofPlate).map((doubt) => markOf(doubt, form.fields))] };
+}
+
+/** Name a vehicle that was named in another form. */
+export async function nameVehicle(id: string, vehicle: Recorded): Promise<void> {
+  const form = formById(id);
+  if (form) await change(vouched({ ...form, fields: { ...form.fields, ...vehicleFields(form.kind, vehicle) } }));
+}
 
 /** The form of this kind that was begun for a task and not sent, or a new one with what is known already. */
 export async function begin(kind: FormKind, taskId: string | null, given: Fields = {}): Promise<Form> {
@@ -59,10 +82,9 @@ export async function begin(kind: FormKind, taskId: string | null, given: Fields
   const fields: Fields = {
     ...(kind === "stop" ? ofStop(taskId) : { occurred_at: now() }), coord_source: "gps", ...(place ? placed(place) : {}), ...given,
   };
-  const form: Form = { id: newId(), kind, task_id: taskId, begun_at: now(), step: "", fields, confirmed: [] };
-  const [vehicle] = taskId && !vehicleOf(form).length ? knownVehicles(form) : [];
-  if (vehicle) Object.assign(form.fields, vehicleFields(kind, vehicle));
-  if (vehicle?.country && vehicle.country !== "LT") form.confirmed = doubts(form).map((doubt) => markOf(doubt, form.fields));
+  const blank: Form = { id: newId(), kind, task_id: taskId, begun_at: now(), step: "", fields, confirmed: [] };
+  const [vehicle] = taskId && !recordOf(blank).plate ? withVehicles(blank) : [];
+  const form = vouched(vehicle ? { ...blank, fields: { ...fields, ...vehicleFields(kind, vehicle) } } : blank);
   await written(() => store().addForm(form));
   await refresh();
   return form;
@@ -142,11 +164,10 @@ export async function send(id: string): Promise<boolean> {
   if (!form || needs(form).length || doubts(form).length) return false;
   const { fields: _, refused: __, ...meta } = form;
   const about = { kind: form.kind, id: form.task_id ?? "", verb: form.kind === "stop" ? "stop_form" : "report", form: meta } as const;
-  const [vehicle = null] = vehicleOf({ ...form, begun_at: now() });
+  const recorded = { ...recordOf(form), at: now() };
   const path = form.kind === "stop" ? "/stop-forms" : "/violations";
-  if (!(await keep(path, bodyOf(form), about, UNDO_MS, (turn) => formSent(turn, form, vehicle)))) return false;
+  if (!(await keep(path, bodyOf(form), about, UNDO_MS, (turn) => formSent(turn, form, recorded)))) return false;
   unwritten.delete(id);
-  update({ vehicles: (await store().fact("vehicles")) ?? [] });
   return true;
 }
 

@@ -2,8 +2,8 @@
 import { storeName } from "./device";
 import { newId } from "../shared/api";
 import type {
-  AideMemoire, CodeLists, DutySheet, Ending, Entry, Form, InboxItem, KeptFile, KeptMessage, KeptNotice, KeptTask, KnownVehicle,
-  Late, Message, OwnFix, Panic, Receipt, Shift, Starting, Status, Task, Unit,
+  AideMemoire, CodeLists, DutySheet, Ending, Entry, Form, InboxItem, KeptFile, KeptMessage, KeptNotice, KeptTask, Late, Message,
+  OwnFix, Panic, Receipt, Recorded, Shift, Starting, Status, Task, Unit,
 } from "./model";
 import { Sealed, type Turn } from "./sealed";
 import { RECEIPTS } from "./steps";
@@ -22,8 +22,6 @@ interface Facts {
   units: Unit[];
   shift: Shift | null;
   codes: CodeLists;
-  /** Named in forms of the last day. */
-  vehicles: KnownVehicle[];
   sheet: DutySheet;
   aides: AideMemoire[];
   reporting: boolean;
@@ -36,7 +34,7 @@ interface Facts {
   panic: Panic;
 }
 
-const RECORDS = ["tasks", "notices", "messages", "outbox", "late", "forms", "files"] as const;
+const RECORDS = ["tasks", "notices", "messages", "outbox", "late", "forms", "files", "recorded"] as const;
 /** Bytes: files in pieces as they were taken, and the small pictures that are shown. */
 const BYTES = ["pieces", "copies"] as const;
 /** A file is kept in pieces of so many bytes, each sealed on its own: to send one is not to open all. */
@@ -51,11 +49,11 @@ export interface Kept {
   late: Late[];
   forms: Form[];
   files: KeptFile[];
+  recorded: Recorded[];
 }
 
-/** Vehicles are offered for a day. */
-const VEHICLES_MS = 24 * 3_600_000;
-const MOST_VEHICLES = 50;
+/** Finished forms are remembered for a day. */
+const RECORDED_MS = 24 * 3_600_000;
 
 /** The newer of two states of a task; a receipt does not raise the version, so an equal one counts as newer. */
 function newest(had: KeptTask | undefined, came: Task): KeptTask {
@@ -111,18 +109,17 @@ async function openAgain(turn: Turn, entry: Entry): Promise<Form> {
   const id = entry.refused?.code === "id_reused" ? newId() : form.id;
   const opened: Form = { ...form, id, fields, ...(entry.refused ? { refused: entry.refused } : {}) };
   turn.put("forms", id, opened);
+  turn.delete("recorded", form.id);
   for (const file of await filesOf(turn, form.id)) turn.put("files", file.id, { ...file, form_id: id, state: "draft" });
   return opened;
 }
 
-/** In the turn that sends a form: it is no draft any more, its photos follow it, its vehicle is known. */
-export async function formSent(turn: Turn, form: Form, vehicle: KnownVehicle | null): Promise<void> {
+/** In the turn that sends a form: it is no draft any more, its photos follow it, and it is remembered for a day. */
+export async function formSent(turn: Turn, form: Form, recorded: Recorded): Promise<void> {
   turn.delete("forms", form.id);
   for (const file of await filesOf(turn, form.id)) turn.put("files", file.id, { ...file, state: "waiting" });
-  if (!vehicle) return;
-  const others = ((await turn.get<KnownVehicle[]>("facts", "vehicles")) ?? []).filter(({ plate, at, task_id }) =>
-    (plate !== vehicle.plate || task_id !== vehicle.task_id) && Date.now() - Date.parse(at) < VEHICLES_MS);
-  turn.put("facts", "vehicles", [vehicle, ...others].slice(0, MOST_VEHICLES));
+  turn.put("recorded", recorded.id, recorded);
+  for (const { id, at } of await turn.all<Recorded>("recorded")) if (Date.now() - Date.parse(at) > RECORDED_MS) turn.delete("recorded", id);
 }
 
 export class Local {
@@ -142,7 +139,7 @@ export class Local {
     const of = <Value>(store: (typeof RECORDS)[number]): Value[] => [...(all.get(store)?.values() ?? [])] as Value[];
     return {
       tasks: of("tasks"), notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late"),
-      forms: of("forms"), files: of("files"),
+      forms: of("forms"), files: of("files"), recorded: of("recorded"),
     };
   }
 
@@ -249,7 +246,10 @@ export class Local {
   discard(order: number): Promise<void> {
     return this.sealed.change(async (turn) => {
       const kept = await turn.get<Entry>("outbox", order);
-      if (kept?.about.form) await dropFiles(turn, kept.about.form.id);
+      if (kept?.about.form) {
+        await dropFiles(turn, kept.about.form.id);
+        turn.delete("recorded", kept.about.form.id);
+      }
       turn.delete("outbox", order);
     });
   }

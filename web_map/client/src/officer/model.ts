@@ -148,11 +148,13 @@ export interface KeptFile {
   refused?: Refusal;
 }
 
-/** A vehicle that was named in a form, offered in the next ones. */
-export interface KnownVehicle {
+/** A form that was finished here: shown with its task, its vehicle offered in the next ones. */
+export interface Recorded {
+  id: string;
+  kind: FormKind;
   task_id: string | null;
   at: string;
-  plate: string;
+  plate: string | null;
   country: string | null;
 }
 

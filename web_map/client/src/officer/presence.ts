@@ -173,7 +173,7 @@ async function open(person: Me, key: CryptoKey): Promise<void> {
   use({ local, outbox, uploads, inbox: null });
   const facts = await local.facts();
   update({
-    me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {}, vehicles: facts.vehicles ?? [],
+    me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {},
     checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null, sheet: facts.sheet ?? null, aides: facts.aides ?? [],
     reporting: facts.reporting ?? null, starting: facts.starting ?? null, ending: facts.ending ?? null,
   });

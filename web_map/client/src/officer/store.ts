@@ -3,7 +3,7 @@ import type { LinkState } from "../shared/live";
 import { KNOWN_CODES } from "./codes";
 import type { Kept } from "./local";
 import type {
-  AideMemoire, CodeLists, DutySheet, Ending, Entry, FormKind, KnownVehicle, Me, Panic, Place, Shift, Starting, Task, Unit, UnitSheet,
+  AideMemoire, CodeLists, DutySheet, Ending, Entry, FormKind, Me, Panic, Place, Shift, Starting, Task, Unit, UnitSheet,
 } from "./model";
 import type { PlaceState } from "./place";
 import { RECEIPTS, seenBy, sorted, type Sorted } from "./steps";
@@ -56,8 +56,6 @@ export interface State {
   place: Place | null;
   /** The urgent task that sounds until it is opened. */
   alarm: string | null;
-  /** Vehicles named in forms of the last day. */
-  vehicles: KnownVehicle[];
   starting: Starting | null;
   ending: Ending | null;
   /** The last alarm of this officer that the centre has. */
@@ -77,7 +75,7 @@ export const state: State = {
   enrolled: false,
   me: null,
   route: { view: "home" },
-  kept: { tasks: [], notices: [], messages: [], outbox: [], late: [], forms: [], files: [] },
+  kept: { tasks: [], notices: [], messages: [], outbox: [], late: [], forms: [], files: [], recorded: [] },
   units: [],
   shift: null,
   codes: {},
@@ -91,7 +89,6 @@ export const state: State = {
   placeState: "unasked",
   place: null,
   alarm: null,
-  vehicles: [],
   starting: null,
   ending: null,
   panic: null,

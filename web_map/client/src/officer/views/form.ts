@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { hourMinute, t } from "../../shared/i18n";
 import { doubtText, fieldName, needText, refusalLines } from "../faults";
 import { doubts, needs } from "../form_rules";
-import { drop, edit, fillIn, formById, forms, isKept, noteStep, send } from "../forms";
+import { drop, edit, fillIn, formById, forms, isKept, noteStep, recordedForms, send } from "../forms";
 import type { Form, FormKind } from "../model";
 import { goInstead } from "../routes";
 import { redraw, state, taskById } from "../store";
@@ -54,8 +54,27 @@ export function begunForms(taskId?: string): TemplateResult | typeof nothing {
   return begun.length ? html`<section><h2>${t("officer.form.begun.title")}</h2><ul>${begun.map(formLink)}</ul></section>` : nothing;
 }
 
-/** The ways from a task to its forms. */
-export const formLinks = (taskId: string): TemplateResult => html`<div class="pair">
+/** What was finished here for a task, and whether the server has it. */
+function finished(taskId: string): TemplateResult | typeof nothing {
+  const all = recordedForms(taskId);
+  const unsent = new Map(state.kept.outbox.map((entry) => [entry.id, entry]));
+  const how = (id: string): TemplateResult => {
+    const entry = unsent.get(id);
+    if (!entry) return html`<small class="with-icon">${icon("check")}${t("officer.photos.sent")}</small>`;
+    return html`<small class=${entry.refused ? "fault" : "unsent"}>${t(entry.refused ? "officer.outbox.refused.title" : "officer.unsent")}</small>`;
+  };
+  return all.length ? html`<section><h2>${t("officer.form.finished")}</h2><ul>${all.map(({ id, kind, at, plate }) => html`<li class="item" data-recorded=${id}>
+    <b>${[t(`officer.form.${kind}`), plate, hourMinute(at)].filter(Boolean).join(" · ")}</b>${how(id)}</li>`)}</ul></section>` : nothing;
+}
+
+/** The forms of a task: to be begun, to go on with, and those that are done. */
+export const formsOfTask = (taskId: string): TemplateResult => html`${formLinks(taskId)}${begunForms(taskId)}${finished(taskId)}`;
+
+/** Before a task is completed: whether a stop was recorded for it here. */
+export const stopFirst = (taskId: string): TemplateResult | typeof nothing => recordedForms(taskId).some(({ kind }) => kind === "stop") ? nothing
+  : html`<a class="big quiet" href="#/begin/stop/${taskId}">${icon("form")}${t("officer.form.first")}</a>`;
+
+const formLinks = (taskId: string): TemplateResult => html`<div class="pair">
   <a class="big" href="#/begin/stop/${taskId}">${icon("form")}${t("officer.form.stop")}</a>
   <a class="big" href="#/begin/violation/${taskId}">${icon("report")}${t("officer.form.violation")}</a></div>`;
 

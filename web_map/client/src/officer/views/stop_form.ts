@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { code, number, t } from "../../shared/i18n";
 import type { Penalty, StoppedPerson } from "../../shared/contract";
 import { asksWhyNothingWasSeized, isAdvised } from "../form_rules";
-import { begin, edit, knownVehicles, put, vehicleFields } from "../forms";
+import { begin, edit, nameVehicle, put, withVehicles } from "../forms";
 import type { Fields, Form } from "../model";
 import { filesOf } from "../photos";
 import { go } from "../routes";
@@ -35,10 +35,10 @@ const where = (form: Form): TemplateResult => html`${known(form)}${timeField(for
 /** Plates named before for this task, one tap each. */
 export function offered(form: Form): TemplateResult | typeof nothing {
   const written = (form.fields.vehicle?.plate ?? form.fields.plate ?? "").trim();
-  const others = knownVehicles(form).filter(({ plate }) => plate !== written);
+  const others = withVehicles(form).filter(({ plate }) => plate !== written);
   if (!others.length) return nothing;
   return html`<div class="group"><p class="muted">${t("officer.form.named_before")}</p><div class="picks">${others.slice(0, 6).map((vehicle) =>
-    html`<button type="button" class="pick code" data-plate=${vehicle.plate} @click=${() => edit(form.id, vehicleFields(form.kind, vehicle))}>${vehicle.plate}</button>`)}</div></div>`;
+    html`<button type="button" class="pick code" data-plate=${vehicle.plate} @click=${() => nameVehicle(form.id, vehicle)}>${vehicle.plate}</button>`)}</div></div>`;
 }
 
 function vehicle(form: Form): TemplateResult {

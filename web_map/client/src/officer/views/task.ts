@@ -9,7 +9,7 @@ import { go, goInstead } from "../routes";
 import { ASKS, choices, mustConfirmCancel, results, standing } from "../steps";
 import { codesOf, state, taskById } from "../store";
 import { aidesFor } from "./aide";
-import { begunForms, formLinks } from "./form";
+import { formsOfTask, stopFirst } from "./form";
 import { backBar, chip, icon, label, missing, standingText, wayText, windowText } from "./parts";
 import { talkLinks } from "./talk";
 
@@ -67,7 +67,7 @@ export function taskView(id: string): TemplateResult {
       <dl>${fact("kind", label("task_kind", task.kind))}
         ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && task.ack_due_at && hourMinute(task.ack_due_at))}
         ${fact("result", task.result && label("task_result", task.result))}</dl>
-      ${talkLinks(task)}${aidesFor(task)}</article>${formLinks(task.id)}${begunForms(task.id)}
+      ${talkLinks(task)}${aidesFor(task)}</article>${formsOfTask(task.id)}
     ${steps.some((part) => part !== nothing) ? html`<div class="steps">${steps}</div>` : nothing}</div>`;
 }
 
@@ -84,5 +84,6 @@ export function choose(id: string, verb: string): TemplateResult {
   return html`<div class="page">${backBar(`#/task/${id}`, t(`officer.ask.${verb}`))}
     <p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>
     <div class="choices-grid">${values.map((value) =>
-      html`<button class="choice" data-code=${value} @click=${() => pick(value)}>${label(ask.list, value)}</button>`)}</div></div>`;
+      html`<button class="choice" data-code=${value} @click=${() => pick(value)}>${label(ask.list, value)}</button>`)}</div>
+    ${verb === "complete" ? stopFirst(id) : nothing}</div>`;
 }
