@@ -116,8 +116,8 @@ function choices(
   const more = values.slice(first);
   return html`<fieldset class="group" data-path=${path}><legend class=${hidden ? "hidden-label" : ""}>${fieldLabel(path)}</legend>
     <div class=${small ? "picks" : "choices-grid two"}>${values.slice(0, first).map(button)}</div>
-    ${more.length ? html`<details class="over" ?open=${more.some(isChosen)}><summary>${t("officer.more")}</summary>
-      <div class="choices-grid two">${more.map(button)}</div></details>` : nothing}${remarks(form, path)}</fieldset>`;
+    ${remarks(form, path)}${more.length ? html`<details class="over" ?open=${more.some(isChosen)}><summary>${t("officer.more")}</summary>
+      <div class="choices-grid two">${more.map(button)}</div></details>` : nothing}</fieldset>`;
 }
 
 /** Yes or no, or nothing yet. */
