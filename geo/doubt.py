@@ -1,7 +1,7 @@
 """Standing doubt about a device, and what it makes of the device's next fixes. No clock, no database.
 
-`two_senders`: two speak with its name. `interference`: receivers around it are jammed or shown a false place. The worker
-ends a doubt (tasks/doubts.py, tasks/interference.py), ingest heeds it.
+`two_senders`: two speak with its name. `interference`: receivers around it are jammed or shown a false place. The
+worker ends a doubt (tasks/doubts.py, tasks/interference.py), ingest heeds it.
 """
 
 import msgspec
