@@ -141,6 +141,9 @@ class BodyLimit:
         if scope["type"] in {"http", "websocket"} and not self._is_for_us(HTTPConnection(scope)):
             await self._refuse(Malformed(FOREIGN_HOST), scope, receive, send)
             return
+        if scope["type"] == "http" and "\x00" in scope["path"]:  # nothing of ours has one, and no database keeps one
+            await self._refuse(Malformed("The address holds a NUL."), scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
