@@ -1,6 +1,7 @@
 """Every setting, read once from `OUTRIDER_*` variables or `.env`, then passed down."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -65,6 +66,22 @@ class Settings(BaseSettings):
     fcm_credentials: Path | None = Field(None, description="Firebase service account (JSON): pushes; unset: none")
     fcm_url: str | None = Field(None, description="another address than Google's for pushes")
     fcm_web: Path | None = Field(None, description="Firebase web app with its vapidKey (JSON), for officers' browsers")
+    public_url: str | None = Field(None, description="address people open Outrider at, for links in e-mails and SMS")
+    smtp_host: str | None = Field(None, description="mail server of the last step of alarms; unset: no e-mail")
+    smtp_port: int = Field(587, ge=1, le=65535, description="its port, with TLS from the start usually 465")
+    smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="starttls, tls or none")
+    smtp_ca: Path | None = Field(None, description="authority of its certificate (PEM); unset: the system's")
+    smtp_user: str | None = Field(None, description="account there; unset: it is not logged in to")
+    smtp_password: SecretStr | None = Field(None, description="the account's password")
+    smtp_from: str | None = Field(None, description="sender of the e-mails")
+    sms_url: str | None = Field(None, description="HTTP gateway for SMS, asked once for each; unset: no SMS")
+    sms_method: Literal["POST", "PUT", "GET"] = Field("POST", description="POST, PUT or GET")
+    sms_format: Literal["json", "form", "query"] = Field("json", description="how its fields go: json, form or query")
+    sms_fields: dict[str, Any] = Field(
+        {"to": "{to}", "text": "{text}"}, description="its fields (JSON); {to}, {text}, {id}, {secret} are filled in"
+    )
+    sms_headers: dict[str, str] = Field({}, description="its headers (JSON), filled in as the fields are")
+    sms_secret: SecretStr | None = Field(None, description="what {secret} stands for: token or password of the gateway")
     login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")
     login_tries_address: int = Field(50, ge=1, description="wrong log-ins from one address in 10 minutes")
     chromium: Path | None = Field(None, description="browser for the tests; unset: `chromium` on the PATH")

@@ -1,9 +1,12 @@
 """What becomes of an alarm: every dispatcher is told until one takes it, then the deputy unit, then supervisors.
 
+The last step, where a channel is set up for it, are e-mails and SMS to the supervisors.
+
 Each step is given as long as the task's priority may wait for its acknowledgement. It happens once, under the lock on
 the task, and is in the task's history; a taken or cleared alarm goes no further, nor one that the deputy has answered.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +21,7 @@ from core.errors import NotFound, VersionConflict
 from core.work import Work
 from geo.models import Shift, Unit
 from mobile_contract.fields import utc_text
-from tasks import alerts, states
+from tasks import alert_messages, alerts, states
 from tasks.limits import Limits
 from tasks.models import Alert, Task, TaskSupport
 from tasks.resource import supports_of
@@ -26,17 +29,21 @@ from tasks.steps import News, Was, follow, record, tell
 
 BATCH = 100
 ANSWERED = states.AT_WORK | {"paused", "completed"}
+STEPS = {"dispatchers": 1, "deputy": 2, "supervisors": 3}
+"""After how many times its limit an alarm goes on from where it is."""
+STALE = timedelta(days=2)
+"""Nobody is written to about an alarm that reached the supervisors longer ago: a channel may be set up any time."""
 SIGNED_IN = timedelta(minutes=15)
 """Who used a session in this time counts as on duty, where no supervisor is on a shift."""
 
 _OPEN = text("""
 SELECT t.id FROM alert a JOIN task t ON t.id = a.task_id
-WHERE a.kind = ANY(:kinds) AND a.cleared_at IS NULL AND a.taken_at IS NULL AND a.reached <> 'supervisors'
-AND a.raised_at + make_interval(secs => CASE WHEN a.reached = 'deputy' THEN 2 ELSE 1 END
-  * (:seconds ->> t.priority)::float8) <= :now
+WHERE a.kind = ANY(:kinds) AND a.cleared_at IS NULL AND a.taken_at IS NULL
+AND a.raised_at + make_interval(secs => (:steps ->> a.reached)::float8 * (:seconds ->> t.priority)::float8) <= :now
+AND (a.reached <> 'supervisors' OR a.updated_at > :stale)
 AND NOT EXISTS (SELECT FROM task_support s WHERE s.task_id = t.id AND s.status = ANY(:answered))
 ORDER BY t.id LIMIT :n FOR NO KEY UPDATE OF t SKIP LOCKED
-""").bindparams(bindparam("seconds", type_=JSONB))
+""").bindparams(bindparam("seconds", type_=JSONB), bindparam("steps", type_=JSONB))
 _SUPERVISORS = text("""
 SELECT u.id, u.name, CASE
   WHEN EXISTS (SELECT FROM shift_member m JOIN shift s ON s.id = m.shift_id
@@ -77,11 +84,16 @@ async def _locked(work: Work, task_ids: list[UUID]) -> list[Task]:
     return await work.all(query.execution_options(populate_existing=True))
 
 
-async def due(work: Work, limits: Limits) -> int:
-    """Take every step of escalation whose time has come, at most BATCH of them; how many tasks had one."""
+async def due(work: Work, limits: Limits, channels: Collection[str] = ()) -> int:
+    """Take every step of escalation whose time has come, at most BATCH of them; how many tasks had one.
+
+    The last one is taken only where there are `channels` for it.
+    """
+    steps = {reached: n for reached, n in STEPS.items() if channels or reached != "supervisors"}
     seconds = {priority: limit.total_seconds() for priority, limit in limits.items()}
     kinds = [*alerts.OF_STATUS.values(), alerts.PANIC]
-    values = {"kinds": kinds, "seconds": seconds, "now": work.now, "n": BATCH, "answered": sorted(ANSWERED)}
+    values = {"kinds": kinds, "seconds": seconds, "steps": steps, "stale": work.now - STALE, "now": work.now,
+              "n": BATCH, "answered": sorted(ANSWERED)}  # fmt: skip
     locked = list((await work.session.execute(_OPEN, values)).scalars())
     if not locked:
         return 0
@@ -95,10 +107,14 @@ async def due(work: Work, limits: Limits) -> int:
     done = 0
     for task in tasks:
         alert = by_task.get(task.id)
-        if alert is None or not _is_due(work, alert, limits[task.priority], supports.get(task.id, [])):
+        limit = limits[task.priority] * steps.get(alert.reached, 0) if alert else None
+        if alert is None or not limit or not _is_due(work, alert, limit, supports.get(task.id, [])):
             continue
         done += 1
-        news += await _step(work, task, alert, supports.get(task.id, []))
+        if alert.reached == "supervisors":
+            await _write(work, task, alert, channels)
+        else:
+            news += await _step(work, task, alert, supports.get(task.id, []))
     if news:
         await follow(work, [item.event.unit_id for item in news], work.now)
         await tell(work, *news)
@@ -106,8 +122,7 @@ async def due(work: Work, limits: Limits) -> int:
 
 
 def _is_due(work: Work, alert: Alert, limit: timedelta, supports: list[TaskSupport]) -> bool:
-    steps = {"dispatchers": 1, "deputy": 2}.get(alert.reached)
-    if steps is None or alert.taken_at is not None or alert.raised_at + steps * limit > work.now:
+    if alert.taken_at is not None or alert.raised_at + limit > work.now:
         return False
     return not any(support.status in ANSWERED for support in supports)
 
@@ -136,6 +151,19 @@ async def _step(work: Work, task: Task, alert: Alert, supports: list[TaskSupport
     record(work, task, "escalate", was)
     work.audit(Action.ALTERATION, "task", task.id, verb="escalate", called=alert.called)
     return []
+
+
+async def _write(work: Work, task: Task, alert: Alert, channels: Collection[str]) -> None:
+    """The last step: the supervisors who were called are written to."""
+    names = await alert_messages.owe(work, alert, channels)
+    alert.reached = "messages" if names else "no_address"
+    alert.updated_at = work.now
+    work.session.add(alert)
+    work.publish(TasksChanged, task.id)
+    was = Was(task.status, task.status, unit_id=task.unit_id, reason=", ".join(names) or None)
+    was.reason_code = alert.reached
+    record(work, task, "escalate", was)
+    work.audit(Action.ALTERATION, "task", task.id, verb="escalate", reached=alert.reached)
 
 
 async def _deputy(work: Work, task: Task, supports: list[TaskSupport]) -> Unit | None:

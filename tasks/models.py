@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geometry
-from sqlalchemy import REAL, BigInteger, CheckConstraint, Column, Identity, Index, Text, Uuid
+from sqlalchemy import REAL, BigInteger, CheckConstraint, Column, Identity, Index, Text, UniqueConstraint, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -141,7 +141,7 @@ class Alert(SQLModel, table=True):
     withdrawn_at: datetime | None = Field(default=None, sa_type=TZ)  # the device took its panic back
     point: Any = Field(default=None, sa_column=Column(Geometry("POINT", srid=4326, spatial_index=False)))
     raised_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
-    reached: str = "dispatchers"  # how far it was escalated: dispatchers, deputy, supervisors
+    reached: str = "dispatchers"  # how far it was escalated: deputy, supervisors, then messages or no_address
     called: list[UUID] = Field(default_factory=list, sa_column=Column(ARRAY(Uuid), nullable=False))
     taken_by: UUID | None = Field(default=None, foreign_key="user_account.id")
     taken_by_name: str | None = None
@@ -151,6 +151,26 @@ class Alert(SQLModel, table=True):
     closed_by_name: str | None = None
     close_reason: str | None = None
     updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+
+
+class AlertMessage(SQLModel, table=True):
+    """An e-mail or SMS about an alarm that nobody took, owed to one person; it holds no content."""
+
+    __tablename__ = "alert_message"
+    __table_args__ = (
+        UniqueConstraint("alert_id", "channel", "user_id"),
+        Index("ix_alert_message_owed", "channel", "owed_at", postgresql_where="done_at IS NULL"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    alert_id: UUID = Field(foreign_key="alert.id", ondelete="CASCADE")
+    channel: str
+    user_id: UUID = Field(foreign_key="user_account.id", index=True)
+    owed_at: datetime = Field(sa_type=TZ)
+    due_at: datetime = Field(sa_type=TZ)
+    tries: int = 0
+    done_at: datetime | None = Field(default=None, sa_type=TZ)
+    outcome: str | None = None  # sent, refused, late, no_address
 
 
 class Notice(SQLModel, table=True):

@@ -21,6 +21,12 @@ SECTIONS = (
         ' WHERE m."by" = :user_id ORDER BY m.id',
     ),
     Section(
+        "alarm_messages", "E-mails and SMS about alarms",
+        "SELECT t.number AS task, m.channel, m.owed_at, m.done_at, m.outcome"
+        " FROM alert_message m JOIN alert a ON a.id = m.alert_id JOIN task t ON t.id = a.task_id"
+        " WHERE m.user_id = :user_id ORDER BY m.owed_at",
+    ),
+    Section(
         "notices_sent", "Notices sent",
         "SELECT id, number, created_at, kind, priority, headline, body, instruction, addressed FROM notice"
         " WHERE created_by = :user_id ORDER BY number",

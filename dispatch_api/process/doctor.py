@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from core.db import asyncpg_dsn, utcnow
 from core.settings import Settings
+from dispatch_api import outside
 from dispatch_api.commands.database import with_database
 from dispatch_api.process import ports, tls
 from dispatch_api.process.cluster import Cluster
@@ -70,6 +71,8 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     for name, port in settings.unauthenticated.items():
         yield f"{name} on port {port} knows no secret: let it be reached through a private APN or a VPN alone", None
     yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
+    for channel in outside.wanted(settings):
+        yield f"{channel} about alarms", " ".join(outside.troubles(settings, channel)) or None
     if settings.database_url is None:
         yield "PostgreSQL with PostGIS", _postgres_trouble()
     yield from _running_checks(settings)

@@ -8,6 +8,7 @@ from core.actor import system
 from core.bus import Bus
 from core.settings import Settings
 from core.work import open_work
+from dispatch_api import outside
 from tasks import audience, deadlines, device_alarms, doubts, escalation, interference, silence
 from tasks.limits import limits_of
 
@@ -17,7 +18,7 @@ async def round_(engine: AsyncEngine, settings: Settings) -> bool:
     async with open_work(engine, system("deadlines")) as work:
         more = await deadlines.due(work) >= deadlines.BATCH
     async with open_work(engine, system("escalation")) as work:
-        return await escalation.due(work, limits_of(settings)) >= escalation.BATCH or more
+        return await escalation.due(work, limits_of(settings), outside.channels(settings)) >= escalation.BATCH or more
 
 
 async def alarms_round(engine: AsyncEngine, bus: Bus | None = None) -> bool:

@@ -19,8 +19,20 @@ from dispatch_api import logs
 from dispatch_api.commands.database import with_database
 from dispatch_api.metrics.measures import Measures, Rounds
 from dispatch_api.metrics.pages import Page
-from dispatch_api.workers import condition, deadlines, heat, imports, intervals, patrol, push, retention, seals
+from dispatch_api.workers import (
+    condition,
+    deadlines,
+    heat,
+    imports,
+    intervals,
+    messages,
+    patrol,
+    push,
+    retention,
+    seals,
+)
 from geo.intervals import EVERY_S
+from tasks.alert_messages import Channel
 
 log = structlog.get_logger()
 
@@ -58,6 +70,8 @@ LOOPS = (
     Loop("doubts", 5, lambda d: deadlines.doubts_round(d.engine)),
     Loop("interference", 5, lambda d: deadlines.interference_round(d.engine, d.settings)),
     Loop("push", 1, lambda d: push.round_(d.engine, d.settings)),
+    Loop("email", 1, lambda d: messages.round_(d.engine, d.settings, Channel.EMAIL)),
+    Loop("sms", 1, lambda d: messages.round_(d.engine, d.settings, Channel.SMS)),
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),
     Loop("heads", 60, lambda d: seals.head_round(d.engine, d.settings)),
     Loop("imports", 1, lambda d: imports.round_(d.engine, d.settings, d.stopping.is_set)),

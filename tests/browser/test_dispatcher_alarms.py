@@ -152,6 +152,18 @@ def test_d4_an_alarm_sounds_and_stands_on_every_screen_until_one_takes_it(watch:
     expect(pages[0].locator(".history")).to_contain_text("took the alarm")
 
 
+def test_the_link_in_an_e_mail_or_sms_opens_the_task_after_the_sign_in(watch: Watch, centre: Centre) -> None:
+    first, second = (centre.issued(f"Linked {n} {centre.crew.unit.call_sign}") for n in (1, 2))
+    page = watch.open(f"{centre.server.url}/#task/{first['id']}", viewport=DESK)
+    page.locator("[name=login]").fill(centre.dispatcher)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator(".task-detail h3").first).to_have_text(first["title"])
+    assert "#" not in page.url, "so that a reload shows what the dispatcher looks at"
+    page.evaluate("id => { location.hash = `task/${id}`; }", second["id"])
+    expect(page.locator(".task-detail h3").first).to_have_text(second["title"])
+
+
 def told(centre: Centre, event: str, **fields: Any) -> None:
     """The unit's tracker reports an event, and what it calls for is raised."""
     headers = {"Authorization": f"Bearer {centre.crew.device_key}"}

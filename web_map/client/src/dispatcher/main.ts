@@ -10,7 +10,7 @@ import { loginForm } from "../shared/login";
 import { may, me, resume, signOut } from "../shared/session";
 import { onTheme } from "../shared/theme";
 import type { CodeLists, LonLat, Office, ServerMessage, Unit } from "../shared/types";
-import { noticeChanged, refreshEvents, releaseHeld, undoHeld } from "./actions";
+import { noticeChanged, openTask, refreshEvents, releaseHeld, undoHeld } from "./actions";
 import { composePanel, setCodes } from "./compose_panel";
 import { heatPanel } from "./heat_panel";
 import { listenToKeys } from "./keys";
@@ -115,6 +115,14 @@ function heard(message: ServerMessage): void {
   redraw();
 }
 
+/** Open the task that the address names, as links in e-mails and SMS do. */
+function openLinked(): void {
+  const id = /^#task\/([0-9a-f-]{36})$/.exec(location.hash)?.[1];
+  if (!id) return;
+  history.replaceState(null, "", location.pathname);
+  void openTask(id);
+}
+
 async function start(): Promise<void> {
   draw();
   if (!may("live.watch")) return;
@@ -136,6 +144,8 @@ async function start(): Promise<void> {
     },
     signedOut: () => location.reload(),
   });
+  openLinked();
+  addEventListener("hashchange", openLinked);
   setInterval(() => { soundAlerts(); redraw(); }, 1_000);
   setInterval(() => void refreshUnits().catch(() => undefined), 60_000);
   redraw();

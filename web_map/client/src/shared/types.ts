@@ -104,7 +104,7 @@ export interface Alert {
   since: string | null;
   raised_at: string;
   text: string;
-  reached: "dispatchers" | "deputy" | "supervisors";
+  reached: "dispatchers" | "deputy" | "supervisors" | "messages" | "no_address";
   /** The supervisors it went to. */
   called: string[];
   taken_by: string | null;
