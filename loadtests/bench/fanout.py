@@ -25,7 +25,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import httpx
 import psutil
 
 from core import sign_in
@@ -81,25 +80,12 @@ async def _prepare(urls: dict[str, str], screens: int) -> dict[str, Any]:
     return {"port": PORT, "interval_s": INTERVAL_S, "dispatchers": dispatchers, "crews": crews, "keys": keys}
 
 
-@contextlib.contextmanager
-def _server(urls: dict[str, str], folder: Path) -> Iterator[psutil.Process]:
+def _server(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[psutil.Process]:
     """The server as `outrider up` starts it."""
-    command = [sys.executable, "-m", "uvicorn", "dispatch_api.asgi:app", "--port", str(PORT)]
-    settings = Settings(port=PORT, data_dir=folder, demo=False)
-    environment = os.environ | urls | {"OUTRIDER_DATA_DIR": str(folder), "OUTRIDER_LOG_LEVEL": "warning"}
-    process = subprocess.Popen([*command, *server_options(settings)], cwd=scratch.ROOT, env=environment)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{PORT}/readyz", timeout=2).is_success:
-                    break
-            if process.poll() is not None:
-                raise SystemExit("The server did not start.")
-            time.sleep(0.1)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(15)
+    options = server_options(Settings(port=PORT, data_dir=folder, demo=False))
+    command = [sys.executable, "-m", "uvicorn", "dispatch_api.asgi:app", "--port", str(PORT), *options]
+    environment = urls | {"OUTRIDER_DATA_DIR": str(folder), "OUTRIDER_LOG_LEVEL": "warning"}
+    return scratch.listening(command, PORT, environment)
 
 
 @contextlib.contextmanager

@@ -13,24 +13,20 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import psutil
 
 from core.db import asyncpg_dsn, utcnow
 from core.ids import new_id
@@ -68,24 +64,6 @@ async def _register(urls: dict[str, str]) -> dict[str, list[str]]:
     await db.execute("SELECT ensure_position_day(current_date - d) FROM generate_series(-1, $1::int) d", growth.DAYS)
     await db.close()
     return names
-
-
-@contextlib.contextmanager
-def _running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[psutil.Process]:
-    """A process that listens."""
-    process = subprocess.Popen(command, cwd=scratch.ROOT, env=os.environ | environment)
-    try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None:
-                raise SystemExit(f"{command[0]} did not start.")
-            time.sleep(0.1)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _broker(folder: Path) -> list[str]:
@@ -158,7 +136,7 @@ def measure(rounds: int, messages: int) -> dict[str, Any]:
         gateway = [sys.executable, "-m", "dispatch_api.cli", "gateway"]
         found: dict[str, list[float]] = {"teltonika": [], "copy": []}
         devices = [new_id() for _ in range(1_000)]
-        with _running(_broker(folder), MQTT, {}), _running(gateway, TELTONIKA, settings) as process:
+        with scratch.listening(_broker(folder), MQTT, {}), scratch.listening(gateway, TELTONIKA, settings):
             for turn in range(rounds):
                 found["teltonika"].append(_load("teltonika", str(TELTONIKA), str(turn))["per_s"])
                 found["copy"].append(asyncio.run(_copied_per_s(urls, devices, turn, 4)))
@@ -167,7 +145,7 @@ def measure(rounds: int, messages: int) -> dict[str, Any]:
             began = time.time()
             _load("mqtt", str(MQTT), str(messages), str(plan))
             mqtt = asyncio.run(_stored(urls, messages, began))
-        with _running(gateway, TELTONIKA, settings) as process:
+        with scratch.listening(gateway, TELTONIKA, settings) as process:
             idle = _load("idle", str(TELTONIKA), str(process.pid), str(DEVICES))
     ratios = [a / b for a, b in zip(found["teltonika"], found["copy"], strict=True)]
     return {

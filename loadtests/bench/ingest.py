@@ -28,7 +28,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import httpx
 import psutil
 
 from core.db import asyncpg_dsn
@@ -96,20 +95,8 @@ def _usual(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextMana
 @contextlib.contextmanager
 def _served(urls: dict[str, str], folder: Path, port: int, *app: str) -> Iterator[Served]:
     command = [sys.executable, "-m", "uvicorn", *app, "--port", str(port)]
-    environment = os.environ | urls | {"OUTRIDER_DATA_DIR": str(folder)}
-    process = subprocess.Popen(command, cwd=scratch.ROOT, env=environment)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/", timeout=2)
-                break
-            if process.poll() is not None:
-                raise SystemExit("The server did not start.")
-            time.sleep(0.1)
-        yield Served(psutil.Process(process.pid), port)
-    finally:
-        process.terminate()
-        process.wait(15)
+    with scratch.listening(command, port, urls | {"OUTRIDER_DATA_DIR": str(folder)}) as process:
+        yield Served(process, port)
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -1,11 +1,16 @@
-"""A migrated database for one measurement: in a private cluster, or in the one OUTRIDER_TEST_PG_HOST names."""
+"""What a measurement runs on: a migrated database, in a private cluster or in the one OUTRIDER_TEST_PG_HOST names, and
+processes that listen."""
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 from core.ids import new_id
 
@@ -41,3 +46,21 @@ def _made(host: str, port: str) -> Iterator[dict[str, str]]:
         yield urls
     finally:
         subprocess.run([*psql, f"DROP DATABASE {name} WITH (FORCE)"], check=True)
+
+
+@contextlib.contextmanager
+def listening(command: list[str], port: int, environment: dict[str, str]) -> Iterator[psutil.Process]:
+    """A process from the moment it takes connections (uvicorn does so once its application is ready) until it ended."""
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if process.poll() is not None:
+                raise SystemExit(f"{command[0]} did not start.")
+            time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)

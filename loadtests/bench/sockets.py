@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,22 +45,9 @@ async def _tokens(urls: dict[str, str]) -> list[str]:
     return found
 
 
-@contextlib.contextmanager
-def _served(urls: dict[str, str], folder: Path, *command: str) -> Iterator[psutil.Process]:
-    environment = os.environ | urls | {"OUTRIDER_DATA_DIR": str(folder), "OUTRIDER_LOG_LEVEL": "warning"}
-    process = subprocess.Popen([sys.executable, "-m", *command], cwd=scratch.ROOT, env=environment)
-    try:
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{PORT}/readyz", timeout=2)
-                break
-            if process.poll() is not None:
-                raise SystemExit("The server did not start.")
-            time.sleep(0.1)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(15)
+def _served(urls: dict[str, str], folder: Path, *command: str) -> contextlib.AbstractContextManager[psutil.Process]:
+    environment = urls | {"OUTRIDER_DATA_DIR": str(folder), "OUTRIDER_LOG_LEVEL": "warning"}
+    return scratch.listening([sys.executable, "-m", *command], PORT, environment)
 
 
 class _Clients:
