@@ -109,6 +109,11 @@ class Positions:
             return done.erased if done.stands else None
 
 
+_HELD_SIGN = (
+    "EXISTS (SELECT FROM interference_sign w WHERE w.interference_id = r.id"  # nosec B608: the condition is our own
+    f" AND {held_unit('w.unit_id', 'w.since', 'r.seen_at')})"
+)
+
 CLASSES: tuple[RecordClass, ...] = (
     Positions(),
     Rows("last_places", "unit_latest", "r.received_at", position_period, held=_HELD_FIX),
@@ -137,8 +142,7 @@ CLASSES: tuple[RecordClass, ...] = (
         "interferences", "interference", "r.seen_at", duty, due="r.ended_at IS NOT NULL",
         held=any_of(
             held_place("r.area", "r.begun_at", "r.seen_at"),
-            "EXISTS (SELECT FROM interference_sign w WHERE w.interference_id = r.id AND "
-            + held_unit("w.unit_id", "w.since", "r.seen_at") + ")",
+            _HELD_SIGN,
         ),
     ),
 )  # fmt: skip

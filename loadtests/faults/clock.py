@@ -137,9 +137,13 @@ async def play(stage: Stage) -> list[Figure]:
     heads = {row["user_id"]: row["seq"] for row in await db.fetch("SELECT user_id, seq FROM recipient")}
     await db.close()
     disordered = [str(p.id) for p in officers if sockets.numbers.get(p) != list(range(1, heads.get(p.id, 0) + 1))]
+    shown = Figure("hours the server's clock showed", len({date[17:19] for date in seen}), least=3)
+    return [shown, *_figures(stage, desk, sockets, open_still, disordered)]
+
+
+def _figures(stage: Stage, desk: _Desk, sockets: _Sockets, open_still: int, disordered: list[str]) -> list[Figure]:
     late = [sockets.came[task] - at for task, at in desk.sent.items() if task in sockets.came]
     return [
-        Figure("hours the server's clock showed", len({date[17:19] for date in seen}), least=3),
         Figure("tasks sent", len(desk.sent), least=10),
         zero("requests refused", desk.refused, stage),
         zero("sockets closed", sockets.closed, stage),

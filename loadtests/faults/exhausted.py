@@ -123,10 +123,19 @@ async def play(stage: Stage) -> list[Figure]:
     if not clients.took:
         raise Broken("nobody was answered")
     during = clients.between(began + 0.1, released)
-    statuses = Counter(status for status, _ in clients.between(0, time.monotonic()))
     return [
         Figure("sockets open", welcomed, least=SOCKETS),
         Figure("writes before the lock", sum(status == 201 for status, _ in before), least=50),
+        *_figures(stage, clients, during, alive),
+        Figure("everything as usual after the release", back_s, "s", most=NORMAL_WITHIN_S),
+        zero("server errors", stage.errors(), stage),
+    ]
+
+
+def _figures(stage: Stage, clients: _Clients, during: list[tuple[int, float]], alive: list[float]) -> list[Figure]:
+    """What was answered while the locks were held."""
+    statuses = Counter(status for status, _ in clients.between(0, time.monotonic()))
+    return [
         Figure("refused while locked", sum(status == 503 for status, _ in during), least=20),
         zero("answered with anything but 201 and 503", sum(statuses.values()) - statuses[201] - statuses[503], stage),
         Figure("a refusal's answer, p99", percentile([took for status, took in during if status == 503]), "s",
@@ -134,8 +143,6 @@ async def play(stage: Stage) -> list[Figure]:
         Figure("a refusal's answer, median", percentile([t for s, t in during if s == 503], 0.5), "s",
                most=REFUSED_WITHIN_S),
         Figure("/healthz while locked, p99", percentile(alive), "s", most=ALIVE_WITHIN_S),
-        Figure("everything as usual after the release", back_s, "s", most=NORMAL_WITHIN_S),
-        zero("server errors", stage.errors(), stage),
     ]  # fmt: skip
 
 

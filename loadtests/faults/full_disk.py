@@ -120,6 +120,16 @@ async def _database(stage: Stage, disk: Path) -> list[Figure]:
     ]
 
 
+async def _sent(app: Officer) -> float:
+    """Send until everything has left, half a minute at most; how long it took (seconds)."""
+    freed = time.monotonic()
+    while app.store.outbox() and time.monotonic() - freed < 30:
+        with contextlib.suppress(Later):
+            await app.flush()
+        await asyncio.sleep(0.1)
+    return time.monotonic() - freed
+
+
 async def _attachments(stage: Stage, disk: Path) -> list[Figure]:
     """A file sent to a full disk is refused and leaves nothing; with space it arrives whole."""
     engine = stage.engine()
@@ -145,12 +155,8 @@ async def _attachments(stage: Stage, disk: Path) -> list[Figure]:
         halves = [str(file) for file in (disk / "attachments").rglob("*") if file.is_file()]
         rows = await db.fetchval("SELECT count(*) FROM attachment WHERE status = 'complete'")
         filler.unlink()
-        freed = time.monotonic()
-        while app.store.outbox() and time.monotonic() - freed < 30:
-            with contextlib.suppress(Later):
-                await app.flush()
-            await asyncio.sleep(0.1)
-        took_s, unsent = time.monotonic() - freed, len(app.store.outbox()) + len(app.store.outbox("refused"))
+        took_s = await _sent(app)
+        unsent = len(app.store.outbox()) + len(app.store.outbox("refused"))
         app.store.close()
     (stored,) = [file for file in (disk / "attachments" / "originals").rglob("*") if file.is_file()] or [Path()]
     await db.close()

@@ -242,6 +242,20 @@ async def play(stage: Stage) -> list[Figure]:
         found, receipts_s = await _found(tablets, db), await _receipts(db)
     with contextlib.suppress(Exception):
         await db.close()
+    return [
+        *_while_cut(stage, tablets, desk, known, shown),
+        Figure("everything delivered and sent, after the healing", healed_s, "s", most=HEALED_WITHIN_S),
+        *(zero(f"items {name}" if name in {"missing", "disordered", "twice"} else f"actions {name}", listed, stage)
+          for name, listed in found.items()),
+        Figure("every receipt at the dispatcher's, after that", receipts_s, "s", most=RECEIPTS_WITHIN_S),
+        zero("server errors", stage.errors(), stage),
+    ]  # fmt: skip
+
+
+def _while_cut(
+    stage: Stage, tablets: Tablets, desk: Desk, known: dict[str, float], shown: dict[str, int]
+) -> list[Figure]:
+    """What was done meanwhile, and what the dispatcher was shown of it."""
     untold = [notice for notice in desk.sent_at if notice not in known]
     late = max((known[notice] - at for notice, at in desk.sent_at.items() if notice in known), default=0)
     return [
@@ -250,12 +264,7 @@ async def play(stage: Stage) -> list[Figure]:
         zero("notices shown as delivered while nobody had them", sum(n > 0 for n in shown.values()), stage),
         zero("notices not shown to the dispatcher as undelivered", untold, stage),
         Figure("shown as not delivered, at most after", late, "s", most=SHOWN_WITHIN_S),
-        Figure("everything delivered and sent, after the healing", healed_s, "s", most=HEALED_WITHIN_S),
-        *(zero(f"items {name}" if name in {"missing", "disordered", "twice"} else f"actions {name}", listed, stage)
-          for name, listed in found.items()),
-        Figure("every receipt at the dispatcher's, after that", receipts_s, "s", most=RECEIPTS_WITHIN_S),
-        zero("server errors", stage.errors(), stage),
-    ]  # fmt: skip
+    ]
 
 
 F4 = Fault(
