@@ -1,6 +1,7 @@
 """`outrider doctor`: every setting with its meaning and state, and what is wrong with this installation."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -56,6 +57,8 @@ def _shown(value: Any) -> str:
         return "unset"
     if isinstance(value, SecretStr):
         return "[secret]"
+    if isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, bool):
         return "1" if value else "0"
     return _PASSWORD.sub(r"\1:[secret]@", str(value))

@@ -2,6 +2,7 @@
 import { api, ApiError, newId, withQuery } from "../shared/api";
 import { hourMinute, startOfDay, t } from "../shared/i18n";
 import { refusalText } from "../shared/refusal";
+import { may } from "../shared/session";
 import type { Alert, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";
 import { redraw, set, store, toast, ui } from "./state";
 import { addTask } from "./store";
@@ -90,7 +91,7 @@ export async function refreshEvents(id: string): Promise<void> {
 /** The ten nearest units for a task that still needs one. */
 export async function findNearest(task: Task): Promise<void> {
   const at = task.point?.coordinates;
-  if (!at) return;
+  if (!at || !may("units.nearest")) return;
   const capability = task.required_capabilities?.[0];
   const path = withQuery("/units/nearest", { lon: at[0], lat: at[1], capability, limit: 10 });
   const found = await api.get<{ items: Nearest[]; shortfalls: string[] }>(path);
