@@ -34,7 +34,7 @@ from geo.protocols import teltonika
 from loadtests.bench import gateway_load, growth, scratch
 
 TELTONIKA, MQTT = 8490, 8491
-DEVICES, PHONES = 5_000, 20
+DEVICES, PHONES = 5_000, 200
 SHIPPED = (scratch.ROOT / "deploy" / "mosquitto" / "outrider.conf").read_text()
 UNITS = (
     "INSERT INTO unit (id, call_sign, kind, capabilities, tracking, status, status_at, version, created_at, updated_at)"

@@ -20,7 +20,7 @@ from geo.protocols.checksum import crc16_ibm
 
 IMEI_FROM = 352_000_000_000_000
 CONNECTED, FRAMES, RECORDS = 1_000, 8, 25
-WINDOW = 50
+WINDOW = 2
 """Messages of one phone that the broker has not acknowledged yet."""
 _RECORD = struct.Struct(">QBiihHBHBBBBBBBBBB")
 PLACE = 0, 253_000_000, 547_000_000, 100, 90, 11, 36
