@@ -19,7 +19,7 @@ from core.models import Office, UserAccount
 from core.settings import Settings
 from core.work import Work, open_work
 from dispatch_api.commands.database import app_engine
-from dispatch_api.demo import story
+from dispatch_api.demo import fortnight, story
 from dispatch_api.demo.files import accounts_file, devices_file, write_private
 from dispatch_api.demo.world import World
 from geo import devices, shifts, units, violation_import
@@ -77,7 +77,7 @@ def _actor(user: UserAccount, *unit_ids: UUID) -> Actor:
 
 async def _crews(engine: AsyncEngine, world: World, accounts: dict[str, Actor], settings: Settings) -> list[Crew]:
     """Offices, units, officers and trackers; those on shift began it this morning. The first crew has the account."""
-    crews, keys = [], []
+    crews, keys, trackers = [], [], []
     async with open_work(engine, system("demo")) as work:
         offices = {code: Office(code=code, name=name) for code, name, *_ in story.OFFICES}
         work.session.add_all(offices.values())
@@ -91,11 +91,13 @@ async def _crews(engine: AsyncEngine, world: World, accounts: dict[str, Actor], 
             view = await units.create(work, values, [actor.id for actor in crew])
             tracker = {"unit_id": view.unit.id, "protocol": "http", "identifier": plan.call_sign, "interval_s": 10}
             device = (await devices.create(work, [tracker]))[0]
+            trackers.append(device["id"])
             keys.append({"unit_id": str(view.unit.id), "call_sign": plan.call_sign, "key": device["key"],
                          "base": plan.base.at, "officer_id": str(crew[0].id), "manual": number == 0})  # fmt: skip
             lead = crew[0]
             crews.append(Crew(plan, view.unit.id, Actor(lead.user_id, lead.login, lead.name, lead.roles,
                                                         unit_ids=frozenset({view.unit.id}))))  # fmt: skip
+        fortnight.remember(work, trackers)
     write_private(devices_file(settings), keys)
     await _start_shifts(engine, crews)
     return crews
