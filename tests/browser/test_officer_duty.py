@@ -203,7 +203,7 @@ def test_tracker_apps_are_paired_by_a_code(watch: Watch, shared_server: Server) 
     assert modules(made["code_svg"]) > 300
     page.get_by_text("Set it up by hand").click()
     expect(page.get_by_text(made["key"])).to_be_visible()
-    when = int(datetime.now(UTC).timestamp())
+    when = int(datetime.now(UTC).timestamp() * 1000)  # the second it is now began before the shift
     assert httpx.get(f"{made['server_url']}?id={made['key']}&lat=55.6&lon=21.2&timestamp={when}").status_code == 200
     until(page, lambda: centre.seen_at() == [[21.2, 55.6]])
     open_(page, "#/duty")
