@@ -6,6 +6,7 @@ them in its OpenAPI document (routes/ingest.py) and runs this same code.
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 from fastapi import FastAPI
@@ -29,6 +30,13 @@ ACCEPTED_STATUS = 200
 HEADS = 1_000
 NO_STORE = (b"cache-control", b"no-store")
 ACCEPTED: Headers = [NO_STORE, (b"x-content-type-options", b"nosniff")]
+
+
+class Opened(NamedTuple):
+    """What is found out about a delivery from its head alone."""
+
+    key_digest: bytes
+    headers: Headers
 
 
 class DeviceLane:
@@ -67,14 +75,22 @@ class DeviceLane:
                 self._heads[key] = head
         return head
 
-    def store_soon(self, headers: Headers, body: bytes, peer: str, answer: Callable[[int, bytes, bytes], None]) -> bool:
+    @staticmethod
+    def opened(headers: Headers) -> Opened | None:
+        """The headers of a plain delivery of positions, with the digest of its key; None of another."""
+        try:
+            return Opened(digest(bearer(headers)), headers)
+        except OutriderError:
+            return None
+
+    def store_soon(self, opened: Opened, body: bytes, peer: str, answer: Callable[[int, bytes, bytes], None]) -> bool:
         """Take a plain delivery of positions without a task (process/http.py); False when it is not plain."""
         state: State = self.api.state.outrider
+        device = state.duty.device(opened.key_digest)
+        if device is None:
+            return False
+        now = utcnow()
         try:
-            device = state.duty.device(digest(bearer(headers)))
-            if device is None:
-                return False
-            now = utcnow()
             usable, rejected = batch.decode(body, now)
         except OutriderError:
             return False
@@ -83,7 +99,7 @@ class DeviceLane:
             reply = told(outcome, rejected) if isinstance(outcome, Stored) else _refusal(outcome, POSITIONS)
             answer(reply.status, self._head(reply), reply.body)
 
-        sender = sender_of(state, headers, peer)
+        sender = sender_of(state, opened.headers, peer)
         return state.writer.store_soon(
             device, usable, committed, rejected=len(rejected), received_at=now, sender=sender
         )

@@ -2,16 +2,21 @@
 
 A position costs the framework's request cycle (a task, an event, three coroutines) more than storing it does. A plain
 delivery of positions therefore goes from the parser to the device lane and back by calls; whatever is not plain goes
-the usual way, where every rule stands. The lane is found by its method `store_soon`.
+the usual way, where every rule stands. The lane is found by its method `store_soon`. A delivery that begins as one
+before did is not even parsed (heads.py).
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, ClassVar, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from dispatch_api.process.heads import Heads
+
 STRAIGHT = b"/api/v1/positions"
+STRAIGHT_LINE = b"POST /api/v1/positions HTTP/1.1\r\n"
 STRAIGHT_BODY = 1 << 16
 """Longer bodies go the usual way, which can hold the sender back."""
 Headers = list[tuple[bytes, bytes]]
@@ -22,7 +27,10 @@ Answer = Callable[[int, bytes, bytes], None]
 class Lane(Protocol):
     """What takes plain deliveries."""
 
-    def store_soon(self, headers: Headers, body: bytes, peer: str, answer: Answer) -> bool:
+    def opened(self, headers: Headers) -> Any:
+        """What these headers open, whoever sends them; None when they are not those of a plain delivery."""
+
+    def store_soon(self, opened: Any, body: bytes, peer: str, answer: Answer) -> bool:
         """Whether it was taken: then `answer` is called once."""
 
 
@@ -83,10 +91,13 @@ class _Straight:
 class OnePacketProtocol(HttpToolsProtocol):
     """One connection."""
 
+    _heads: ClassVar = Heads[Any]()
+
     def connection_made(self, transport: Any) -> None:
         """Speak through a transport that sends together what belongs together."""
         self._plain, self._unheard = transport, asyncio.Event()
         self._idle_since: float | None = None
+        self._is_between, self._whole = True, b""
         self._lane: Lane | None = self.app if hasattr(self.app, "store_soon") else None
         super().connection_made(cast(asyncio.Transport, _Together(transport, self.loop)))
 
@@ -102,8 +113,30 @@ class OnePacketProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
 
+    def data_received(self, data: bytes) -> None:
+        """Take a delivery whose head is known as it is; have all else parsed."""
+        if not (data.startswith(STRAIGHT_LINE) and self._is_between and self._is_free()):
+            super().data_received(data)
+            return
+        known = self._heads.find(data)
+        if known is None:
+            self._whole = data
+            super().data_received(data)
+            self._whole = b""
+            return
+        self._idle_since = None
+        before, self.cycle = self.cycle, cast(Any, _Straight(self._unheard))
+        if not self._deliver(*known):
+            self.cycle = before
+            super().data_received(data)
+
+    def _is_free(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return self.cycle is None or self.cycle.response_complete
+
     def on_message_begin(self) -> None:
         """Begin a request; only the usual way needs its description."""
+        self._is_between = False
         self.url, self.expect_100_continue, self.headers = b"", False, []
 
     def on_headers_complete(self) -> None:
@@ -113,7 +146,7 @@ class OnePacketProtocol(HttpToolsProtocol):
             self.url == STRAIGHT
             and self._lane
             and not self.expect_100_continue
-            and (self.cycle is None or self.cycle.response_complete)
+            and self._is_free()
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
@@ -134,17 +167,20 @@ class OnePacketProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hand a whole request over."""
+        self._is_between = True
         request: Any = self.cycle
         if type(request) is _Straight and not request.response_complete:
-
-            def answer(status: int, head: bytes, body: bytes) -> None:
-                self._answer(request, status, head, body)
-
-            peer = self.client[0] if self.client else ""
-            if self._lane and self._lane.store_soon(self.headers, bytes(request.body), peer, answer):
+            opened, body = self._lane and self._lane.opened(self.headers), bytes(request.body)
+            if opened and self._deliver(opened, body):
+                self._heads.note(self._whole, body, opened)
                 return
             self._go_the_usual_way()
         super().on_message_complete()
+
+    def _deliver(self, opened: Any, body: bytes) -> bool:
+        peer = self.client[0] if self.client else ""
+        lane = cast(Lane, self._lane)
+        return lane.store_soon(opened, body, peer, partial(self._answer, self.cycle))
 
     def _go_the_usual_way(self) -> None:
         """Begin the request again as any other, with what came of its body."""
@@ -160,7 +196,7 @@ class OnePacketProtocol(HttpToolsProtocol):
         self.headers.extend(headers)  # the list that the description holds
         super().on_headers_complete()
 
-    def _answer(self, request: _Straight, status: int, head: bytes, body: bytes) -> None:
+    def _answer(self, request: Any, status: int, head: bytes, body: bytes) -> None:
         request.response_complete = True
         if not request.disconnected:
             always = _Always.of(self.server_state.default_headers)

@@ -71,7 +71,7 @@ class Bench:
     """Answers /noop at once, and everything else by Outrider."""
 
     def __init__(self, app: DeviceLane) -> None:
-        self._app, self.store_soon = app, app.store_soon
+        self._app, self.opened, self.store_soon = app, app.opened, app.store_soon
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/noop":
@@ -84,7 +84,7 @@ class Flooding:
     """Outrider with a path that has the hub send so many messages to every screen, as fast as they are taken."""
 
     def __init__(self, app: DeviceLane) -> None:
-        self._app, self.store_soon = app, app.store_soon
+        self._app, self.opened, self.store_soon = app, app.opened, app.store_soon
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/flood":
