@@ -1,7 +1,8 @@
 """Standing doubt about a device, and what it makes of the device's next fixes. No clock, no database.
 
-`two_senders`: two speak with its name. `interference`: receivers around it are jammed or shown a false place. The
-worker ends a doubt (tasks/doubts.py, tasks/interference.py), ingest heeds it.
+`two_senders`: two speak with its name. `apart`: it is far from its unit's other trackers. `interference`: receivers
+around it are jammed or shown a false place. The worker ends a doubt (tasks/doubts.py, tasks/interference.py), ingest
+heeds it.
 """
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from geo.fix import Fix
 from geo.measures import distance_m
 
-TWO_SENDERS, INTERFERENCE = "two_senders", "interference"
+TWO_SENDERS, APART, INTERFERENCE = "two_senders", "apart", "interference"
 
 
 class Circle(msgspec.Struct, frozen=True, gc=False):

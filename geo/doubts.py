@@ -3,6 +3,7 @@
 `device_doubt` says what stands; ingest reads it with the devices, so a change touches them. Only the worker calls this.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,6 +11,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from core.work import Work
+from geo import sql
+from geo.apart import Place, Report, apart
+from geo.doubt import APART
 
 LOOKED_BACK = timedelta(minutes=15)
 """A doubt reaches this far back at most into what was stored before it was found."""
@@ -49,7 +53,20 @@ WHERE g.id = l.unit_id AND EXISTS (
   SELECT FROM position p WHERE p.device_id = l.device_id AND p.fix_at = l.fix_at AND p.suspect IS NOT NULL
 )
 """)
+_REPORTS = text(sql.load("unit_reports"))
+_NOTE = text("""
+INSERT INTO device_doubt (device_id, reason, unit_id, since, seen_at)
+SELECT *, :now FROM unnest(CAST(:devices AS uuid[]), CAST(:reasons AS text[]), CAST(:units AS uuid[]),
+  CAST(:since AS timestamptz[]))
+ON CONFLICT (device_id, reason) DO UPDATE SET unit_id = excluded.unit_id, seen_at = excluded.seen_at,
+  since = CASE WHEN device_doubt.unit_id = excluded.unit_id THEN device_doubt.since ELSE excluded.since END
+""")
+_DOUBTED = text("SELECT device_id, since FROM device_doubt WHERE reason = :reason")
 AHEAD = timedelta(minutes=2)
+HEARD_FOR = timedelta(minutes=10)
+"""A tracker that was not heard for so long says nothing of where its unit is."""
+SETTLED = timedelta(minutes=1)
+"""So long must trackers be apart: the first fix after a start is often an old one."""
 KNOWN_FOR = timedelta(days=30)
 
 
@@ -64,6 +81,41 @@ async def end(work: Work, reason: str, device_ids: Collection[UUID]) -> None:
     if device_ids:
         await work.session.execute(_END, {"reason": reason, "ids": list(device_ids)})
         await touch(work, device_ids)
+
+
+async def standing(work: Work, reason: str) -> dict[UUID, datetime]:
+    """The devices that are doubted for this reason, and since when."""
+    found = await work.session.execute(_DOUBTED, {"reason": reason})
+    return {row.device_id: row.since for row in found}
+
+
+async def part(work: Work) -> None:
+    """Doubt the trackers that are far from their unit's others, and no longer those that are back or alone."""
+    found = [(unit_id, one) for unit_id, reports in (await _reports(work)).items() for one in apart(reports)]
+    before = await standing(work, APART)
+    await end(work, APART, before.keys() - {one.device_id for _, one in found})
+    if found:
+        values = {
+            "devices": [one.device_id for _, one in found], "reasons": [APART] * len(found),
+            "units": [unit_id for unit_id, _ in found], "since": [one.before.at for _, one in found], "now": work.now,
+        }  # fmt: skip
+        await work.session.execute(_NOTE, values)
+        await touch(work, {one.device_id for _, one in found} - before.keys())
+
+
+async def _reports(work: Work) -> dict[UUID, list[Report]]:
+    """What the trackers of each unit that has several say."""
+    values = {
+        "now": work.now, "earliest": work.now - HEARD_FOR, "settled": work.now - SETTLED, "latest": work.now + AHEAD,
+    }  # fmt: skip
+    found: dict[UUID, list[Report]] = defaultdict(list)
+    for row in await work.session.execute(_REPORTS, values):
+        newest = Place(row.fix_at, row.lon, row.lat)
+        before = Place(row.before_at, row.before_lon, row.before_lat)
+        found[row.unit_id].append(
+            Report(row.device_id, row.protocol, row.since, row.jumps, row.is_doubted, newest, before)
+        )
+    return found
 
 
 async def mark(work: Work, reason: str, since: dict[UUID, datetime]) -> None:

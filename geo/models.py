@@ -177,7 +177,7 @@ class Position(SQLModel, table=True):
     battery_pct: float | None = Field(default=None, sa_type=REAL)
     satellites: int | None = Field(default=None, sa_type=SmallInteger)
     event: str | None = None
-    # Why it is not trusted: no_fix, future, old, jump, frozen, two_senders, interference; None = plausible.
+    # Why it is not trusted: no_fix, future, old, jump, frozen, two_senders, apart, interference; None = plausible.
     suspect: str | None = None
 
 

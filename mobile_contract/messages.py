@@ -138,8 +138,8 @@ class Alert(BaseModel):
     id: UUID
     kind: Literal[
         "task_unacknowledged", "task_declined", "task_conflict", "support_requested", "panic", "unit_silent",
-        "tracker_silent", "tracker_frozen", "tracker_doubled", "interference", "panic_late", "crash", "fall", "tow",
-        "tamper", "power_cut", "jamming", "low_battery",
+        "tracker_silent", "tracker_frozen", "tracker_doubled", "tracker_apart", "interference", "panic_late", "crash",
+        "fall", "tow", "tamper", "power_cut", "jamming", "low_battery",
     ]  # fmt: skip
     task_id: UUID | None
     unit_id: UUID | None

@@ -38,6 +38,7 @@ _TEXTS = {
     "tracker_silent": "A tracker of {whose} is silent",
     "tracker_frozen": "A tracker of {whose} says that it moves and stays on one spot",
     "tracker_doubled": "Two send as the same tracker of {whose}",
+    "tracker_apart": "A tracker of {whose} is far from its others",
     "interference": "Satellite navigation is disturbed: {n_units} units",
     "panic_late": "{whose}: a panic that came late",
     "crash": "{whose}: crash",

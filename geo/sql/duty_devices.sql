@@ -1,10 +1,10 @@
 -- Devices written since $1 by a transaction that was not finished at $3, or named in $2; each with its assignments
 -- in order of time (NULL first: without begin). A person's phone is assigned by the person's shifts of the last month.
--- And the doubt that counts most: two_senders, then interference.
+-- And the doubt that counts most: two_senders, then apart, then interference.
 SELECT d.id, d.protocol, d.identifier, d.speed_unit, d.forwards_for, d.key_digest,
   d.old_key_digest, d.old_key_until, d.revoked_at, d.payload_secret, t.units, t.since,
   (SELECT json_build_object('reason', b.reason, 'away', b.away) FROM device_doubt b
-    WHERE b.device_id = d.id ORDER BY b.reason DESC LIMIT 1) AS doubt
+    WHERE b.device_id = d.id ORDER BY array_position('{two_senders,apart,interference}', b.reason) LIMIT 1) AS doubt
 FROM device d CROSS JOIN LATERAL (
   SELECT coalesce(array_agg(a.unit_id ORDER BY a.since NULLS FIRST, a.unit_id NULLS FIRST), '{}') AS units,
     coalesce(array_agg(a.since ORDER BY a.since NULLS FIRST, a.unit_id NULLS FIRST), '{}') AS since

@@ -1,9 +1,10 @@
 """Trackers that cannot be believed: alerts, suspect fixes, and the marker that goes back to the last good one."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -107,3 +108,61 @@ async def test_what_turns_out_suspect_takes_the_marker_back(engine: AsyncEngine,
         assert (latest["fix_at"], latest["lon"], latest["battery_pct"]) == (good, 25.3, 80)
         assert latest["moved_back_at"] is not None
     assert [row["suspect"] for row in await fleet.track(device_id)] == [None, "two_senders"]
+
+
+async def test_a_tracker_far_from_its_units_others_is_told_of_and_the_marker_stays_with_them(
+    engine: AsyncEngine, fleet: Fleet, ingest: Ingest
+) -> None:
+    unit_id, box_id, box_key = await fleet.crew()
+    phone_id, phone_key = await fleet.device(unit_id)
+    await fleet.db.execute("UPDATE device SET protocol = 'teltonika' WHERE id = $1", box_id)
+
+    async def report(key: str, lon: float, at: datetime) -> int:
+        return (await ingest.writer.store(await ingest.device(key), [Fix(fix_at=at, lon=lon, lat=54.7)])).suspect
+
+    begun = now() - 180 * SECOND
+    for i in range(3):
+        await report(phone_key, 25.3 + i / 1000, begun + 60 * i * SECOND)
+        await report(box_key, 25.9 + i / 1000, begun + (60 * i + 10) * SECOND)
+    latest = await fleet.latest(unit_id)
+    assert latest is not None
+    assert latest["device_id"] == box_id
+    assert await watch(engine) == (1, 0)
+    assert await watch(engine) == (0, 0)
+    (alert,) = await standing(engine)
+    assert (alert["kind"], alert["unit_id"], alert["device_id"]) == ("tracker_apart", str(unit_id), str(box_id))
+    latest = await fleet.latest(unit_id)
+    assert latest is not None
+    assert (latest["device_id"], latest["lon"]) == (phone_id, pytest.approx(25.302))
+
+    async def is_doubted() -> bool:
+        return (await ingest.device(box_key)).doubt is not None
+
+    await eventually(is_doubted)
+    assert await report(box_key, 25.91, now()) == 1
+    assert [row["suspect"] for row in await fleet.track(box_id)] == [None, "apart", "apart", "apart"]
+    assert (await fleet.latest(unit_id))["device_id"] == phone_id  # type: ignore[index]
+
+    await report(box_key, 25.31, now())
+    assert await watch(engine) == (0, 1), "they are together again"
+
+    async def is_believed() -> bool:
+        return not await is_doubted()
+
+    await eventually(is_believed)
+    assert await report(box_key, 25.903, now()) == 0, "judged by itself alone"
+
+
+async def test_the_last_tracker_of_a_unit_is_believed(engine: AsyncEngine, fleet: Fleet, ingest: Ingest) -> None:
+    unit_id, first_id, first_key = await fleet.crew()
+    second_id, second_key = await fleet.device(unit_id, now() - timedelta(hours=1))
+    await fleet.device(await fleet.unit())
+    fixes = [(first_key, 25.3, 100), (second_key, 25.9, 95), (first_key, 25.3, 40), (second_key, 25.9, 35)]
+    for key, lon, ago in fixes:
+        await ingest.writer.store(await ingest.device(key), [Fix(fix_at=now() - ago * SECOND, lon=lon, lat=54.7)])
+    assert await watch(engine) == (1, 0)
+    (alert,) = await standing(engine)
+    assert alert["device_id"] == str(second_id), "it was given to the unit last"
+    await fleet.db.execute("UPDATE device SET revoked_at = now() WHERE id = $1", first_id)
+    assert await watch(engine) == (0, 1)
+    assert await fleet.db.fetchval("SELECT count(*) FROM device_doubt") == 0

@@ -13,7 +13,7 @@ import { serverNow } from "./store";
 const SHOWN = 3;
 const RANK = [
   "panic", "support_requested", "task_unacknowledged", "task_conflict", "task_declined", "crash", "fall", "panic_late",
-  "tow", "tamper", "power_cut", "jamming", "interference", "unit_silent", "tracker_doubled", "tracker_silent", "tracker_frozen", "low_battery",
+  "tow", "tamper", "power_cut", "jamming", "interference", "unit_silent", "tracker_doubled", "tracker_apart", "tracker_silent", "tracker_frozen", "low_battery",
 ];
 const rank = (alert: Alert): number => RANK.indexOf(alert.kind);
 /** Alerts that only a dispatcher ends, with a reason (the server's list decides; this one only shows buttons). */
