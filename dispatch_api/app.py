@@ -20,6 +20,7 @@ from dispatch_api.routes import ROUTERS
 from dispatch_api.security import API, BodyLimit, SecurityHeaders
 from dispatch_api.state import State
 from dispatch_api.static import Built
+from geo.arrivals import Arrivals
 from geo.duty import DutyBook
 from geo.positions import Writer
 from web_map.pages import STATIC_DIR
@@ -37,12 +38,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     measures: Measures = app.state.measures
     commits = Commits(measures)
     writer = Writer(settings.ingest_database_url, duty, on_latest=hub.positions_moved, on_commit=commits)
+    arrivals = Arrivals(settings.ingest_database_url, duty)
     page = Page(settings.data_dir, "server", measures.registry)
-    app.state.outrider = State(settings, engine, bus, duty, writer, hub, page)
+    app.state.outrider = State(settings, engine, bus, duty, writer, arrivals, hub, page)
     wiring.connect(app.state.outrider)
     commits.watch(writer)
     measures.show(lambda: shown.families(app.state.outrider))
-    async with duty, writer, hub, Relay(settings.database_url, bus), page:
+    async with duty, writer, arrivals, hub, Relay(settings.database_url, bus), page:
         yield
     await engine.dispose()
 

@@ -34,6 +34,7 @@ from geo.protocols import gpslogger, nmea, osmand, overland, owntracks, traccar
 POSITIONS = "/api/v1/positions"
 MAX_BODY = 1 << 20
 MAX_FORM = 1 << 16
+FORWARDER = "traccar"
 MAX_OVERLAND = 2 << 20
 """A thousand points are 0.6 MB, and more with the app's own statistics."""
 Handler = Callable[[State, Scope, Receive], Awaitable[Reply]]
@@ -186,12 +187,14 @@ async def overland_route(state: State, scope: Scope, receive: Receive) -> Reply:
 
 
 async def traccar_route(state: State, scope: Scope, receive: Receive) -> Reply:
-    """A Traccar server that forwards for devices registered with it."""
+    """A Traccar server that forwards for devices registered with it; the others are listed for the administrator."""
     forwarder = await device_of(state, authorized(scope))
     body = await body_of(scope, receive, MAX_FORM)
     identifier, found, about = traccar.decode(body, utcnow())
     device = await state.duty.find_forwarded(forwarder.id, identifier or "")
     if device is None:
+        if forwarder.protocol == FORWARDER:
+            state.arrivals.stranger(FORWARDER, identifier or "", _sender(state, scope), forwarder.id)
         unknown = Rejected(0, "field", "`device.uniqueId` is none of the devices this key forwards for.")
         return told(await state.writer.store(forwarder, [], rejected=1), [unknown])
     state.writer.describe(device, about)  # the forwarder's own name says nothing, and every one comes from it

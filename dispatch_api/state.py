@@ -10,6 +10,7 @@ from core.bus import Bus
 from core.settings import Settings
 from dispatch_api.live.hub import Hub
 from dispatch_api.metrics.pages import Page
+from geo.arrivals import Arrivals
 from geo.duty import DutyBook
 from geo.positions import Writer
 
@@ -23,6 +24,7 @@ class State:
     bus: Bus
     duty: DutyBook
     writer: Writer
+    arrivals: Arrivals
     hub: Hub
     page: Page
 

@@ -1,4 +1,4 @@
-"""What comes to the gateway and is no fix: devices nobody registered, and frames nobody can decode."""
+"""What comes and is no fix: devices nobody registered, and frames nobody can decode."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import asyncpg
 
@@ -19,6 +20,7 @@ KEEP, ADD, CUT = map(sql.load, ("raw_frame_keep", "unknown_device_add", "unknown
 WRITE_EVERY_S = 2.0
 STRANGERS = 1_000
 """So many unknown devices are told apart between two writes; of more, the others are not noted."""
+MAX_NAME = 128
 
 
 class Arrivals:
@@ -27,7 +29,7 @@ class Arrivals:
     def __init__(self, url: str, duty: DutyBook) -> None:
         """`url` is the database as the ingest role."""
         self._dsn, self._duty = asyncpg_dsn(url), duty
-        self._strangers: dict[tuple[str, str], tuple[datetime, datetime, int, str]] = {}
+        self._strangers: dict[tuple[str, str], tuple[datetime, datetime, int, str, UUID | None]] = {}
 
     async def __aenter__(self) -> Self:
         self._pool = await asyncpg.create_pool(
@@ -62,12 +64,14 @@ class Arrivals:
             await self._pool.expire_connections()
             raise Overloaded("The database is away.") from failure
 
-    def stranger(self, protocol: str, identifier: str, address: str) -> None:
-        """Note that an unknown device knocked."""
+    def stranger(self, protocol: str, identifier: str, address: str, forwarder_id: UUID | None = None) -> None:
+        """Note that an unknown device knocked, or that a forwarder sent for it; not one whose name nobody can read."""
+        if not identifier or len(identifier) > MAX_NAME or not identifier.isprintable():
+            return
         now, key = utcnow(), (protocol, identifier)
-        first, _, n, _ = self._strangers.get(key, (now, now, 0, address))
+        first, _, n, *_ = self._strangers.get(key, (now, now, 0, address, forwarder_id))
         if n or len(self._strangers) < STRANGERS:
-            self._strangers[key] = (first, now, n + 1, address)
+            self._strangers[key] = (first, now, n + 1, address, forwarder_id)
 
     async def _keep_writing(self) -> None:
         while True:

@@ -58,7 +58,7 @@ class FixInterval(SQLModel, table=True):
 
 
 class UnknownDevice(SQLModel, table=True):
-    """Who knocked at the gateway and is not registered; the newest of them, and those put aside."""
+    """Who knocked at the gateway, or is forwarded, and is not registered; the newest of them, and those put aside."""
 
     __tablename__ = "unknown_device"
 
@@ -68,6 +68,7 @@ class UnknownDevice(SQLModel, table=True):
     last_seen: datetime = Field(sa_type=TZ)
     n: int = Field(sa_type=BigInteger)
     address: str
+    forwarder_id: UUID | None = None  # of a Traccar server's: the device whose key it forwards with
     forgotten_at: datetime | None = Field(default=None, sa_type=TZ)
     ignored_at: datetime | None = Field(default=None, sa_type=TZ)
 

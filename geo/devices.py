@@ -145,6 +145,16 @@ async def revoke(work: Work, device_id: UUID) -> dict[str, Any]:
     return await _changed(work, device, revoked=True)
 
 
+async def forward(work: Work, forwarder_id: UUID, device_id: UUID) -> None:
+    """A forwarder writes for this device too; raises Conflict when its key opens nothing any more."""
+    forwarder = await _locked(work, forwarder_id)
+    if forwarder.revoked_at:
+        raise Conflict("The device that forwarded for it is revoked.")
+    if str(device_id) not in forwarder.forwards_for:
+        forwarder.forwards_for = [*forwarder.forwards_for, str(device_id)]
+        await _changed(work, forwarder, forwards_for=device_id)
+
+
 async def broker_hashes(work: Work) -> dict[UUID, str]:
     """What a broker checks the password of each OwnTracks device by, but of those that are revoked."""
     query = select(Device).where(Device.protocol == OWNTRACKS, col(Device.revoked_at).is_(None))

@@ -1,8 +1,10 @@
-"""Devices that knocked at the gateway and are not registered: register, forget or ignore them."""
+"""Devices that knocked at the gateway, or are forwarded, and are not registered: register, forget or ignore them."""
 
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Text, any_, case, cast
+from sqlalchemy.orm import aliased
 from sqlmodel import col, or_, select
 
 from core.audit import Action
@@ -19,10 +21,17 @@ async def listed(work: Work, limit: int, *, ignored: bool = False) -> list[Unkno
 
 
 def _open(*, ignored: bool) -> Any:
+    forwarder = aliased(Device)
+    forwards = select(forwarder.id).where(
+        forwarder.id == UnknownDevice.forwarder_id, cast(Device.id, Text) == any_(col(forwarder.forwards_for))
+    )
     registered = select(Device.id).where(
-        Device.protocol == UnknownDevice.protocol,
         Device.identifier == UnknownDevice.identifier,
         col(Device.revoked_at).is_(None),
+        case(
+            (col(UnknownDevice.forwarder_id).is_(None), Device.protocol == UnknownDevice.protocol),
+            else_=forwards.correlate(UnknownDevice, Device).exists(),
+        ),
     )
     found = select(UnknownDevice).where(~registered.exists())
     if ignored:
@@ -46,10 +55,21 @@ async def _locked(work: Work, protocol: str, identifier: str) -> UnknownDevice:
 async def register(
     work: Work, protocol: str, identifier: str, unit_id: UUID, interval_s: int | None = None
 ) -> dict[str, Any]:
-    """The device, registered for a unit and welcome at its next try; raises NotFound, Invalid, Conflict."""
+    """The device, registered for a unit and welcome at its next try; raises NotFound, Invalid, Conflict.
+
+    One that another forwarder brought before is the unit's from now on.
+    """
     found = await _locked(work, protocol, identifier)
-    item = {"unit_id": unit_id, "protocol": protocol, "identifier": identifier, "interval_s": interval_s}
-    (made,) = await devices.create(work, [item])
+    known = select(Device.id).where(
+        Device.protocol == protocol, Device.identifier == identifier, col(Device.revoked_at).is_(None)
+    )
+    if found.forwarder_id and (device_id := await work.first(known)):
+        made = await devices.assign(work, device_id, unit_id, work.now)
+    else:
+        item = {"unit_id": unit_id, "protocol": protocol, "identifier": identifier, "interval_s": interval_s}
+        (made,) = await devices.create(work, [item])
+    if found.forwarder_id:
+        await devices.forward(work, found.forwarder_id, made["id"])
     found.forgotten_at, found.ignored_at = work.now, None
     return made
 

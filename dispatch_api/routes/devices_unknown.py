@@ -1,4 +1,4 @@
-"""Devices that knocked at the gateway and are not registered."""
+"""Devices that knocked at the gateway, or are forwarded by a Traccar server, and are not registered."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -54,7 +54,7 @@ class UnknownPage(Out):
 
 @router.get("/devices/unknown", response_model=UnknownPage)
 async def listed(work: Reading, limit: Limit = 100, ignored: bool = False) -> Any:
-    """Trackers that called the gateway and are not registered, the last one first; or those that are ignored."""
+    """Trackers that called, or are forwarded, and are not registered, the last one first; or those that are ignored."""
     return {"items": await unknown_devices.listed(work, limit, ignored=ignored)}
 
 

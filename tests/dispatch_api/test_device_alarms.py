@@ -22,12 +22,15 @@ from dispatch_api.gateway.server import gateway
 from dispatch_api.workers import deadlines
 from mobile_contract.messages import parse_to_client
 from tests.conftest import cloned
+from tests.dispatch_api.broker import Broker, Phone
 from tests.dispatch_api.gateway_trackers import ACCEPTED, Tracker, datagram, registered
+from tests.dispatch_api.test_gateway_mqtt import known_to
+from tests.dispatch_api.test_gateway_mqtt import registered as phones
 from tests.geo.fleet import Fleet, now
 from tests.geo.gt06_frames import BOXED_CELL, login, place
 from tests.geo.gt06_frames import framed as gt06_framed
 from tests.geo.teltonika_frames import data, framed, hello, packet, record
-from tests.helpers import Crew, Database, Server, crew, free_port, person
+from tests.helpers import Crew, Database, Server, crew, eventually, free_port, person
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +41,20 @@ def database(template: Database) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def settings(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real Mosquitto with the shipped configuration."""
+    made = Broker(tmp_path_factory.mktemp("broker"))
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="module")
+def settings(database: Database, broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
-        ingest_database_url=database.ingest_url, data_dir=tmp_path_factory.mktemp("gateway"),
-        teltonika_port=free_port(), gt06_port=free_port(),
+        database_url=database.app_url, ingest_database_url=database.ingest_url,
+        data_dir=tmp_path_factory.mktemp("gateway"), teltonika_port=free_port(), gt06_port=free_port(),
+        h02_port=free_port(), mqtt_host="127.0.0.1", mqtt_port=broker.port,
+        mqtt_password_file=broker.folder / "password",
     )  # fmt: skip
 
 
@@ -54,8 +67,10 @@ def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def lines(settings: Settings) -> AsyncIterator[Lines]:
+async def lines(settings: Settings, broker: Broker) -> AsyncIterator[Lines]:
+    await known_to(broker, settings)
     async with gateway(settings) as running:
+        await eventually(broker.joins, 20)
         yield running
 
 
@@ -122,23 +137,73 @@ async def over_gt06(tracker: Tracker) -> None:
         assert len(await wire.say(login(tracker.imei) + alarm, 20)) == 20
 
 
-WAYS = {"teltonika": over_teltonika, "udp": over_udp, "gt06": over_gt06}
+async def over_h02(tracker: Tracker) -> None:
+    at = now()
+    panic = f"*HQ,{tracker.imei},V1,{at:%H%M%S},A,5442.0,N,02518.0,E,10.00,90,{at:%d%m%y},FFFFFFFD#"
+    async with tracker.connected() as wire:
+        assert (await wire.say(panic.encode(), 30)).startswith(f"*HQ,{tracker.imei},V4,V1,".encode())
+
+
+WAYS = {"teltonika": over_teltonika, "udp": over_udp, "gt06": over_gt06, "h02": over_h02}
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_button_on_a_tracker_reaches_a_dispatcher(
+async def test_a_button_on_a_tracker_reaches_a_dispatcher_who_must_close_it(
     server: Server, engine: AsyncEngine, fleet: Fleet, settings: Settings, way: str
 ) -> None:
-    tracker = await registered(fleet, settings, protocol="gt06" if way == "gt06" else "teltonika")
+    tracker = await registered(fleet, settings, protocol=way if way in {"gt06", "h02"} else "teltonika")
     async with watching(server, engine) as screen:
         await screen.next("snapshot")
         await WAYS[way](tracker)
         alert = await screen.alarm(tracker.device_id)
-        assert (alert["kind"], alert["unit_id"]) == ("panic", str(tracker.unit_id))
-        assert alert["point"]["coordinates"] == pytest.approx([25.3, 54.7])
-        (task,) = await fleet.db.fetch("SELECT * FROM task WHERE id = $1", UUID(alert["task_id"]))
-        assert (task["priority"], task["status"]) == ("P1", "draft")
+        assert alert["unit_id"] == str(tracker.unit_id)
+        task = await told_of(fleet, alert, [25.3, 54.7])
         assert tracker.imei in task["title"]
+        await closes(server, engine, screen, alert)
+
+
+async def told_of(fleet: Fleet, alert: dict[str, Any], place: list[float]) -> Any:
+    """The draft with which a panic with the last good point begins."""
+    assert (alert["kind"], alert["point"]["coordinates"]) == ("panic", pytest.approx(place))
+    (task,) = await fleet.db.fetch("SELECT *, ST_X(point) lon, ST_Y(point) lat FROM task WHERE id = $1",
+                                   UUID(alert["task_id"]))  # fmt: skip
+    assert (task["priority"], task["status"]) == ("P1", "draft")
+    assert [task["lon"], task["lat"]] == pytest.approx(place)
+    return task
+
+
+async def closes(server: Server, engine: AsyncEngine, screen: Screen, alert: dict[str, Any]) -> None:
+    """Nothing but a dispatcher's reason ends it; every screen is told."""
+    await deadlines.alarms_round(engine)
+    async with open_work(engine, system("test")) as work:
+        token = (await sign_in.open_session(work, await person(engine, Role.DISPATCHER))).token
+    async with httpx.AsyncClient(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as http:
+        stands = (await http.get("/api/v1/alerts", params={"open": True})).json()["items"]
+        assert alert["id"] in [each["id"] for each in stands]
+        path = f"/api/v1/alerts/{alert['id']}/close"
+        assert (await http.post(path, json={"reason": " "})).status_code == 422
+        answer = await http.post(path, json={"reason": "Called back: pressed by mistake"})
+        assert answer.status_code == 200, answer.text
+    closed = await screen.alarm(UUID(alert["device_id"]))
+    assert (closed["id"], closed["close_reason"]) == (alert["id"], "Called back: pressed by mistake")
+    assert closed["cleared_at"] is not None
+
+
+async def test_a_panic_through_the_broker_reaches_a_dispatcher_who_must_close_it(
+    server: Server, engine: AsyncEngine, fleet: Fleet, settings: Settings, broker: Broker
+) -> None:
+    ((name, key),) = await phones(engine, fleet)
+    await known_to(broker, settings)
+    at = int(now().timestamp())
+    good = {"_type": "location", "tst": at - 60, "lat": 54.7, "lon": 25.3}
+    async with watching(server, engine) as screen:
+        await screen.next("snapshot")
+        with Phone(broker, name, key) as phone:
+            await phone.said(json.dumps(good))
+            await phone.said(json.dumps(good | {"tst": at, "lat": 0, "lon": 0, "alarm": "sos"}))
+            alert = await screen.alarm(UUID(name))
+        await told_of(fleet, alert, [25.3, 54.7])
+        await closes(server, engine, screen, alert)
 
 
 async def post(server: Server, path: str, made: Crew, **options: Any) -> httpx.Response:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -100,3 +101,61 @@ async def test_a_stranger_is_forgotten_until_it_knocks_again_or_ignored_for_good
     unregistered = body | {"unit_id": str(new_id())}
     refused = await client.http.post("/api/v1/devices/unknown/register", json=unregistered, headers=headers)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "unit_id")
+
+
+async def test_what_a_traccar_server_forwards_unregistered_is_listed_and_welcome_once_registered(
+    fleet: Fleet, client: Client
+) -> None:
+    _, headers = await client.new(Role.ADMINISTRATOR)
+    unit_id = await fleet.unit("always")
+
+    async def made(**body: Any) -> dict[str, Any]:
+        body = {"unit_id": str(unit_id), "protocol": "traccar"} | body
+        answer = await client.http.post("/api/v1/devices", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def forwarded(key: str, identifier: str) -> dict[str, Any]:
+        at = now().isoformat()
+        position = {"fixTime": at, "deviceTime": at, "valid": True, "latitude": 54.7, "longitude": 25.3}
+        body = {"device": {"uniqueId": identifier}, "position": position}
+        answer = await client.http.post("/ingest/traccar", json=body, headers={"Authorization": f"Bearer {key}"})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def listed() -> list[str]:
+        answer = await client.http.get("/api/v1/devices/unknown", headers=headers)
+        return sorted(each["identifier"] for each in answer.json()["items"] if each["protocol"] == "traccar")
+
+    async def register(identifier: str) -> httpx.Response:
+        body = {"protocol": "traccar", "identifier": identifier, "unit_id": str(unit_id)}
+        return await client.http.post("/api/v1/devices/unknown/register", json=body, headers=headers)
+
+    forwarder, phone = await made(), await made(protocol="osmand")
+    for _ in range(2):
+        assert (await forwarded(forwarder["key"], "fox-1"))["rejected"][0]["code"] == "field"
+    for hidden in ("", "\0", "x" * 129):
+        await forwarded(forwarder["key"], hidden)
+    await forwarded(phone["key"], "no forwarder")
+
+    async def is_listed() -> bool:
+        return await listed() == ["fox-1"]
+
+    await eventually(is_listed)
+    answer = await register("fox-1")
+    assert answer.status_code == 201, answer.text
+    assert (await forwarded(forwarder["key"], "fox-1"))["accepted"] == 1
+    assert await listed() == []
+    assert [row["lat"] for row in await fleet.track(UUID(answer.json()["id"]))] == [54.7]
+
+    successor = await made()
+    assert (await forwarded(successor["key"], "fox-1"))["accepted"] == 0
+    await eventually(is_listed)
+    again = await register("fox-1")
+    assert (again.status_code, again.json()["id"]) == (201, answer.json()["id"]), "the same device, by another way"
+    assert (await forwarded(successor["key"], "fox-1"))["accepted"] == 1
+
+    await forwarded(successor["key"], "fox-2")
+    await eventually(listed)
+    await client.http.post(f"/api/v1/devices/{successor['id']}/revoke", headers=headers)
+    assert (await register("fox-2")).status_code == 409

@@ -1,0 +1,16 @@
+"""Who forwards for an unknown device."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0025"
+down_revision = "0024"
+
+
+def upgrade() -> None:
+    op.add_column("unknown_device", sa.Column("forwarder_id", sa.Uuid(), nullable=True))
+
+
+def downgrade() -> None:
+    op.execute("DELETE FROM unknown_device WHERE forwarder_id IS NOT NULL")
+    op.drop_column("unknown_device", "forwarder_id")
