@@ -35,6 +35,12 @@ def _iso_only(value: object) -> object:
     raise ValueError("must be text in ISO 8601 with an offset")
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must say something")
+    return text
+
+
 def utc_text(moment: datetime) -> str:
     """A moment as every answer writes it: UTC, milliseconds, Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -42,6 +48,8 @@ def utc_text(moment: datetime) -> str:
 
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_clean)]
 OptionalLine = Annotated[str, Field(max_length=200), AfterValidator(_clean)]
+Reason = Annotated[Line, AfterValidator(_said)]
+"""Why somebody did it, for others to read: not blank."""
 Plate = Annotated[Line, Field(max_length=20)]
 Body = Annotated[str, Field(max_length=10_000), AfterValidator(_clean)]
 Document = Annotated[str, Field(max_length=200_000), AfterValidator(_clean)]

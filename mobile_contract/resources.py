@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from mobile_contract.fields import AccuracyM, Body, Code, Edge, Lat, Line, Lon, Moment, MomentOut, Out, Version
+from mobile_contract.fields import AccuracyM, Body, Code, Edge, Lat, Line, Lon, Moment, MomentOut, Out, Reason, Version
 from mobile_contract.shapes import MAX_VERTICES as MAX_VERTICES
 from mobile_contract.shapes import GeoPoint as GeoPoint
 from mobile_contract.shapes import GeoPolygon as GeoPolygon
@@ -124,7 +124,7 @@ class CloseIn(Edge):
     """A panic, or what else a device told, is over; why."""
 
     id: UUID | None = None
-    reason: Annotated[Line, Field(min_length=1)]
+    reason: Reason
 
 
 class ResolveIn(Edge):
@@ -132,7 +132,7 @@ class ResolveIn(Edge):
 
     id: UUID | None = None
     outcome: Literal["cancel_stands", "work_counts"]
-    reason: Line
+    reason: Reason
 
 
 class ReceiptIn(Edge):
