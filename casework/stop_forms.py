@@ -17,6 +17,7 @@ from core.ids import new_id
 from core.work import Work
 from geo import shifts
 from mobile_contract import stop_forms as contract
+from tasks import forms as task_forms
 from tasks import guards
 from tasks.resource import point_of
 
@@ -61,6 +62,8 @@ async def record(work: Work, body: contract.StopFormIn) -> dict[str, Any]:
         await work.session.flush()
     except IntegrityError as error:
         raise IdReused from error
+    if body.task_id:
+        await task_forms.noted(work, body.task_id, made.id)
     task_id = body.task_id and str(body.task_id)
     work.audit(Action.COLLECTION, "stop_form", made.id, number=made.number, unit_id=made.unit_id, task_id=task_id)
     return resource(made)

@@ -122,6 +122,12 @@ class WindowOverlap(Conflict):
     code, title = "window_overlap", "Windows overlap"
 
 
+class FormRequired(Conflict):
+    """The task cannot be completed or closed without a stop form."""
+
+    code, title = "form_required", "Stop form required"
+
+
 class PieceOutOfOrder(Conflict):
     """A piece of the file is missing before this one."""
 

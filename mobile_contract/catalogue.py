@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from mobile_contract import aide_memoires, attachments, duty, messages, resources, session, stop_forms, talk, violations
 
-VERSION = "1.1"
+VERSION = "1.2"
 """major.minor: with the minor only fields, routes and messages are added."""
 
 _RESOURCES = (

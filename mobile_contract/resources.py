@@ -159,8 +159,9 @@ class ReplyIn(Edge):
 class Task(Out):
     """A task. `version` counts decisions: a receipt (delivered, seen) does not raise it.
 
-    `conflict`: its crew went on with it after it had been cancelled; a dispatcher says what counts. `messages` and
-    `attachments` are how many there are.
+    `conflict`: its crew went on with it after it had been cancelled; a dispatcher says what counts. `messages`,
+    `attachments` and `stop_forms` are how many there are. With `form_required` it is completed only once a crew has
+    recorded a stop form for it (409 `form_required`); a crew sends the form before the step.
     """
 
     id: UUID
@@ -197,6 +198,8 @@ class Task(Out):
     result: str | None
     messages: int
     attachments: int
+    stop_forms: int
+    form_required: bool
     conflict: Literal["open", "cancel_stands", "work_counts"] | None
 
 

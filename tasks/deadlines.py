@@ -3,13 +3,13 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, not_, or_
 from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import TasksChanged
 from core.work import Work
-from tasks import alerts, states
+from tasks import alerts, forms, states
 from tasks.models import Task
 from tasks.resource import supports_of
 from tasks.steps import News, Was, follow, move, record, release_supports, tell
@@ -31,7 +31,10 @@ async def due(work: Work) -> int:
         or_(
             and_(waiting, col(Task.ack_due_at) <= work.now),
             and_(or_(waiting, col(Task.status) == "unacknowledged"), col(Task.window_to) <= work.now),
-            and_(col(Task.status).in_(["completed", "failed"]), col(Task.updated_at) <= work.now - CLOSE_AFTER),
+            and_(
+                or_(col(Task.status) == "failed", and_(col(Task.status) == "completed", not_(forms.owed()))),
+                col(Task.updated_at) <= work.now - CLOSE_AFTER,
+            ),
         )
     )
     tasks = await work.all(query.order_by(col(Task.id)).limit(BATCH).with_for_update(skip_locked=True))

@@ -59,6 +59,7 @@ class Task(SQLModel, table=True):
     result: str | None = None
     messages: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     attachments: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    stop_forms: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     conflict: str | None = None  # open, or how it was resolved: the crew went on with what had been cancelled
 
 

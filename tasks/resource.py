@@ -15,6 +15,14 @@ from core.work import Work
 from mobile_contract import resources as contract
 from tasks.models import Task, TaskSupport
 
+FORM_KIND, FORM_REASON = "control_declaration", "rerouted"
+"""A control of a re-routed declaration is told by its kind or by its reason."""
+
+
+def is_form_required(task: Task) -> bool:
+    """Whether a crew must have recorded a stop form before this task can be completed."""
+    return task.kind == FORM_KIND or task.reason_code == FORM_REASON
+
 
 def point_of(lon: float | None, lat: float | None) -> WKBElement | None:
     """The database's point for two numbers in degrees, or None without them."""
@@ -43,6 +51,7 @@ def resource(task: Task, support_unit_ids: Iterable[UUID] = ()) -> dict[str, Any
         "point": _geojson(task.point),
         "area": _geojson(task.area),
         "support_unit_ids": sorted(support_unit_ids),
+        "form_required": is_form_required(task),
     }
     return contract.Task.model_validate(fields).model_dump(mode="json")
 

@@ -44,9 +44,9 @@ _ROWS = (
     ("acknowledged en_route on_scene", "pause", "paused", "officer dispatcher", "reason"),
     ("paused", "resume", "acknowledged", "officer dispatcher", "the same unit resumes"),
     (NEW, "self_initiate", "on_scene", "officer", "reason officer_observation or random, point taken"),
-    ("on_scene", "complete", "completed", "officer", ""),
+    ("on_scene", "complete", "completed", "officer", "the stop form is there, if one is required"),
     ("acknowledged en_route on_scene", "fail", "failed", "officer", "result not_found or not_carried_out"),
-    ("completed failed", "close", "closed", "dispatcher system", "by itself after 24 h"),
+    ("completed failed", "close", "closed", "dispatcher system", "after complete: as for that; by itself after 24 h"),
     ("completed", "return", "on_scene", "dispatcher", "reason; for correction"),
     (
         "issued delivered unacknowledged acknowledged declined en_route on_scene paused",

@@ -126,11 +126,12 @@ def unit_status(standings: set[str]) -> str:
 
 @dataclass
 class News:
-    """A task that moved, the event that tells of it, and a unit that no longer has it."""
+    """A task that moved, the event that tells of it, a unit that no longer has it, and its supports where known."""
 
     task: Task
     event: TaskEvent
     former_unit_id: UUID | None = None
+    supports: list[TaskSupport] | None = None
 
 
 async def settle(work: Work, task: Task, event: TaskEvent) -> None:
@@ -160,8 +161,12 @@ async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
     await work.session.flush()
     for item in news:
         await settle(work, item.task, item.event)
-    supports = await supports_of(work, [item.task.id for item in news])
-    supporting = [[support.unit_id for support in supports.get(item.task.id, [])] for item in news]
+    unknown = [item.task.id for item in news if item.supports is None]
+    found = await supports_of(work, unknown) if unknown else {}
+    supporting = [
+        [support.unit_id for support in (found.get(item.task.id, []) if item.supports is None else item.supports)]
+        for item in news
+    ]
     concerned = [
         {item.task.unit_id, item.former_unit_id, *more} - {None} for item, more in zip(news, supporting, strict=True)
     ]

@@ -1,7 +1,8 @@
 """Steps of a task, by dispatchers and by officers.
 
 A dispatcher's step is refused when it comes on a stale version or has no arrow. An officer's step is never refused
-for the state (a 4xx would block a tablet's outbox for ever): it is kept as superseded or conflict, and shown.
+for the state (a 4xx would block a tablet's outbox for ever): it is kept as superseded or conflict, and shown. Only the
+stop form that a task asks for must be there before it is completed; a tablet sends it first, also after an outage.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, Ver
 from core.work import Work
 from mobile_contract.fields import utc_text
 from mobile_contract.resources import TransitionIn
-from tasks import conflicts, guards, states
+from tasks import conflicts, forms, guards, states
 from tasks.limits import STANDARD, Limits
 from tasks.models import Task, TaskEvent, TaskSupport
 from tasks.resource import one, supports_of
@@ -43,7 +44,7 @@ async def transition(work: Work, task_id: UUID, command: TransitionIn, limits: L
     """Take one step: `{result, task}`; what is issued is to be acknowledged within the limit of its priority.
 
     Raises NotAllowed, NotFound and Invalid; for dispatchers also VersionConflict, TransitionNotAllowed and
-    WindowOverlap, each with `current_version` or the `guard` that refused.
+    WindowOverlap, each with `current_version` or the `guard` that refused; FormRequired.
     """
     verb, actor = command.verb, work.actor
     guards.check_command(command)
@@ -96,12 +97,14 @@ async def _by_officer(work: Work, task: Task, unit_id: UUID | None, command: Tra
         support.status = arrow.to
         work.session.add(support)
     else:
+        if command.verb == "complete":
+            forms.check(task)
         move(work, task, command.verb, arrow.to, at)
         if command.verb in {"complete", "fail"}:
             task.result = command.result or command.reason_code
     event = record(work, task, command.verb, Was(before, arrow.to, unit_id=unit_id), command)
     await follow(work, [unit_id], at)
-    return await _told(work, "applied", News(task, event))
+    return await _told(work, "applied", News(task, event, supports=supports))
 
 
 async def _too_late(work: Work, task: Task, unit_id: UUID | None, command: TransitionIn) -> Outcome:
@@ -159,6 +162,8 @@ async def _by_centre(work: Work, task: Task, command: TransitionIn, limits: Limi
     if arrow.to == "issued":
         return await _told(work, "applied", *await assign(work, task, command, limits))
     before = task.status
+    if (before, verb) == ("completed", "close"):
+        forms.check(task)
     move(work, task, verb, arrow.to, work.now)
     event = record(work, task, verb, Was(before, arrow.to, unit_id=task.unit_id), command)
     if arrow.to == "discarded":
@@ -170,7 +175,7 @@ async def _by_centre(work: Work, task: Task, command: TransitionIn, limits: Limi
     if arrow.to in states.TERMINAL:
         release_supports(work, supports, arrow.to)
     await follow(work, [task.unit_id, *(s.unit_id for s in supports)], work.now)
-    return await _told(work, "applied", News(task, event))
+    return await _told(work, "applied", News(task, event, supports=supports))
 
 
 async def assign(work: Work, task: Task, command: TransitionIn, limits: Limits = STANDARD) -> list[News]:

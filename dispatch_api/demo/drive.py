@@ -28,6 +28,7 @@ from dispatch_api.commands.client import server_url
 from dispatch_api.commands.database import app_engine
 from dispatch_api.commands.trackers import Fleet, Tracker
 from dispatch_api.demo.files import devices_file
+from dispatch_api.demo.story import stop_form
 from dispatch_api.demo.vehicle import Vehicle
 from dispatch_api.demo.world import World
 from geo.models import UnitLatest
@@ -176,7 +177,10 @@ async def _do_task(crew: Crew, http: aiohttp.ClientSession, task_id: str) -> Non
         if crew.tasks[task_id]["status"] != "on_scene" and not await _step(crew, http, task_id, "on_scene"):
             return
         await asyncio.sleep(crew.random.uniform(120, 360))
-        await _step(crew, http, task_id, "complete", result=crew.random.choice(OUTCOMES))
+        result = crew.random.choice(OUTCOMES)
+        if task.get("form_required"):
+            await _post(crew, http, "/stop-forms", stop_form(task_id, task["reason_code"], crew.vehicle.at, result))
+        await _step(crew, http, task_id, "complete", result=result)
     finally:
         crew.vehicle.free()
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from casework import stop_forms
 from core import inbox, passwords, people
 from core.actor import Actor, Role, system
 from core.db import utcnow
@@ -24,6 +25,7 @@ from dispatch_api.demo.files import accounts_file, devices_file, write_private
 from dispatch_api.demo.world import World
 from geo import devices, shifts, units, violation_import
 from mobile_contract.resources import GeoPoint, NoticeIn, NoticeTo, TaskIn, TransitionIn
+from mobile_contract.stop_forms import StopFormIn
 from tasks import notices, tasks, transitions
 from web_map.pages import BASEMAP
 
@@ -173,6 +175,13 @@ async def _task(
         steps = [("decline", {"reason_code": "too_far"})]
     for number, (verb, fields) in enumerate(steps[: 4 if left > 9 else random.randint(1, 3)]):
         at = min(at + timedelta(minutes=(1, 2, 14, 25)[number], seconds=random.randrange(50)), utcnow())
+        if verb == "complete" and task["form_required"]:
+            form = story.stop_form(
+                task["id"], reason, (point.coordinates[0], point.coordinates[1]), fields["result"], at
+            )
+            async with open_work(engine, crew.officer) as work:
+                work.now = at
+                await stop_forms.record(work, StopFormIn.model_validate(form))
         await _officer_does(engine, crew.officer, UUID(str(task["id"])), at, verb, fields)
     if left > 9:
         async with open_work(engine, dispatcher) as work:

@@ -8,7 +8,10 @@ import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
+from core.db import utcnow
+from core.ids import new_id
 from dispatch_api.demo.world import Place, World
 
 SEED = 20_261_123
@@ -62,6 +65,19 @@ NOTICES = (
     ("route_closure", "P3", "Bridge closed to lorries", "Until the evening; expect queues on the way round."),
 )
 OUTCOMES = ("nothing_found", "nothing_found", "violation", "documents_irregular", "minor_irregularity", "nothing_found")
+
+
+def stop_form(
+    task_id: str, reason: str, at: tuple[float, float], result: str, when: datetime | None = None
+) -> dict[str, Any]:
+    """What a crew records of a control, as it is sent."""
+    found = {"no_seizure_reason": "handed_over"} if result == "violation" else {}
+    return {
+        "id": str(new_id()), "task_id": task_id, "reason_code": reason, "result": result, "coord_source": "gps",
+        "first_stopped_at": ((when or utcnow()) - timedelta(minutes=20)).isoformat(), "lon": at[0], "lat": at[1],
+        "control_types": ["documentary", "physical_partial"], "findings": "Seal and packages as declared."
+        if result == "nothing_found" else "Packages differ from the declaration.",
+    } | found  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ class Centre:
         assert answer.is_success, answer.text
         return answer.json()
 
-    def issue(self, title: str, priority: str = "P1") -> dict[str, Any]:
+    def issue(self, title: str, priority: str = "P1", **fields: Any) -> dict[str, Any]:
         """A task issued to the crew; P1 is not held back for undo."""
         return self.send(
             "/tasks",
             {"id": str(uuid.uuid4()), "kind": "stop_vehicle", "priority": priority, "title": title, **PORT_OFFICE,
              "instruction": "Check the seals.", "reason_code": "indicator", "address": "A1, km 293",
-             "unit_id": str(self.crew.unit.id), "issue": True},
+             "unit_id": str(self.crew.unit.id), "issue": True} | fields,
         )  # fmt: skip
 
     def task(self, task_id: str) -> dict[str, Any]:

@@ -144,6 +144,43 @@ def test_a_violation_reported_from_a_stop_is_named_in_it(watch: Watch, centre: C
     assert made["task_id"] is None
 
 
+def test_a_rerouted_control_leads_to_its_form_before_it_is_completed(watch: Watch, centre: Centre) -> None:
+    """Without a network form and completion wait in this order; a form that is refused holds up the completion."""
+    page = sign_in(watch, centre, **PIER)
+    task = centre.issue("Check the seals", kind="control_declaration", reason_code="rerouted")
+    for verb in ("acknowledge", "en_route", "on_scene"):
+        big(page, verb)
+    until(page, lambda: centre.task(task["id"])["status"] == "on_scene")
+    cut(page, watch)
+    page.evaluate("path => { location.hash = path }", f"#/task/{task['id']}/complete")
+    expect(page.get_by_role("button", name="Nothing found")).not_to_be_visible()
+    big(page, "stop_form")
+    onward(page, 5)
+    choose(page, "nothing_found")
+    onward(page, 4)
+    send(page)
+    big(page, "complete")
+    page.get_by_role("button", name="Nothing found").click()
+    expect(page.locator("#badge")).to_have_text("Offline · 2 waiting")
+    watch.allow(re.compile("status of (409|422)"))
+    refusal = {"title": "Invalid", "status": 422, "code": "invalid", "detail": "Not acceptable.", "errors": []}
+    page.route("**/stop-forms", lambda route: route.fulfill(status=422, json=refusal))
+    page.context.set_offline(False)
+    expect(page.locator("#badge")).to_have_text("Refused · 2", timeout=30_000)
+    assert centre.task(task["id"])["status"] == "on_scene"
+    page.unroute("**/stop-forms")
+    page.evaluate("() => { location.hash = '#/outbox' }")
+    expect(page.get_by_role("link", name="To the task: record the stop")).to_be_visible()
+    page.get_by_role("button", name="Put it right").click()
+    at_step(page, "check")
+    send(page)
+    until(page, lambda: bool(centre.get(f"/stop-forms?task_id={task['id']}")["items"]), 30)
+    page.evaluate("() => { location.hash = '#/outbox' }")
+    page.get_by_role("button", name="Try again").click()
+    until(page, lambda: centre.task(task["id"])["status"] == "completed", 30)
+    expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
+
+
 def test_o4_a_draft_and_a_sent_form_survive_the_browsers_death(
     chromium: Browser, chromium_path: str, centre: Centre, tmp_path: Path
 ) -> None:

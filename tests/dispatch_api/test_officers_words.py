@@ -13,6 +13,7 @@ from core.ids import new_id
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api import retention
+from tasks import deadlines
 from tests.conftest import cloned, serving
 from tests.helpers import Client, Crew, Database, crew
 from tests.helpers import person as someone
@@ -58,6 +59,9 @@ class Desk:
         assert made.status_code == 201, made.text
         return str(made.json()["id"])
 
+    async def step(self, task_id: str, verb: str, headers: dict[str, str] | None = None, **fields: Any) -> Any:
+        return await self.post(f"/tasks/{task_id}/transitions", {"verb": verb} | fields, headers)
+
     async def alerts(self, kind: str) -> list[dict[str, Any]]:
         found = (await self.get("/alerts?open=true", self.dispatcher)).json()["items"]
         return [alert for alert in found if alert["kind"] == kind]
@@ -65,6 +69,10 @@ class Desk:
     async def rows(self, query: str, **values: Any) -> list[Any]:
         async with open_work(self.client.engine, system("test")) as work:
             return list((await work.session.execute(text(query), values)).mappings())
+
+    async def rows_changed(self, statement: str, **values: Any) -> None:
+        async with open_work(self.client.engine, system("test")) as work:
+            await work.session.execute(text(statement), values)
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -106,6 +114,48 @@ async def test_a_form_is_recorded_once_with_what_looks_wrong(desk: Desk) -> None
     assert found == made
     late = await desk.post("/stop-forms", FORM | {"first_stopped_at": "2199-01-01T00:00:00Z", "vehicle": None})
     assert [w["code"] for w in late.json()["warnings"]] == ["future"], "a wrong clock is told, the form is kept"
+
+
+async def test_a_rerouted_control_is_completed_only_with_a_stop_form(desk: Desk) -> None:
+    """The crew may send the form late and again; a cancel meanwhile is a conflict, form or not."""
+    task_id = await desk.task(kind="control_declaration", reason_code="rerouted")
+    for verb in ("acknowledge", "en_route", "on_scene"):
+        assert (await desk.step(task_id, verb)).json()["task"]["form_required"]
+    step = {"id": str(new_id()), "verb": "complete", "result": "nothing_found"}
+    refused = await desk.post(f"/tasks/{task_id}/transitions", step)
+    assert (refused.status_code, refused.json()["code"]) == (409, "form_required")
+    await desk.post("/stop-forms", FORM, desk.stranger)
+    of_another = await desk.post("/stop-forms", FORM | {"task_id": task_id}, desk.stranger)
+    assert of_another.status_code == 201, "kept as it is sent"
+    assert (await desk.post(f"/tasks/{task_id}/transitions", step)).status_code == 409, "another crew's form is none"
+    form = FORM | {"id": str(new_id()), "task_id": task_id}
+    for _ in range(2):
+        assert (await desk.post("/stop-forms", form)).status_code == 201
+    newest = (await desk.get("/inbox?limit=500")).json()["items"][-1]["body"]
+    assert (newest["id"], newest["stop_forms"]) == (task_id, 1), "the rest of the crew learns of it"
+    done = await desk.post(f"/tasks/{task_id}/transitions", step)
+    assert (done.status_code, done.json()["result"], done.json()["task"]["stop_forms"]) == (200, "applied", 1)
+    assert (await desk.step(task_id, "close", headers=desk.dispatcher)).json()["task"]["status"] == "closed"
+    called_off = await desk.task(reason_code="rerouted")
+    await desk.step(called_off, "acknowledge")
+    await desk.step(called_off, "on_scene")
+    await desk.step(called_off, "cancel", headers=desk.dispatcher, reason="elsewhere")
+    late = await desk.step(called_off, "complete", result="nothing_found")
+    assert (late.status_code, late.json()["result"]) == (200, "conflict")
+
+
+async def test_a_rerouted_control_that_became_one_after_its_end_waits_for_its_form(desk: Desk) -> None:
+    task_id = await desk.task(kind="checkpoint")
+    for verb in ("acknowledge", "on_scene", "complete"):
+        await desk.step(task_id, verb)
+    await desk.rows_changed("UPDATE task SET reason_code = 'rerouted', updated_at = now() - interval '25 hours'"
+                            " WHERE id = :id", id=task_id)  # fmt: skip
+    async with open_work(desk.client.engine, system("worker")) as work:
+        assert await deadlines.due(work) == 0
+    refused = await desk.step(task_id, "close", headers=desk.dispatcher)
+    assert (refused.status_code, refused.json()["code"]) == (409, "form_required")
+    await desk.post("/stop-forms", FORM | {"task_id": task_id})
+    assert (await desk.step(task_id, "close", headers=desk.dispatcher)).status_code == 200
 
 
 async def test_bad_forms_are_refused(desk: Desk) -> None:

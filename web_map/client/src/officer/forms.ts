@@ -4,7 +4,7 @@ import type { Doubt } from "./checks";
 import { current, keep, now, refresh, store } from "./desk";
 import { bodyOf, doubts, markOf, needs, withValue } from "./form_rules";
 import { formSent } from "./local";
-import type { Entry, Fields, Form, FormKind, Place, Recorded } from "./model";
+import type { Entry, Fields, Form, FormKind, Place, Recorded, Task } from "./model";
 import { freshPlace, onPlace, showPlace } from "./position";
 import { UNDO_MS } from "./steps";
 import { redraw, state, taskById, update } from "./store";
@@ -38,6 +38,13 @@ onPlace(fillIn);
 /** Forms that were finished here in the last day, the newest first; those of a task, or all. */
 export const recordedForms = (taskId?: string): Recorded[] => state.kept.recorded
   .filter((one) => taskId === undefined || one.task_id === taskId).sort((a, b) => b.at.localeCompare(a.at));
+
+/** Whether a task cannot be completed yet: it asks the own unit for a stop form, and none is there or waits here. */
+export function owesStop(task: Task): boolean {
+  if (!task.form_required || task.stop_forms || !state.units.some(({ id }) => id === task.unit_id)) return false;
+  const refused = new Set(state.kept.outbox.filter((entry) => entry.refused).map((entry) => entry.id));
+  return !recordedForms(task.id).some(({ id, kind }) => kind === "stop" && !refused.has(id));
+}
 
 /** Forms of a task, or lately without one, that named a vehicle, each vehicle once; the last first. */
 export function withVehicles(form: Form): Recorded[] {

@@ -1,4 +1,4 @@
-/** Version 1.1 of the officers' contract. Written by tools/contract.py; never by hand. */
+/** Version 1.2 of the officers' contract. Written by tools/contract.py; never by hand. */
 
 /** Everything up to this `seq` is stored on this installation. */
 export interface Ack {
@@ -702,6 +702,8 @@ export interface Task {
   result: string | null;
   messages: number;
   attachments: number;
+  stop_forms: number;
+  form_required: boolean;
   conflict: "open" | "cancel_stands" | "work_counts" | null;
 }
 

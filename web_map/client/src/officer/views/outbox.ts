@@ -37,6 +37,10 @@ function mending(entry: Entry): TemplateResult {
   if (entry.about.form) {
     return html`<div class="pair"><button type="button" class="big accent" data-mend @click=${() => mend(entry)}>${t("officer.outbox.mend")}</button>${remove}</div>`;
   }
+  if (entry.refused?.code === "form_required") {
+    return html`<a class="big accent" data-mend href="#/task/${entry.about.id}">${t("officer.outbox.form")}</a>
+      <div class="pair"><button class="big" @click=${() => retry(entry)}>${t("officer.outbox.retry")}</button>${remove}</div>`;
+  }
   if (typeof entry.body.text !== "string") {
     return html`<div class="pair"><button class="big" @click=${() => retry(entry)}>${t("officer.outbox.retry")}</button>${remove}</div>`;
   }

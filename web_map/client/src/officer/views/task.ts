@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { hourMinute, t } from "../../shared/i18n";
 import { confirmCancel, step } from "../actions";
+import { owesStop } from "../forms";
 import "../map";
 import type { Task, Verb } from "../model";
 import { showPlace } from "../position";
@@ -25,6 +26,10 @@ export function nextButton(task: Task): TemplateResult | typeof nothing {
   }
   const verb = choices(standing(task, state.kept.outbox)).next;
   if (!verb) return nothing;
+  if (verb === "complete" && owesStop(task)) {
+    return html`<a class="next owed" data-verb="stop_form" href="#/begin/stop/${task.id}">${t("officer.form.first")}
+      <small>${t("officer.form.owed")}</small></a>`;
+  }
   return html`<button class="next" data-verb=${verb} @click=${() => take(task, verb)}>${t(`officer.verb.${verb}`)}</button>`;
 }
 
@@ -81,8 +86,10 @@ export function choose(id: string, verb: string): TemplateResult {
     void step(task, verb as Verb, { [ask.field]: value, ...(verb === "fail" ? { reason_code: value } : {}) });
     goInstead(verb === "decline" || verb === "complete" || verb === "fail" ? "#/" : `#/task/${id}`);
   };
-  return html`<div class="page">${backBar(`#/task/${id}`, t(`officer.ask.${verb}`))}
-    <p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>
+  const top = html`${backBar(`#/task/${id}`, t(`officer.ask.${verb}`))}
+    <p class="muted">${t("officer.task", { number: task.number })} · ${task.title}</p>`;
+  if (verb === "complete" && owesStop(task)) return html`<div class="page">${top}${nextButton(task)}</div>`;
+  return html`<div class="page">${top}
     <div class="choices-grid">${values.map((value) =>
       html`<button class="choice" data-code=${value} @click=${() => pick(value)}>${label(ask.list, value)}</button>`)}</div>
     ${verb === "complete" ? stopFirst(id) : nothing}</div>`;
