@@ -31,7 +31,14 @@ UNUSED = timedelta(days=180)
 MAX_WRONG = 10
 """Wrong PINs in a row, from wherever they come; then the password is needed: whoever found a tablet has time."""
 KEY_BYTES = 32
+MAX_TARGETS = 10
+"""A person's installations that are woken: those used last."""
 
+_ONE_EACH = text("UPDATE install SET push = NULL WHERE push ->> 'target' = :target AND id <> :id")
+_NEWEST = text(
+    "UPDATE install SET push = NULL WHERE id IN (SELECT id FROM install WHERE user_id = :user_id AND push IS NOT NULL"
+    " AND id <> :id ORDER BY used_at DESC, id OFFSET :others)"
+)
 _REVOKED_SESSION = text(
     "SELECT s.id FROM sign_in s JOIN install i ON i.id = s.install_id"
     " WHERE s.token_digest = :digest AND i.revoked_at IS NOT NULL"
@@ -51,6 +58,7 @@ async def enrol(work: Work, install_id: UUID, name: str, pin: str | None, push: 
         await work.session.flush()
     except IntegrityError as error:
         raise Conflict("This installation is enrolled already.") from error
+    await _only_here(work, made)
     work.audit(Action.COLLECTION, "install", install_id)
     return credential
 
@@ -112,8 +120,20 @@ async def set_pin(work: Work, install_id: UUID, pin: str) -> None:
 
 async def set_push(work: Work, install_id: UUID, push: dict[str, Any] | None) -> None:
     """Where the actor's installation is woken from now on; raises NotFound."""
-    (await _own(work, install_id)).push = push
+    install = await _own(work, install_id)
+    if install.push == push:
+        return
+    install.push = push
+    await _only_here(work, install)
     work.audit(Action.ALTERATION, "install", install_id, push=push and push["channel"])
+
+
+async def _only_here(work: Work, install: Install) -> None:
+    """A target wakes one installation: browsers have one for whoever uses them. And of a person's only so many do."""
+    if install.push:
+        await work.session.execute(_ONE_EACH, {"target": install.push["target"], "id": install.id})
+        values = {"user_id": install.user_id, "id": install.id, "others": MAX_TARGETS - 1}
+        await work.session.execute(_NEWEST, values)
 
 
 async def revoke(work: Work, install_id: UUID, *, anybodys: bool, recover: bool = False) -> None:

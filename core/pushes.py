@@ -31,8 +31,9 @@ AND (i.push IS NULL OR i.revoked_at IS NOT NULL
      OR EXISTS (SELECT FROM inbox_cursor c WHERE c.user_id = i.user_id AND c.install_id = i.id AND c.upto >= r.seq))
 """)
 _TAKE = text("""
-WITH due AS (SELECT install_id FROM push_owed WHERE due_at <= :now ORDER BY urgent DESC, due_at LIMIT :n
-  FOR UPDATE SKIP LOCKED)
+WITH due AS (SELECT o.install_id FROM push_owed o JOIN install w ON w.id = o.install_id
+  WHERE o.due_at <= :now AND w.push ->> 'channel' = :channel
+  ORDER BY o.urgent DESC, o.due_at LIMIT :n FOR UPDATE OF o SKIP LOCKED)
 UPDATE push_owed p SET due_at = :leased, tries = p.tries + 1 FROM due, install i
 WHERE p.install_id = due.install_id AND i.id = p.install_id
 RETURNING p.install_id, i.push, p.urgent, p.owed_at, p.tries
@@ -69,10 +70,10 @@ class Told:
     retry_after_s: float | None = None
 
 
-async def take(work: Work, n: int) -> list[Owed]:
-    """At most `n` pushes that are due and still needed, held for LEASE, those about tasks first."""
+async def take(work: Work, channel: str, n: int) -> list[Owed]:
+    """At most `n` pushes of a channel that are due and still needed, held for LEASE, those about tasks first."""
     await work.session.execute(_NOT_NEEDED, {"now": work.now})
-    values = {"now": work.now, "leased": work.now + LEASE, "n": n}
+    values = {"now": work.now, "leased": work.now + LEASE, "channel": channel, "n": n}
     return [Owed(*row) for row in (await work.session.execute(_TAKE, values)).all()]
 
 

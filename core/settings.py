@@ -65,7 +65,17 @@ class Settings(BaseSettings):
     gateway_idle_s: int = Field(600, ge=10, le=86_400, description="seconds after which it cuts a silent tracker")
     fcm_credentials: Path | None = Field(None, description="Firebase service account (JSON): pushes; unset: none")
     fcm_url: str | None = Field(None, description="another address than Google's for pushes")
-    fcm_web: Path | None = Field(None, description="Firebase web app with its vapidKey (JSON), for officers' browsers")
+    fcm_web: Path | None = Field(None, description="Firebase app's options (JSON), handed to apps that ask for them")
+    webpush_key: Path | None = Field(
+        None, description="key of `outrider webpush-init`, for pushes to browsers; unset: none"
+    )
+    webpush_contact: str | None = Field(None, description="whom push services write to: mailto:… or https://…")
+    webpush_hosts: str = Field(
+        "fcm.googleapis.com,*.push.services.mozilla.com,*.notify.windows.com,*.push.apple.com",
+        description="push services that browsers may name, comma separated; *.name: all below it, name:port",
+    )
+    webpush_private: bool = Field(False, description="let those be at addresses of your own network as well")
+    webpush_ca: Path | None = Field(None, description="authority of their certificates (PEM); unset: the system's")
     public_url: str | None = Field(None, description="address people open Outrider at, for links in e-mails and SMS")
     smtp_host: str | None = Field(None, description="mail server of the last step of alarms; unset: no e-mail")
     smtp_port: int = Field(587, ge=1, le=65535, description="its port, with TLS from the start usually 465")

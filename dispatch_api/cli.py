@@ -109,6 +109,12 @@ def _tls_client(settings: Settings, args: argparse.Namespace) -> int:
     return tls_client.init(settings, args.name)
 
 
+def _webpush_init(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.webpush import keys
+
+    return keys.init(settings, args.contact)
+
+
 def _demo(settings: Settings, args: argparse.Namespace) -> int:
     from dispatch_api.commands import demo
 
@@ -187,6 +193,8 @@ def _add_running(add: Add) -> None:
     tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")
     tablet = add("tls-client", _tls_client, "make the certificate by which a tablet with ATAK is known")
     tablet.add_argument("name", help="its name, the identifier of the device")
+    pushes = add("webpush-init", _webpush_init, "make the key by which browsers' push services know this installation")
+    pushes.add_argument("contact", help="whom they write to when something is wrong: an e-mail address, or https://…")
     broker = add("mqtt-users", _mqtt_users, "write Mosquitto's password and ACL files from the registered devices")
     broker.add_argument("folder", nargs="?", type=Path, help="where to (default: `mqtt` in the data folder)")
     broker.add_argument("--reload", type=Path, help="PID file of the broker that is to read them when they change")

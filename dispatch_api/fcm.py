@@ -1,34 +1,19 @@
-"""Firebase Cloud Messaging through Google's own library, which is loaded when the first push is sent.
-
-A push holds no content: one message, the same for everybody, that says where to look. Google learns that some device
-was woken, and when.
-"""
+"""Firebase Cloud Messaging, for apps, through Google's own library, which is loaded when the first push is sent."""
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+from uuid import uuid4
 
 import structlog
 
 from core.pushes import Outcome, Owed, Told
-from mobile_contract.session import PushPayload
+from dispatch_api.pushed import COLLAPSE, LONGEST_ASKED_S, PAYLOAD, TIMEOUT_S, TTL
 
 log = structlog.get_logger()
 
-TTL = timedelta(hours=1)
-COLLAPSE = "inbox"
-TIMEOUT_S = 10
 FCM = "https://fcm.googleapis.com"
-PAYLOAD = PushPayload(kind="inbox", v="1").model_dump()
-
-
-class Sender(Protocol):
-    """Who sends pushes of one channel; blocks."""
-
-    def send(self, owed: Sequence[Owed]) -> list[Told]:
-        """What became of each."""
 
 
 class Fcm:
@@ -61,7 +46,7 @@ class Fcm:
         project = json.loads(self._credentials.read_text())["project_id"]
         credential = self._credential or firebase_admin.credentials.Certificate(str(self._credentials))
         options = {"projectId": project, "httpTimeout": TIMEOUT_S}
-        app = firebase_admin.initialize_app(credential, options, name=f"outrider-{id(self)}")
+        app = firebase_admin.initialize_app(credential, options, name=f"outrider-{uuid4()}")
         service = messaging._get_messaging_service(app)
         # The library has no setting for either; a later one that names them otherwise is to be noticed at once.
         assert service._fcm_url.startswith(f"{FCM}/")
@@ -103,4 +88,4 @@ def _told(error: Any) -> Told:
 def _retry_after_s(error: Any) -> float | None:
     response = getattr(error, "http_response", None)
     asked = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(asked), 3600.0) if asked.isdigit() else None
+    return min(float(asked), LONGEST_ASKED_S) if asked.isdigit() else None

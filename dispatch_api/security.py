@@ -29,11 +29,6 @@ CSP = (
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; frame-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'"
 )
-CSP_WITH_PUSH = CSP.replace(
-    "connect-src 'self'",
-    "connect-src 'self' https://firebaseinstallations.googleapis.com https://fcmregistrations.googleapis.com",
-)
-"""For the officers' page where Firebase is configured: its library registers there for pushes."""
 HEADERS = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -63,7 +58,6 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, requests: Requests, settings: Settings) -> None:
         self._app, self._requests, self._tls = app, requests, settings.tls
-        self._has_push = settings.fcm_web is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -106,8 +100,6 @@ class SecurityHeaders:
             )
 
     def _add_headers(self, scope: Scope, headers: MutableHeaders) -> None:
-        if self._has_push and scope["path"].startswith("/officer"):
-            headers.setdefault("Content-Security-Policy", CSP_WITH_PUSH)
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         headers["X-Request-Id"] = scope["request_id"]

@@ -88,17 +88,31 @@ class TicketOut(Out):
     expires_at: MomentOut
 
 
+class PushKeys(Edge):
+    """What a browser's subscription seals its pushes with, as `PushSubscription.toJSON()` has it."""
+
+    p256dh: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{87}$")]
+    auth: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$")]
+
+
 class PushTarget(Edge):
-    """Where a content-free wake-up may be sent."""
+    """Where a content-free wake-up may be sent; `keys` come with an endpoint of Web Push, and with nothing else.
+
+    An endpoint is taken only of a push service that this server may call. It wakes one installation, the last that
+    named it; of one person's installations the ten used last are woken.
+    """
 
     channel: Literal["fcm", "webpush"]
     target: Annotated[Body, Field(min_length=1, max_length=4_000)]
     target_kind: Line
+    keys: PushKeys | None = None
 
     @model_validator(mode="after")
     def _kind(self) -> "PushTarget":
         if self.target_kind not in CHANNELS[self.channel]:
             raise ValueError(f"target_kind must be one of {', '.join(CHANNELS[self.channel])}")
+        if (self.keys is None) == (self.channel == "webpush"):
+            raise ValueError("keys come with the channel webpush, and with no other")
         return self
 
 
@@ -190,10 +204,17 @@ class Install(Out):
     recovery: Literal["none", "allowed", "received"]
 
 
+class WebPushConfig(Out):
+    """The `applicationServerKey` of `PushManager.subscribe()`."""
+
+    public_key: str
+
+
 class PushConfig(Out):
     """What the app needs to ask for a push target; null when this server sends no push by that channel."""
 
     fcm: dict[str, str] | None
+    webpush: WebPushConfig | None
 
 
 class PushPayload(Out):

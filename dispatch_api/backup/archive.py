@@ -19,7 +19,7 @@ from dispatch_api.process.console import CannotStart
 FORMAT = 1
 DUMP, MANIFEST, FILES = "database.dump", "manifest.json", "files/"
 HEADS = "audit-heads"
-KEPT = (HEADS, "tls", "imports", "attachments", "demo-accounts.json", "demo-devices.json")
+KEPT = (HEADS, "tls", "webpush", "imports", "attachments", "demo-accounts.json", "demo-devices.json")
 """What of the data folder cannot be made again; logs, uploads that go on, the database and restore points need not."""
 
 

@@ -24,6 +24,7 @@ from dispatch_api.process.condition import DISK_WANTED_BYTES, SKEW_BORNE_S, cloc
 from dispatch_api.process.console import CannotStart, say
 from dispatch_api.process.postgres import Binaries
 from dispatch_api.routes.health import DURABLE
+from dispatch_api.webpush import keys as webpush
 
 _PASSWORD = re.compile(r"(://[^:@/]*):[^@/]*@")
 
@@ -76,6 +77,8 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
     for channel in outside.wanted(settings):
         yield f"{channel} about alarms", " ".join(outside.troubles(settings, channel)) or None
+    if webpush.is_wanted(settings):
+        yield "pushes to browsers", " ".join(webpush.troubles(settings)) or None
     if settings.database_url is None:
         yield "PostgreSQL with PostGIS", _postgres_trouble()
     yield from _running_checks(settings)

@@ -1,7 +1,6 @@
 """Installations of the officers' app: enrolled, opened by a PIN, listed, shut out (mobile_contract/session.py)."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from dispatch_api import access
 from dispatch_api.deps import After, GetState, Limit, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page, id_after
+from dispatch_api.webpush import targets
 from mobile_contract.session import (
     ContactIn,
     Install,
@@ -37,11 +37,11 @@ Recovering = Annotated[Work, working(May.CORRECT_VIOLATIONS)]
 
 
 @router.post("", status_code=201, response_model=InstallOut)
-async def enrol(body: InstallIn, response: Response, work: Own) -> Any:
+async def enrol(body: InstallIn, response: Response, work: Own, state: GetState) -> Any:
     """Enrol this installation for the signed-in officer."""
+    push = await asyncio.to_thread(targets.checked, state.settings, body.push)
 
     async def effect() -> InstallOut:
-        push = body.push.model_dump() if body.push else None
         credential = await installs.enrol(work, body.id, body.name, body.pin, push)
         return InstallOut(id=body.id, credential=credential)
 
@@ -59,8 +59,7 @@ async def listed(work: Listing, user_id: UUID | None = None, limit: Limit = 100,
 @router.get("/push-config", response_model=PushConfig)
 async def push_config(_: Annotated[Actor, Depends(allow(May.OWN_INBOX))], state: GetState) -> Any:
     """What the app needs to ask for a push target; null when this server sends no pushes."""
-    file = state.settings.fcm_web
-    return {"fcm": json.loads(await asyncio.to_thread(file.read_text)) if file else None}
+    return await asyncio.to_thread(targets.config, state.settings)
 
 
 @router.get("/{install_id}/offline-key", response_model=OfflineKey)
@@ -77,9 +76,10 @@ async def set_pin(install_id: UUID, body: PinIn, work: Own) -> None:
 
 
 @router.put("/{install_id}/push", status_code=204)
-async def set_push(install_id: UUID, body: PushIn, work: Own) -> None:
+async def set_push(install_id: UUID, body: PushIn, work: Own, state: GetState) -> None:
     """Say where the own installation is woken from now on."""
-    await installs.set_push(work, install_id, body.push.model_dump() if body.push else None)
+    push = await asyncio.to_thread(targets.checked, state.settings, body.push)
+    await installs.set_push(work, install_id, push)
 
 
 @router.post("/{install_id}/revoke", status_code=204)

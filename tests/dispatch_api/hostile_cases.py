@@ -38,7 +38,7 @@ CASES = [
     Case("POST", "/session/password", "auditor", {"old": PASSWORD, "new": "another long password"}, 204),
     Case("POST", "/installs", "officer", {
         "id": "0190a0a0-0000-7000-8000-000000000001", "name": "phone", "pin": "1234",
-        "push": {"channel": "webpush", "target": "https://push.example/1", "target_kind": "endpoint"},
+        "push": {"channel": "fcm", "target": "f1d", "target_kind": "fid"},
     }, 201),
     Case("POST", f"/installs/{NO_ID}/pin", "officer", {"pin": "2580"}, 404),
     Case("PUT", f"/installs/{NO_ID}/push", "officer", {

@@ -20,7 +20,8 @@ from core.ids import digest, new_id
 from core.models import Install
 from core.settings import Settings
 from core.work import open_work
-from dispatch_api.fcm import PAYLOAD, Fcm
+from dispatch_api.fcm import Fcm
+from dispatch_api.pushed import PAYLOAD
 from dispatch_api.workers import push
 from dispatch_api.workers.push import Post
 from tests.conftest import cloned
@@ -40,7 +41,7 @@ class Desk:
     def fresh(self) -> None:
         """A post office that knows nothing of earlier failures."""
         assert self.settings.fcm_credentials
-        self.post = Post({"fcm": Fcm(self.settings.fcm_credentials, self.google.url, Known())})
+        self.post = Post("fcm", Fcm(self.settings.fcm_credentials, self.google.url, Known()))
 
     async def officer(self, target: str, kind: str = "fid") -> tuple[Any, UUID]:
         """An officer with an installation of this target."""
@@ -145,7 +146,8 @@ async def test_one_push_is_owed_however_much_comes_and_none_to_who_has_it_all(de
 async def test_what_comes_while_a_push_is_on_its_way_is_pushed_again(desk: Desk) -> None:
     user, _ = await desk.officer("again")
     await desk.tell(user)
-    sender = desk.post.senders["fcm"]
+    sender = desk.post.sender
+    assert sender
 
     class Slow:
         def send(self, owed: Any) -> Any:
@@ -153,11 +155,11 @@ async def test_what_comes_while_a_push_is_on_its_way_is_pushed_again(desk: Desk)
             return sender.send(owed)
 
     loop = asyncio.get_running_loop()
-    desk.post.senders["fcm"] = Slow()
+    desk.post.sender = Slow()
     await desk.due()
     await push.round_(desk.engine, desk.settings, desk.post)
     assert [row.tries for row in await desk.owed()] == [0]
-    desk.post.senders["fcm"] = sender
+    desk.post.sender = sender
     await push.round_(desk.engine, desk.settings, desk.post)
     assert desk.google.attempts == ["again", "again"]
     assert await desk.owed() == []
@@ -240,9 +242,9 @@ async def test_a_worker_that_died_with_pushes_in_hand_leaves_them_to_the_next(de
     from core import pushes
 
     async with open_work(desk.engine, system("push")) as work:
-        assert len(await pushes.take(work, 10)) == 1
+        assert len(await pushes.take(work, "fcm", 10)) == 1
     async with open_work(desk.engine, system("push")) as work:
-        assert await pushes.take(work, 10) == []
+        assert await pushes.take(work, "fcm", 10) == []
     await desk.rounds()
     assert desk.google.attempts == ["left"]
 
@@ -251,7 +253,7 @@ async def test_without_a_configuration_nothing_is_sent_and_nothing_fails(desk: D
     user, _ = await desk.officer("nowhere")
     await desk.tell(user)
     await desk.due()
-    assert not await push.round_(desk.engine, Settings(fcm_credentials=None), Post())
+    assert not await push.round_(desk.engine, Settings(fcm_credentials=None), Post("fcm"))
     assert len(await desk.owed()) == 1
 
 
@@ -259,7 +261,7 @@ async def test_a_service_account_signs_in_with_google_by_itself(desk: Desk) -> N
     """The whole way of the configuration: a key in a file, a token for it, the message."""
     user, _ = await desk.officer("signed")
     await desk.tell(user)
-    desk.post = Post()
+    desk.post = Post("fcm")
     await desk.rounds()
     assert desk.google.attempts == ["signed"]
     assert desk.google.token_requests == 1

@@ -419,11 +419,18 @@ export interface Pong {
 /** What the app needs to ask for a push target; null when this server sends no push by that channel. */
 export interface PushConfig {
   fcm: Record<string, string> | null;
+  webpush: WebPushConfig | null;
 }
 
 /** Where the installation is woken from now on; null: nowhere. */
 export interface PushIn {
   push: PushTarget | null;
+}
+
+/** What a browser's subscription seals its pushes with, as `PushSubscription.toJSON()` has it. */
+export interface PushKeys {
+  p256dh: string;
+  auth: string;
 }
 
 /** All that a push holds: look into the inbox. Nothing of what is there, and of nobody. */
@@ -432,11 +439,12 @@ export interface PushPayload {
   v: "1";
 }
 
-/** Where a content-free wake-up may be sent. */
+/** Where a content-free wake-up may be sent; `keys` come with an endpoint of Web Push, and with nothing else. */
 export interface PushTarget {
   channel: "fcm" | "webpush";
   target: string;
   target_kind: string;
+  keys?: PushKeys | null;
 }
 
 /** Something that was not sent: the request it would have been, its body as text. */
@@ -864,6 +872,11 @@ export interface Violations {
   type?: "FeatureCollection";
   features: Violation[];
   next: string | null;
+}
+
+/** The `applicationServerKey` of `PushManager.subscribe()`. */
+export interface WebPushConfig {
+  public_key: string;
 }
 
 /** The connection stands. */
