@@ -211,12 +211,26 @@ def _add_feeding(add: Add) -> None:
     replay.add_argument("--duration", type=float, help="stop after this many seconds")
     _server_options(replay, "administrator")
     driven = add("simulate", _simulate, "generated units that drive about and report as real trackers do")
-    driven.add_argument("--protocol", choices=["teltonika"], default="teltonika")
+    protocols = [
+        "teltonika",
+        "gt06",
+        "h02",
+        "cot",
+        "http",
+        "osmand",
+        "gpslogger",
+        "owntracks",
+        "overland",
+        "nmea",
+        "traccar",
+    ]
+    driven.add_argument("--protocol", choices=protocols, default="teltonika")
+    driven.add_argument("--transport", choices=["tcp", "udp", "mqtt", "http"], help="(default: the protocol's usual)")
     driven.add_argument("--units", type=int, default=10, help="how many (default 10)")
     driven.add_argument("--interval", type=float, default=5.0, help="seconds between two records (default 5)")
     driven.add_argument("--records", type=int, default=1, help="records sent together (default 1)")
     driven.add_argument("--duration", type=float, help="stop after this many seconds")
-    driven.add_argument("--host", help="address of the gateway (default: the one of the settings)")
+    driven.add_argument("--host", help="address of the gateway, or the broker (default: the one of the settings)")
     driven.add_argument("--port", type=int, help="its port (default: the one of the settings)")
     _server_options(driven, "administrator")
     kit = add(

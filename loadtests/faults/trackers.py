@@ -13,7 +13,8 @@ from pathlib import Path
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from dispatch_api.commands.simulate import Vehicle, frame
+from dispatch_api.simulation.speech import teltonika_frame
+from dispatch_api.simulation.vehicle import Vehicle
 from geo.protocols import teltonika
 from loadtests.faults.ledger import Ledger, Op
 from loadtests.faults.scene import Tracked
@@ -89,7 +90,7 @@ class Load(threading.Thread):
         while not self._stopping.is_set():
             moments = [round(at_s, 3) + n for n in range(RECORDS)]
             at_s += RECORDS
-            sent = frame([vehicle.record(round(moment * 1_000), 1) for moment in moments])
+            sent = teltonika_frame([vehicle.drive(round(moment * 1_000), 1) for moment in moments])
             op = Op("fixes", (str(device.device_id), *map(_moment, moments)))
             self.ledger.begin(op)
             await self._deliver(imei, sent)

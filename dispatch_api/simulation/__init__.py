@@ -1,0 +1,1 @@
+"""Generated units that drive about and report as real trackers do, over any protocol."""
