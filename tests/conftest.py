@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.db import make_engine
 from core.ids import new_id
 from core.settings import Settings
+from tests.geo.fleet import Fleet, Ingest
 from tests.helpers import ROOT, Client, Database, Server
 
 # A shell's background job ignores Ctrl-C, and so would everything that the tests start and end with it.
@@ -112,6 +113,21 @@ async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
     made = make_engine(database.app_url)
     yield made
     await made.dispose()
+
+
+@pytest_asyncio.fixture
+async def fleet(database: Database) -> AsyncIterator[Fleet]:
+    """Makes units, devices and shifts in the test's database, as its owner."""
+    db = await database.owner()
+    yield Fleet(db)
+    await db.close()
+
+
+@pytest_asyncio.fixture
+async def ingest(database: Database, fleet: Fleet) -> AsyncIterator[Ingest]:
+    """The ingest of a server on the test's database; ends before the fleet's connection does."""
+    async with Ingest(database) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,17 +12,10 @@ import pytest_asyncio
 from core.actor import Role
 from dispatch_api.device_lane import HANDLERS
 from tests.geo.fleet import Fleet, now
-from tests.helpers import Client, Database, Server, eventually
+from tests.helpers import Client, Server, eventually
 
 URL, OSMAND = "/api/v1/positions", "/ingest/osmand"
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
 
 
 class Tracker:

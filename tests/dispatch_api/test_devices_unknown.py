@@ -17,7 +17,7 @@ from dispatch_api.gateway.server import gateway
 from tests.dispatch_api.gateway_trackers import REFUSED, Tracker, datagram, imeis
 from tests.geo.fleet import Fleet, now
 from tests.geo.teltonika_frames import data, frame, hello, packet, record
-from tests.helpers import Client, Database, eventually, free_port
+from tests.helpers import Client, eventually, free_port
 
 
 @pytest.fixture
@@ -29,13 +29,6 @@ def settings(settings: Settings) -> Settings:
 async def lines(settings: Settings) -> AsyncIterator[Lines]:
     async with gateway(settings) as running:
         yield running
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
 
 
 async def test_an_unknown_device_is_refused_listed_and_welcome_once_registered(

@@ -48,13 +48,6 @@ async def lines(settings: Settings) -> AsyncIterator[Lines]:
 
 
 @pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
-@pytest_asyncio.fixture
 async def tracker(lines: Lines, fleet: Fleet, settings: Settings) -> Tracker:
     return await registered(fleet, settings)
 

@@ -61,13 +61,6 @@ async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
     await made.dispose()
 
 
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
 def event(uid: str, at: datetime, kind: str = "a-f-G-U-C", *, lat: float = 54.7, speed: float = 5) -> bytes:
     time = at.isoformat().replace("+00:00", "Z")
     return (

@@ -40,13 +40,6 @@ async def port(database: Database, tmp_path_factory: pytest.TempPathFactory) -> 
         yield settings.nmea_port
 
 
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
 async def registered(fleet: Fleet, name: str | None = None) -> tuple[str, Any]:
     """A tracker of a unit that is tracked always: its name and the device's id."""
     name = name or new_id().hex

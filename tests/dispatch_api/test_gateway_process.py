@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-import pytest_asyncio
 import websockets
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -100,13 +99,6 @@ def gateway(database: Database, tmp_path: Path) -> Iterator[Gateway]:
     yield running
     if running.process and running.process.poll() is None:
         running.kill()
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
 
 
 async def registered(fleet: Fleet) -> tuple[UUID, UUID]:

@@ -1,11 +1,9 @@
 """What is counted of devices by day: through the writer, and by the worker from what it stored."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import system
@@ -15,22 +13,8 @@ from geo.counts import SKEW_BOUNDS_S
 from geo.fix import Fix
 from geo.intervals import GAP_BOUNDS_S
 from tests.geo.fleet import Fleet, Ingest, now
-from tests.helpers import Database
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
-@pytest_asyncio.fixture
-async def ingest(database: Database) -> AsyncIterator[Ingest]:
-    async with Ingest(database) as made:
-        yield made
 
 
 def fix(at: datetime, east: float = 0, **fields: Any) -> Fix:

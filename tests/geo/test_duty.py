@@ -1,12 +1,10 @@
 """The gate before storage: which device, which unit, on duty or not, as soon as it is committed."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from core.bus import DutyChanged
 from core.ids import digest
@@ -16,19 +14,6 @@ from tests.helpers import Database, eventually
 REVOKE = "UPDATE device SET revoked_at = now(), updated_at = clock_timestamp() WHERE id = $1"
 ON_SHIFT = "UPDATE unit SET tracking = 'on_shift', updated_at = clock_timestamp() WHERE id = $1"
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
-@pytest_asyncio.fixture
-async def ingest(database: Database, fleet: Fleet) -> AsyncIterator[Ingest]:
-    async with Ingest(database) as made:
-        yield made
 
 
 def wake(*ids: UUID) -> DutyChanged:

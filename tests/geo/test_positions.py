@@ -2,12 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,19 +17,6 @@ from tests.geo.fleet import Fleet, Ingest, now
 from tests.helpers import Database, eventually
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
-@pytest_asyncio.fixture
-async def ingest(database: Database, fleet: Fleet) -> AsyncIterator[Ingest]:
-    async with Ingest(database) as made:
-        yield made
 
 
 def fix(at: datetime, east: float = 0, **fields: Any) -> Fix:

@@ -1,11 +1,9 @@
 """Trackers that cannot be believed: alerts, suspect fixes, and the marker that goes back to the last good one."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import system
@@ -16,19 +14,6 @@ from tests.geo.fleet import Fleet, Ingest, now
 from tests.helpers import Database, eventually
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest_asyncio.fixture
-async def fleet(database: Database) -> AsyncIterator[Fleet]:
-    db = await database.owner()
-    yield Fleet(db)
-    await db.close()
-
-
-@pytest_asyncio.fixture
-async def ingest(database: Database, fleet: Fleet) -> AsyncIterator[Ingest]:
-    async with Ingest(database) as made:
-        yield made
 
 
 async def watch(engine: AsyncEngine) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 import L from "leaflet";
 import "leaflet/dist/leaflet.css";
 import "./map.css";
+import { CanvasLayer } from "./canvas_layer";
 import { currentTheme, onTheme, type Theme } from "../theme";
 
 const URL = "/static/basemap.json";
@@ -43,25 +44,9 @@ const LEAST_POPULATION: readonly [number, number][] = [[6, 3e5], [7, 1e5], [8, 3
 const leastPopulation = (zoom: number): number => LEAST_POPULATION.find(([below]) => zoom < below)?.[1] ?? 0;
 
 /** Town names on one canvas: biggest first; a name that would overlap is left out. */
-class Towns extends L.Layer {
-  private canvas?: HTMLCanvasElement;
-
+class Towns extends CanvasLayer {
   constructor(private readonly towns: readonly Town[], private palette: Palette) {
     super();
-  }
-
-  override onAdd(map: L.Map): this {
-    this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", map.getPane("labels"));
-    this.canvas.setAttribute("aria-hidden", "true");
-    map.on("moveend zoomend resize", this.draw, this);
-    this.draw();
-    return this;
-  }
-
-  override onRemove(map: L.Map): this {
-    map.off("moveend zoomend resize", this.draw, this);
-    this.canvas?.remove();
-    return this;
   }
 
   repaint(palette: Palette): void {
@@ -69,23 +54,12 @@ class Towns extends L.Layer {
     this.draw();
   }
 
-  private draw(): void {
-    const map = this._map;
-    if (!map || !this.canvas) return;
-    const size = map.getSize();
-    this.canvas.width = size.x * devicePixelRatio;
-    this.canvas.height = size.y * devicePixelRatio;
-    this.canvas.style.width = `${size.x}px`;
-    this.canvas.style.height = `${size.y}px`;
-    L.DomUtil.setPosition(this.canvas, map.containerPointToLayerPoint([0, 0]));
-    const g = this.canvas.getContext("2d");
-    if (!g) return;
-    g.scale(devicePixelRatio, devicePixelRatio);
-    g.lineJoin = "round";
-    this.paint(g, map);
+  protected override pane(map: L.Map): HTMLElement | undefined {
+    return map.getPane("labels");
   }
 
-  private paint(g: CanvasRenderingContext2D, map: L.Map): void {
+  protected override paint(g: CanvasRenderingContext2D, map: L.Map): void {
+    g.lineJoin = "round";
     const taken: [number, number, number, number][] = [];
     const least = leastPopulation(map.getZoom());
     const view = map.getBounds().pad(0.05);

@@ -1,5 +1,6 @@
 /** Heat cells on one canvas: a ramp ordered in lightness (readable with colour blindness), its scale the caller's. */
-import L from "leaflet";
+import type L from "leaflet";
+import { CanvasLayer } from "./canvas_layer";
 
 /** Nine steps of matplotlib's "inferno" (CC0), from its dark third upward. */
 export const RAMP: readonly string[] = [
@@ -17,29 +18,11 @@ export const stepFrom = (step: number, top: number): number => Math.ceil(top ** 
 
 export type Cell = [lon: number, lat: number, n: number];
 
-export class CellLayer extends L.Layer {
-  private canvas?: HTMLCanvasElement;
+export class CellLayer extends CanvasLayer {
   private cells: readonly Cell[] = [];
   private cellM = 1;
   private top = 1;
   private picked: Cell | null = null;
-
-  override onAdd(map: L.Map): this {
-    const pane = map.getPane("cells") ?? map.createPane("cells");
-    pane.style.zIndex = "350"; // above the land, below units and tasks
-    pane.style.pointerEvents = "none";
-    this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", pane);
-    this.canvas.setAttribute("aria-hidden", "true");
-    map.on("moveend zoomend resize", this.draw, this);
-    this.draw();
-    return this;
-  }
-
-  override onRemove(map: L.Map): this {
-    map.off("moveend zoomend resize", this.draw, this);
-    this.canvas?.remove();
-    return this;
-  }
 
   /** Show these cells (places are their middles); `cellM` is their side in Web-Mercator metres, `top` the scale's end. */
   set(cells: readonly Cell[], cellM: number, top: number): void {
@@ -53,18 +36,14 @@ export class CellLayer extends L.Layer {
     this.draw();
   }
 
-  private draw(): void {
-    const map = this._map;
-    if (!map || !this.canvas) return;
-    const size = map.getSize();
-    this.canvas.width = size.x * devicePixelRatio;
-    this.canvas.height = size.y * devicePixelRatio;
-    this.canvas.style.width = `${size.x}px`;
-    this.canvas.style.height = `${size.y}px`;
-    L.DomUtil.setPosition(this.canvas, map.containerPointToLayerPoint([0, 0]));
-    const g = this.canvas.getContext("2d");
-    if (!g) return;
-    g.scale(devicePixelRatio, devicePixelRatio);
+  protected override pane(map: L.Map): HTMLElement {
+    const pane = map.getPane("cells") ?? map.createPane("cells");
+    pane.style.zIndex = "350"; // above the land, below units and tasks
+    pane.style.pointerEvents = "none";
+    return pane;
+  }
+
+  protected override paint(g: CanvasRenderingContext2D, map: L.Map): void {
     const side = Math.max(3, (this.cellM / 40_075_016.686) * 256 * 2 ** map.getZoom());
     g.globalAlpha = 0.78;
     for (const [lon, lat, n] of this.cells) {
