@@ -153,7 +153,7 @@ def _import(settings: Settings, args: argparse.Namespace) -> int:
 
 def _server_options(parser: argparse.ArgumentParser, role: str) -> None:
     parser.add_argument("--url", help="address of the server (default: the one of the settings)")
-    parser.add_argument("--login", help=f"login of a {role} (default: the demonstration's)")
+    parser.add_argument("--login", help=f"login with the role {role} (default: the demonstration's)")
     parser.add_argument("--password", help="their password (default: asked for, or the demonstration's)")
 
 

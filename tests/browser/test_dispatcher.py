@@ -69,7 +69,8 @@ def drafted(page: Page, title: str) -> None:
     page.locator("#map").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".pick.has")).to_be_visible()
-    page.locator("[name=title]").fill(title)
+    expect(page.locator("[name=title]")).to_be_focused()
+    page.keyboard.type(title)
     page.get_by_role("button", name="Create, then choose the unit").click()
     expect(page.locator(".task-detail h3").first).to_have_text(title)
 

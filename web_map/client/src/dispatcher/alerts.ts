@@ -7,7 +7,7 @@ import type { Alert, LonLat } from "../shared/types";
 import { closeAlert, openTask, takeAlert } from "./actions";
 import { disturbed } from "./interference";
 import { callSign, since } from "./parts";
-import { set, store, ui } from "./state";
+import { set, setAndFocus, store, ui } from "./state";
 import { serverNow } from "./store";
 
 const SHOWN = 3;
@@ -53,10 +53,7 @@ function open(alert: Alert): void {
 }
 
 /** Ask why the alert is over, in the list where it stands. */
-export function askToClose(alert: Alert): void {
-  set({ panel: "alerts", closing: alert.id });
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector<HTMLInputElement>(".close-alert input")?.focus()));
-}
+export const askToClose = (alert: Alert): void => setAndFocus({ panel: "alerts", closing: alert.id }, ".close-alert input");
 
 export const closeButton = (alert: Alert): TemplateResult | typeof nothing => closable(alert)
   ? html`<button class="button" aria-expanded=${ui.closing === alert.id} @click=${() => askToClose(alert)}>${t("alert.close")}</button>` : nothing;

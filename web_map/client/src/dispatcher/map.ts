@@ -9,7 +9,7 @@ import type { Alert, Area, LonLat, Task } from "../shared/types";
 import { loadHeat, openTask, track } from "./actions";
 import { InterferenceLayer } from "./interference";
 import { callSign } from "./parts";
-import { set, store, toast, ui } from "./state";
+import { set, setAndFocus, store, toast, ui } from "./state";
 import { isOpen, serverNow, shown } from "./store";
 
 const TRACK_HOURS = 3;
@@ -60,7 +60,7 @@ export class ConsoleMap {
   /** Take a place that is asked for: a task's point, or the next corner of a notice's area. */
   private take({ lng, lat }: L.LatLng): boolean {
     const at: LonLat = [round(lng), round(lat)];
-    if (ui.picking) set({ point: at, picking: false });
+    if (ui.picking) setAndFocus({ point: at, picking: false }, ".compose [name=title]"); // what is typed next is the title, no shortcut
     else if (ui.drawing) set({ corners: [...ui.corners, at] });
     else return false;
     return true;

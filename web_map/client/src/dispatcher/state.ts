@@ -26,6 +26,12 @@ export function set(change: Partial<Ui>): void {
   redraw();
 }
 
+/** The same, and the keyboard goes to what is there once it is drawn. */
+export function setAndFocus(change: Partial<Ui>, selector: string): void {
+  set(change);
+  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector<HTMLElement>(selector)?.focus()));
+}
+
 /** Say something for some seconds. */
 export function toast(text: string, urgent = false): void {
   set({ toast: { text, urgent, until: Date.now() + (urgent ? 10_000 : 5_000) } });
