@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -22,6 +22,12 @@ from geo.violation_rows import CSV, GEOJSON, MAX_GEOJSON, Good, Refused
 
 MAX_IMPORT = 512 * 2**20
 LIMITS = {CSV: MAX_IMPORT, GEOJSON: MAX_GEOJSON}
+
+
+def body_of(*media_types: str) -> dict[str, Any]:
+    """What OpenAPI says of a body that is a file of one of these kinds."""
+    file = {"schema": {"type": "string", "format": "binary"}}
+    return {"requestBody": {"required": True, "content": dict.fromkeys(media_types, file)}}
 
 
 class UploadKey(BaseModel):

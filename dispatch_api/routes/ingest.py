@@ -75,7 +75,22 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def _fields(*names: str) -> dict[str, Any]:
+    """The fields of a query."""
+    return {"parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]}
+
+
+def _content(*media_types: str) -> dict[str, Any]:
+    """A body of one of these kinds."""
+    kinds = {each: {"schema": ANY if "json" in each or "form" in each else {"type": "string"}} for each in media_types}
+    return {"requestBody": {"content": kinds}}
+
+
 ANY = {"type": "object"}
+FORM, JSON, TEXT = "application/x-www-form-urlencoded", "application/json", "text/plain"
+OSMAND_FIELDS = _fields("id", "lat", "lon", "timestamp", "accuracy", "altitude", "speed", "bearing", "sat", "batt")
+GPSLOGGER_FIELDS = _fields("key", "lat", "lon", "time", "acc", "alt", "spd", "dir", "sat", "batt")
+NMEA_FIELDS = _fields("id", "gprmc")
 OSMAND_ANSWERS = {404: {"description": "Unknown or revoked device key"}, **_problems(400, 413, 503)}
 APP_ANSWERS = _problems(400, 401, 413, 503)
 BEARER = [Security(HTTPBearer(scheme_name="DeviceKey", auto_error=False))]
@@ -100,29 +115,49 @@ async def send_positions(request: Request) -> Response:
     return await _lane(lane_routes.positions, request)
 
 
-@router.get("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS)
-@router.post("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS, operation_id="post_osmand")
+@router.get("/ingest/osmand", response_class=Response, responses=OSMAND_ANSWERS, openapi_extra=OSMAND_FIELDS)
+@router.post(
+    "/ingest/osmand",
+    response_class=Response,
+    responses=OSMAND_ANSWERS,
+    operation_id="post_osmand",
+    openapi_extra=_content(FORM, JSON),
+)
 async def send_osmand(request: Request) -> Response:
     """Store a fix of OsmAnd or Traccar Client: query, form or Traccar's JSON; `id` is the device key."""
     return await _lane(lane_routes.osmand_route, request)
 
 
-@router.get("/ingest/gpslogger", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD)
+@router.get(
+    "/ingest/gpslogger",
+    response_class=Response,
+    responses=APP_ANSWERS,
+    dependencies=PASSWORD,
+    openapi_extra=GPSLOGGER_FIELDS,
+)
 @router.post(
     "/ingest/gpslogger",
     response_class=Response,
     responses=APP_ANSWERS,
     dependencies=PASSWORD,
     operation_id="post_gpslogger",
+    openapi_extra=_content(FORM, JSON, "text/csv"),
 )
 async def send_gpslogger(request: Request) -> Response:
     """Store what GPSLogger sends: query, form, JSON or CSV; the key is Basic's password, or the field `key`."""
     return await _lane(lane_routes.gpslogger_route, request)
 
 
-@router.get("/ingest/nmea", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD)
+@router.get(
+    "/ingest/nmea", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD, openapi_extra=NMEA_FIELDS
+)
 @router.post(
-    "/ingest/nmea", response_class=Response, responses=APP_ANSWERS, dependencies=PASSWORD, operation_id="post_nmea"
+    "/ingest/nmea",
+    response_class=Response,
+    responses=APP_ANSWERS,
+    dependencies=PASSWORD,
+    operation_id="post_nmea",
+    openapi_extra=_content(TEXT, FORM),
 )
 async def send_nmea(request: Request) -> Response:
     """Store NMEA 0183 sentences: lines, or the field `gprmc`; the key is Basic's password, or the field `id`."""

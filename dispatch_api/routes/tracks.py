@@ -103,6 +103,7 @@ class TrackKey(BaseModel):
     "/devices/{device_id}/tracks/import",
     response_model=TrackPreviewOut | TrackImportOut | QueuedOut,
     responses={202: {"model": QueuedOut}},
+    openapi_extra=uploads.body_of(*MEDIA_TYPES),
 )
 async def import_track(
     device_id: UUID,

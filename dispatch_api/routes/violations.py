@@ -127,7 +127,12 @@ async def categories(work: Counting, wanted: Wanted) -> Any:
     return [{"category": category, "n": n} for category, n in await by_category(work, wanted)]
 
 
-@router.post("/import", response_model=ImportOut | QueuedOut, responses={202: {"model": QueuedOut}})
+@router.post(
+    "/import",
+    response_model=ImportOut | QueuedOut,
+    responses={202: {"model": QueuedOut}},
+    openapi_extra=uploads.body_of(*uploads.LIMITS),
+)
 async def import_file(
     request: Request,
     response: Response,

@@ -25,6 +25,7 @@ class Crew:
     dispatcher_token: str
     device_id: UUID
     device_key: str
+    shift_id: UUID
 
 
 async def crews(engine: AsyncEngine, n: int) -> list[Crew]:
@@ -47,7 +48,7 @@ async def _crew(work: Work) -> Crew:
     work.session.add(UnitMember(unit_id=unit.id, user_id=officer.id))
     work.session.add(ShiftMember(shift_id=shift.id, user_id=officer.id))
     tokens = [(await sign_in.open_session(work, user)).token for user in (officer, dispatcher)]
-    return Crew(unit.id, officer.id, tokens[0], dispatcher.id, tokens[1], device.id, key)
+    return Crew(unit.id, officer.id, tokens[0], dispatcher.id, tokens[1], device.id, key, shift.id)
 
 
 @dataclass(frozen=True)

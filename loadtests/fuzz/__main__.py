@@ -30,6 +30,7 @@ from loadtests.fuzz.contents import contents
 from loadtests.fuzz.operations import Found, Plan
 from loadtests.fuzz.scene import API, ROLES, Desk, furnish
 
+TABLE_EVERY_S = 10
 WRITES_NOTHING = ("anonymous",)
 OF_THE_DOOR = frozenset(
     {"audit_event", "audit_pending", "audit_day", "login_try", "sign_in", "ingest_count", "unknown_device"}
@@ -62,21 +63,20 @@ class _Run:
         self._arguments, self._server, self._urls = arguments, server, urls
         self._wrong: list[str] = []
         self._found: list[Found] = []
+        self._written = time.monotonic()
 
     def all(self) -> int:
         """Every role, then the sockets, then what is left of the server."""
-        desk, document = asyncio.run(self._prepare())
         before = self._rss_mib()
         for role in self._arguments.roles:
-            self._role(role, desk, document)
+            self._role(role, *asyncio.run(self._prepare()))
         between = self._rss_mib()
         self._sockets(asyncio.run(self._prepare())[0])  # of the people of before, some have signed themselves out
         print(f"server memory {before:.0f} MiB, {between:.0f} after requests, {self._rss_mib():.0f} after frames")
         self._wrong += self._server.errors()
         if self._server.ask("/readyz")[0] != 200:
             self._wrong.append("the server is not ready any more")
-        if self._arguments.table:
-            self._write_table()
+        self._write_table(self._found)
         for line in self._wrong:
             print(f"WRONG: {line}")
         print(f"{sum(found.cases for found in self._found)} requests, {len(self._wrong)} things wrong")
@@ -95,7 +95,7 @@ class _Run:
         guarded = role in WRITES_NOTHING
         was = asyncio.run(self._contents()) if guarded else {}
         plan = Plan(self._arguments.cases, self._arguments.seed)
-        found = operations.run(document, self._server.url, role, desk, plan, _say)
+        found = operations.run(document, self._server.url, role, desk, plan, _say, self._look)
         self._found.append(found)
         if guarded and (is_now := asyncio.run(self._contents())) != was:
             changed = [name for name in is_now if is_now[name] != was.get(name)]
@@ -124,11 +124,18 @@ class _Run:
         assert self._server.pid
         return float(psutil.Process(self._server.pid).memory_info().rss) / 2**20
 
-    def _write_table(self) -> None:
+    def _look(self, found: Found) -> None:
+        if time.monotonic() > self._written + TABLE_EVERY_S:
+            self._write_table([*self._found, found])
+
+    def _write_table(self, founds: list[Found]) -> None:
+        if not self._arguments.table:
+            return
+        self._written = time.monotonic()
         with self._arguments.table.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["role", "operation", "cases", *operations.PHASES, "answers"])
-            for found in self._found:
+            for found in founds:
                 for operation, tally in sorted(found.tallies.items()):
                     answers = " ".join(f"{status}:{n}" for status, n in sorted(tally.statuses.items()))
                     phases = [tally.phases[name] for name in operations.PHASES]

@@ -11,17 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import schemathesis
-from schemathesis import Case, HookContext, hooks
+from schemathesis import Case, HookContext, SerializationContext, hooks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.transport import Response
 from schemathesis.engine import events, from_schema
+from schemathesis.transport.serialization import Binary
 
+from dispatch_api import uploads
+from dispatch_api.routes import tracks
+from loadtests.fuzz.mending import Mender
 from loadtests.fuzz.scene import Badge, Desk
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 TIMEOUT_S = 30
 ENDS_THE_SESSION = {("DELETE", "/api/v1/session"), ("POST", "/api/v1/session/password")}
 EXAMPLES_OF_FAULTS = 3
+FILES = (*tracks.MEDIA_TYPES, *uploads.LIMITS)
 
 
 @dataclass
@@ -68,12 +73,20 @@ class Plan:
 
 
 def run(
-    document: dict[str, Any], url: str, role: str, desk: Desk, plan: Plan, say: Callable[[str], None] | None = None
+    document: dict[str, Any],
+    url: str,
+    role: str,
+    desk: Desk,
+    plan: Plan,
+    say: Callable[[str], None] | None = None,
+    look: Callable[[Found], None] | None = None,
 ) -> Found:
-    """Every operation of the document, as this role; `say` hears of each phase."""
-    schema = schemathesis.openapi.from_dict(document, config=_config(url, desk, plan))
+    """Every operation of the document, as this role; `say` hears of each phase, `look` sees what is found so far."""
+    schema = schemathesis.openapi.from_dict(document, config=_config(url, plan))
     found, badge = Found(role), desk.badges[role]
-    _hook(found, badge)
+    for media_type in FILES:
+        schemathesis.serializer(media_type)(_as_it_is)
+    _hook(found, badge, Mender(desk, role, plan.seed))
     began = time.monotonic()
     for event in from_schema(schema).execute():
         match event:
@@ -81,6 +94,8 @@ def run(
                 say(f"  {role}: {event.phase.name.value} …")
             case events.ScenarioFinished():
                 _note(found, event)
+                if look:
+                    look(found)
             case events.NonFatalError():
                 found.errors.append(f"{event.label}: {event.info.format()[:300]}")
             case events.FatalError():
@@ -89,8 +104,7 @@ def run(
     return found
 
 
-def _config(url: str, desk: Desk, plan: Plan) -> SchemathesisConfig:
-    ids = desk.ids
+def _config(url: str, plan: Plan) -> SchemathesisConfig:
     return SchemathesisConfig.from_dict({
         "seed": plan.seed,
         "base-url": url,
@@ -101,23 +115,29 @@ def _config(url: str, desk: Desk, plan: Plan) -> SchemathesisConfig:
         "checks": {"enabled": False, "not_a_server_error": {"enabled": True}},
         "generation": {"max-examples": plan.cases, "no-shrink": True, "deterministic": plan.deterministic},
         "phases": {name: {"enabled": name in plan.phases} for name in PHASES},
-        "dictionaries": {name: {"values": values} for name, values in ids.items()},
-        "parameters": {f"path.{name}": {"dictionary": name, "probability": 0.5} for name in ids},
     })  # fmt: skip
 
 
-def _hook(found: Found, badge: Badge) -> None:
-    """Each request is signed by whoever of the role is still signed in, and counted."""
+def _as_it_is(context: SerializationContext, value: Any) -> Any:
+    """The bytes of a file: what is generated for text, too."""
+    content = value.data if isinstance(value, Binary) else value
+    return content if isinstance(content, bytes) else str(content).encode("utf-8", "surrogatepass")
+
+
+def _hook(found: Found, badge: Badge, mender: Mender) -> None:
+    """Each request is mended or not, signed by whoever of the role is still signed in, and counted."""
     hooks.unregister_all()
 
     @schemathesis.hook
     def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
         case.headers.update(badge.headers())
+        mender.mend(case, kwargs)
 
     @schemathesis.hook
     def after_call(context: HookContext, case: Case, response: Response) -> None:
         found.tallies[case.operation.label].statuses[response.status_code] += 1
         found.took_s.append(response.elapsed)
+        mender.learn(case, response)
         ended = (case.method, case.path) in ENDS_THE_SESSION and response.status_code < 300
         if ended or response.status_code == 401:
             badge.next()

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,11 +15,13 @@ from core.db import utcnow
 from core.ids import new_id
 from core.models import UserAccount
 from core.work import open_work
+from geo.models import ShiftMember, UnitMember
 from loadtests.faults.scene import Crew, crews
 
 API = "/api/v1"
 ROLES = ("anonymous", "device", "officer", "dispatcher", "supervisor", "administrator", "auditor")
 SPARE_SESSIONS = 40
+OF_EACH = 3
 PLACE = {"lon": 25.3, "lat": 54.7}
 
 
@@ -45,6 +48,11 @@ class Desk:
 
     badges: dict[str, Badge]
     ids: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """What the bodies of tests/dispatch_api/hostile_cases.py call things by."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """Of what has any, by id."""
+    device_key: str = ""
 
 
 async def furnish(engine: AsyncEngine, url: str, sessions: int = SPARE_SESSIONS) -> Desk:
@@ -52,55 +60,76 @@ async def furnish(engine: AsyncEngine, url: str, sessions: int = SPARE_SESSIONS)
     first, second = await crews(engine, 2)
     badges = {"anonymous": Badge([]), "device": Badge([first.device_key])}
     for role in Role:
-        tokens = await _tokens(engine, role, sessions)
+        tokens = await _tokens(engine, role, sessions, first)
         badges[role.value] = Badge([first.officer_token, *tokens] if role is Role.OFFICER else tokens)
-    desk = Desk(badges)
+    desk = Desk(badges, device_key=first.device_key)
     async with httpx.AsyncClient(base_url=url + API, timeout=30) as http:
         await _fill(http, desk, first, second)
     return desk
 
 
-async def _tokens(engine: AsyncEngine, role: Role, sessions: int) -> list[str]:
-    """Sessions of as many people: one who is disabled does not stop the rest."""
+async def _tokens(engine: AsyncEngine, role: Role, sessions: int, crew: Crew) -> list[str]:
+    """Sessions of as many people, officers among them of this crew: one who is disabled does not stop the rest."""
     async with open_work(engine, system("fuzz")) as work:
         people = [
             UserAccount(login=f"{role.value}-{new_id().hex}", name="Fuzz", roles=[role.value]) for _ in range(sessions)
         ]
         work.session.add_all(people)
         await work.session.flush()
+        if role is Role.OFFICER:
+            work.session.add_all([UnitMember(unit_id=crew.unit_id, user_id=each.id) for each in people])
+            work.session.add_all([ShiftMember(shift_id=crew.shift_id, user_id=each.id) for each in people])
         return [(await sign_in.open_session(work, each)).token for each in people]
 
 
 async def _fill(http: httpx.AsyncClient, desk: Desk, first: Crew, second: Crew) -> None:
     unit, now = str(first.unit_id), utcnow()
-    task = {"kind": "checkpoint", "priority": "P4", "title": "t", "reason_code": "random", **PLACE}
-    notice = {"kind": "information", "priority": "P4", "headline": "h", "to": {"units": [unit]}}
-    violation = {"category": "fuel", "occurred_at": now.isoformat(), "coord_source": "gps", **PLACE}
-    shift = {"unit_id": str(second.unit_id), "members": [str(second.officer_id)],
-             "from": (now + timedelta(days=1)).isoformat(), "to": (now + timedelta(days=2)).isoformat()}  # fmt: skip
-    file = {"name": "a.jpg", "media_type": "image/jpeg", "size": 9, "sha256": "ab" * 32}
     desk.ids = {
         "unit_id": [unit, str(second.unit_id)],
         "device_id": [str(first.device_id), str(second.device_id)],
         "user_id": [str(second.officer_id), str(second.dispatcher_id)],
     }
-    makings: list[tuple[str, str, str, dict[str, Any]]] = [
-        ("task_id", "dispatcher", "/tasks", task),
-        ("task_id", "dispatcher", "/tasks", task | {"unit_id": unit, "issue": True}),
-        ("notice_id", "dispatcher", "/notices", notice),
-        ("violation_id", "officer", "/violations", violation),
-        ("shift_id", "dispatcher", "/shifts", shift),
-        ("hold_id", "investigator", "/holds", {"kind": "unit", "object_id": unit, "reason": "r"}),
-        ("install_id", "officer", "/installs", {"id": str(new_id()), "name": "tablet", "pin": "1234"}),
-    ]
-    for name, role, path, body in makings:
-        desk.ids.setdefault(name, []).append(await _made(http, desk, role, path, body))
-    attached = file | {"id": str(new_id()), "task_id": desk.ids["task_id"][1]}
-    desk.ids["attachment_id"] = [await _made(http, desk, "officer", "/attachments", attached)]
+    desk.names = {"unit": unit, "other": str(second.unit_id), "device": str(first.device_id),
+                  "user": str(second.officer_id), "login": "nobody"}  # fmt: skip
+    task = {"kind": "checkpoint", "priority": "P4", "title": "t", "reason_code": "random", **PLACE}
+    issued = task | {"unit_id": unit, "issue": True}
+    notice = {"kind": "information", "priority": "P4", "headline": "h", "to": {"units": [unit]}}
+    violation = {"category": "fuel", "occurred_at": now.isoformat(), "coord_source": "gps", **PLACE}
+    shift = {"unit_id": str(second.unit_id), "members": [str(second.officer_id)],
+             "from": (now + timedelta(days=1)).isoformat(), "to": (now + timedelta(days=2)).isoformat()}  # fmt: skip
+    form = {"reason_code": "random", "first_stopped_at": now.isoformat(), "coord_source": "gps", **PLACE,
+            "control_types": ["documentary"], "result": "nothing_found"}  # fmt: skip
+    made = partial(_made, http, desk)
+    await made("office_id", "administrator", "/offices", {"code": new_id().hex[-8:], "name": "x"}, "office")
+    for _ in range(OF_EACH):
+        await made("task_id", "dispatcher", "/tasks", task, "draft")
+        await made("task_id", "dispatcher", "/tasks", issued, "issued")
+        await made("notice_id", "dispatcher", "/notices", notice, "older")
+        await made("notice_id", "dispatcher", "/notices", notice, "notice")
+        await made("violation_id", "officer", "/violations", violation, "violation")
+        await made("hold_id", "investigator", "/holds", {"kind": "unit", "object_id": unit, "reason": "r"}, "hold")
+        task_id = {"task_id": desk.names["issued"]}
+        await made("attachment_id", "officer", "/attachments", _file() | task_id, "attachment")
+        await made("form_id", "officer", "/stop-forms", form | task_id, "form")
+        await made("phone_id", "officer", "/phones", {"app": "traccar"}, "phone")
+        await made("install_id", "officer", "/installs", {"id": str(new_id()), "name": "t", "pin": "1234"}, "install")
+    await made("shift_id", "dispatcher", "/shifts", shift, "planned")
+    await made("panic_id", "officer", "/panic", {"id": str(new_id()), "at": now.isoformat(), **PLACE}, "panic")
+    alerts = await http.get("/alerts", headers=desk.badges["dispatcher"].headers())
+    desk.ids["alert_id"] = [each["id"] for each in alerts.json()["items"]]
 
 
-async def _made(http: httpx.AsyncClient, desk: Desk, role: str, path: str, body: dict[str, Any]) -> str:
+def _file() -> dict[str, Any]:
+    return {"id": str(new_id()), "name": "a.jpg", "media_type": "image/jpeg", "size": 9, "sha256": "ab" * 32}
+
+
+async def _made(
+    http: httpx.AsyncClient, desk: Desk, ids: str, role: str, path: str, body: dict[str, Any], name: str
+) -> None:
     answer = await http.post(path, json=body, headers=desk.badges[role].headers())
     if answer.status_code != 201:
         raise RuntimeError(f"{path} was refused: {answer.status_code} {answer.text}")
-    return str(answer.json()["id"])
+    told = answer.json()
+    desk.names |= {key: told[key] for key in ("credential",) if key in told} | {name: str(told["id"])}
+    desk.versions |= {str(told["id"]): told["version"]} if "version" in told else {}
+    desk.ids.setdefault(ids, []).append(str(told["id"]))
