@@ -19,13 +19,17 @@ TZ: Any = DateTime(timezone=True)
 """The column type of every moment."""
 
 
+WAITS_S = 1.6
+"""How long who asks may wait for connections and locks in all: with what is done beside, refused within 2 s."""
+
+
 def utcnow() -> datetime:
     """Now, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine whose pool refuses after 1.8 s (answered as 503) rather than queueing without end.
+    """An engine whose pool refuses after WAITS_S (answered as 503) rather than queueing without end.
 
     The connection used last is used next: it has its statements prepared and planned, and a click that meets a cold
     one takes several times as long.
@@ -34,7 +38,7 @@ def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=1.8,
+        pool_timeout=WAITS_S,
         pool_use_lifo=True,
         connect_args={
             "timeout": 5,

@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from core import audit
 from core.actor import Actor
 from core.bus import Bus, Wake
-from core.db import utcnow
+from core.db import WAITS_S, utcnow
 
 _SCOPE = text(
     "SELECT set_config('app.user_id', :user_id, true), set_config('app.sees', :sees, true),"
@@ -24,8 +24,8 @@ _SCOPE = text(
 )
 _SCOPE_IN_TIME = text(f"{_SCOPE}, set_config('lock_timeout', :lock_ms, true)")
 
-WAITS_S, AT_LEAST_S = 1.8, 0.2
-"""How long a request may wait for connections and locks in all, and for each however long it waited before."""
+AT_LEAST_S = 0.2
+"""For each connection and lock a request waits so long, however long it waited before."""
 
 _SEES = text("SELECT set_config('app.sees', :sees, true)")
 

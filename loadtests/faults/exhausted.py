@@ -139,7 +139,7 @@ def _figures(stage: Stage, clients: _Clients, during: list[tuple[int, float]], a
         Figure("refused while locked", sum(status == 503 for status, _ in during), least=20),
         zero("answered with anything but 201 and 503", sum(statuses.values()) - statuses[201] - statuses[503], stage),
         Figure("a refusal's answer, p99", percentile([took for status, took in during if status == 503]), "s",
-               most=REFUSED_WITHIN_S + 0.5),
+               most=REFUSED_WITHIN_S),
         Figure("a refusal's answer, median", percentile([t for s, t in during if s == 503], 0.5), "s",
                most=REFUSED_WITHIN_S),
         Figure("/healthz while locked, p99", percentile(alive), "s", most=ALIVE_WITHIN_S),

@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import system
-from core.work import AT_LEAST_S, WAITS_S, open_work
+from core.db import WAITS_S
+from core.work import AT_LEAST_S, open_work
 from tests.helpers import Database
 
 
