@@ -1,10 +1,24 @@
 """Every setting, read once from `OUTRIDER_*` variables or `.env`, then passed down."""
 
+import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _object(value: Any) -> Any:
+    """What a variable holds as JSON; raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from error
+
+
+_Json = (NoDecode, BeforeValidator(_object))
 
 
 class Settings(BaseSettings):
@@ -87,15 +101,26 @@ class Settings(BaseSettings):
     sms_url: str | None = Field(None, description="HTTP gateway for SMS, asked once for each; unset: no SMS")
     sms_method: Literal["POST", "PUT", "GET"] = Field("POST", description="POST, PUT or GET")
     sms_format: Literal["json", "form", "query"] = Field("json", description="how its fields go: json, form or query")
-    sms_fields: dict[str, Any] = Field(
+    sms_fields: Annotated[dict[str, Any], *_Json] = Field(
         {"to": "{to}", "text": "{text}"}, description="its fields (JSON); {to}, {text}, {id}, {secret} are filled in"
     )
-    sms_headers: dict[str, str] = Field({}, description="its headers (JSON), filled in as the fields are")
+    sms_headers: Annotated[dict[str, str], *_Json] = Field({}, description="its headers (JSON), filled in likewise")
     sms_secret: SecretStr | None = Field(None, description="what {secret} stands for: token or password of the gateway")
     login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")
     login_tries_address: int = Field(50, ge=1, description="wrong log-ins from one address in 10 minutes")
     chromium: Path | None = Field(None, description="browser for the tests; unset: `chromium` on the PATH")
     test_data: Path = Field(Path("../shared/data"), description="recordings that some tests run over")
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of this process; what cannot be used ends it with a sentence for each, without the value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = [
+                f"OUTRIDER_{'.'.join(map(str, each['loc'])).upper()}: {_said(each['msg'])}" for each in error.errors()
+            ]
+            raise SystemExit("\n".join(wrong)) from None
 
     @property
     def tls(self) -> bool:
@@ -107,3 +132,9 @@ class Settings(BaseSettings):
         """The open ports of protocols that know no secret: whoever knows a tracker's number can speak for it."""
         ports = {"GT06": self.gt06_port, "H02": self.h02_port, "NMEA": self.nmea_port}
         return {name: port for name, port in ports.items() if port}
+
+
+def _said(message: str) -> str:
+    """Pydantic's words as a sentence."""
+    words = message.removeprefix("Value error, ").strip().rstrip(".")
+    return f"{words[:1].upper()}{words[1:]}."

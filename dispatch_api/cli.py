@@ -272,7 +272,7 @@ def main(words: list[str] | None = None) -> None:
     """Run one command; the process ends with its exit code."""
     args = _parser().parse_args(words)
     try:
-        code = args.function(Settings(), args)
+        code = args.function(Settings.read(), args)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)

@@ -15,7 +15,7 @@ from dispatch_api.process.serving import APPLICATION, server_options
 
 def main() -> None:
     """Serve until stopped."""
-    settings = Settings()
+    settings = Settings.read()
     family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
     own = ports.share(family, address)
     uvicorn.main([APPLICATION, "--fd", str(own.fileno()), *server_options(settings)], standalone_mode=False)

@@ -48,7 +48,7 @@ async def desk(server: Server, database: Database) -> AsyncIterator[Desk]:
 
 
 async def document(url: str, desk: Desk) -> dict[str, Any]:
-    async with httpx.AsyncClient(base_url=url, headers=desk.badges["auditor"].headers()) as http:
+    async with httpx.AsyncClient(base_url=url, headers=desk.badges["auditor"].headers(), timeout=60) as http:
         return dict((await http.get("/api/v1/openapi.json")).json())
 
 
