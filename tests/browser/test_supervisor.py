@@ -108,7 +108,7 @@ def test_another_role_is_told(watch: Watch, shared_server: Server) -> None:
     expect(page.get_by_text("Your role has no console here.")).to_be_visible()
 
 
-def test_a_track_from_a_file_is_shown_before_it_is_stored(supervisor: Callable[..., Page], patrol: Crew) -> None:
+def test_a_track_from_a_file_is_shown_before_it_is_stored_by_keyboard(supervisor: Callable[..., Page], patrol: Crew) -> None:
     page = supervisor()
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     points = "".join(
@@ -119,11 +119,13 @@ def test_a_track_from_a_file_is_shown_before_it_is_stored(supervisor: Callable[.
     store = page.get_by_role("button", name="Add to the track")
     page.locator("[name=track_device]").select_option(str(patrol.device.id))
     expect(store).to_be_disabled()
-    page.locator("[name=track]").set_input_files([{"name": "day.GPX", "mimeType": "", "buffer": gpx.encode()}])
+    with page.expect_file_chooser() as chooser:
+        page.locator("[name=track]").press("Enter")
+    chooser.value.set_files([{"name": "day.GPX", "mimeType": "", "buffer": gpx.encode()}])
     expect(page.get_by_text("Fixes: 30; lines that cannot be used: 1.")).to_be_visible()
     expect(page.locator(".preview tbody tr")).to_have_count(30)
     expect(page.locator(".preview tbody tr").first).to_contain_text("54.70000, 25.30000")
-    store.click()
+    store.press("Enter")
     expect(page.get_by_text("30 stored, 0 already there")).to_be_visible()
     expect(page.locator(".faults li")).to_contain_text("Line 33")
     expect(store).to_be_disabled()

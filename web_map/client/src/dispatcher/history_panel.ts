@@ -118,6 +118,6 @@ function eventList(events: DeviceEvent[], show: (at: LonLat) => void): TemplateR
 function result(mine: Past, { asked, n }: { asked: Asked; n: number }): TemplateResult {
   if (!n) return html`<p>${t("past.none")}</p>`;
   const file = (format: string): TemplateResult =>
-    html`<a class="button" download href=${`/api/v1${address(mine, asked, format)}`}>${format.toUpperCase()}</a>`;
-  return html`<p>${t("past.found", { n: number(n) })}</p><p class="files">${file("gpx")} ${file("kml")} ${file("csv")}</p>`;
+    html`<a class="button" download href=${`/api/v1${address(mine, asked, format)}`}>${format === "geojson" ? "GeoJSON" : format.toUpperCase()}</a>`;
+  return html`<p>${t("past.found", { n: number(n) })}</p><p class="files">${file("gpx")} ${file("kml")} ${file("csv")} ${file("geojson")}</p>`;
 }
