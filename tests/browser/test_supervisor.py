@@ -108,7 +108,9 @@ def test_another_role_is_told(watch: Watch, shared_server: Server) -> None:
     expect(page.get_by_text("Your role has no console here.")).to_be_visible()
 
 
-def test_a_track_from_a_file_is_shown_before_it_is_stored_by_keyboard(supervisor: Callable[..., Page], patrol: Crew) -> None:
+def test_a_track_from_a_file_is_shown_before_it_is_stored_by_keyboard(
+    supervisor: Callable[..., Page], patrol: Crew
+) -> None:
     page = supervisor()
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     points = "".join(
