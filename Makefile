@@ -10,7 +10,7 @@ ifdef HOST
 export OUTRIDER_HOST := $(HOST)
 endif
 
-.PHONY: run setup test bench faults fuzz scan clean
+.PHONY: run setup test bench faults fuzz scan sbom clean
 
 run: ## install what is missing, then start Outrider (PORT=8000 HOST=127.0.0.1 DEMO=1)
 	@$(PYTHON) tools/setup.py run
@@ -39,6 +39,10 @@ fuzz: ## every operation as every role, and both sockets, under generated input 
 scan: ## known faults: bandit, and advisories on every locked package; what could not be looked at is a fault
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python tools/scan.py
+
+sbom: ## the bill of materials (CycloneDX) of what an installation runs, in outrider.cdx.json
+	@$(PYTHON) tools/setup.py bench
+	@exec .venv/bin/python tools/sbom.py outrider.cdx.json
 
 clean: ## remove what set-up made here; the database in var/ stays
 	rm -rf .venv node_modules web_map/node_modules web_map/client/node_modules web_map/dist

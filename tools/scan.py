@@ -125,7 +125,8 @@ def of_npm(report: dict[str, Any], trouble: str, wanted: int) -> Verdict:
     """The verdict of npm's report on so many locked packages."""
     verdict = Verdict("npm-audit")
     if error := report.get("error") or report.get("message"):
-        trouble = error.get("summary") or str(error) if isinstance(error, dict) else str(error)
+        words = [error.get(part) for part in ("summary", "detail", "code")] if isinstance(error, dict) else [str(error)]
+        trouble = next(filter(None, words), "npm reached no source of advisories")
     verdict.seen = 0 if trouble else report.get("metadata", {}).get("dependencies", {}).get("total", 0)
     if trouble or verdict.seen < wanted:
         verdict.skipped.append(trouble or f"only {verdict.seen} of {wanted} packages were looked at")

@@ -55,15 +55,17 @@ class Desk:
     device_key: str = ""
 
 
-async def furnish(engine: AsyncEngine, url: str, sessions: int = SPARE_SESSIONS) -> Desk:
-    """People, and everything there is, made through the API."""
+async def furnish(
+    engine: AsyncEngine, url: str, sessions: int = SPARE_SESSIONS, over: httpx.AsyncBaseTransport | None = None
+) -> Desk:
+    """People, and everything there is, made through the API; `over` reaches one in this process."""
     first, second = await crews(engine, 2)
     badges = {"anonymous": Badge([]), "device": Badge([first.device_key])}
     for role in Role:
         tokens = await _tokens(engine, role, sessions, first)
         badges[role.value] = Badge([first.officer_token, *tokens] if role is Role.OFFICER else tokens)
     desk = Desk(badges, device_key=first.device_key)
-    async with httpx.AsyncClient(base_url=url + API, timeout=30) as http:
+    async with httpx.AsyncClient(base_url=url + API, timeout=30, transport=over) as http:
         await _fill(http, desk, first, second)
     return desk
 

@@ -115,13 +115,16 @@ def test_every_locked_package_is_one_to_look_at() -> None:
         ({"metadata": {"dependencies": {"total": 5}}, "vulnerabilities": {"x": {"severity": "high"}}}, "", False),
         ({"metadata": {"dependencies": {"total": 4}}, "vulnerabilities": {}}, "", False),
         ({"error": {"code": "ENOAUDIT", "summary": ""}}, "", False),
+        ({"error": {"summary": "", "detail": ""}}, "", False),
         ({"message": "not found"}, "", False),
         ({}, "npm died", False),
         ({}, "", False),
     ],
 )
 def test_npms_report_counts_only_when_it_is_whole(report: dict[str, Any], trouble: str, good: bool) -> None:
-    assert scan.of_npm(report, trouble, 5).good is good
+    verdict = scan.of_npm(report, trouble, 5)
+    assert verdict.good is good
+    assert good or any(verdict.found + verdict.skipped), "it says why"
 
 
 def test_the_command_ends_with_an_error_when_anything_was_skipped(

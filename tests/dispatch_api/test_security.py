@@ -1,6 +1,7 @@
 """What stands around every request: headers, limits, hostile bodies, addresses behind proxies, second walls."""
 
 import json
+import re
 
 import httpx
 import pytest
@@ -8,16 +9,20 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 
-from core.actor import Role
+from core import actor
+from core.actor import May, Role
 from core.errors import Malformed
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api.access import client_address
 from dispatch_api.logs import redact
 from dispatch_api.security import MIB, check_json
+from loadtests.fuzz.scene import furnish
 from tests.helpers import Client, Database, Server, crew, eventually
 
 HOSTILE = ["\x00", "a\x00b"]
+WITHOUT_POLICY = {"user_id", "office_id", "install_id"}
+"""Whose rows the database shows to every role: names stand beside what people did, for whoever sees that."""
 
 
 async def test_headers_stand_on_pages_api_and_errors(client: Client) -> None:
@@ -135,6 +140,38 @@ async def test_the_access_log_holds_no_query_string(server: Server) -> None:
 
 SECOND_WALL = ["unit", "device", "device_assignment", "shift", "position", "unit_latest", "task", "task_event",
                "notice", "inbox", "recipient", "violation", "credential", "ingest_count", "job"]  # fmt: skip
+
+
+async def test_with_every_check_of_a_route_gone_there_is_no_foreign_row(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await furnish(client.engine, str(client.http.base_url), 1, client.http._transport)
+    auditor = desk.badges["auditor"].headers()
+    paths = (await client.http.get("/api/v1/openapi.json", headers=auditor)).json()["paths"]
+    monkeypatch.setitem(actor.MATRIX, Role.OFFICER, frozenset(May))  # from here on officers pass every door
+    stranger = (await crew(client.engine)).officer
+    headers = await client.sign_in(stranger)
+    theirs = {value for name, values in desk.ids.items() for value in values if name not in WITHOUT_POLICY}
+    asked = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "lon": 25.3, "lat": 54.7, "reason": "r",
+             "reason_code": "incident", "task_id": desk.names["issued"]}  # fmt: skip
+    lists = things = 0
+    for path in (path for path, each in paths.items() if "get" in each and path.startswith("/api/")):
+        names = re.findall(r"{(\w+)}", path)
+        if not set(names) <= desk.ids.keys() - WITHOUT_POLICY:
+            continue
+        wanted = {each["name"] for each in paths[path]["get"].get("parameters", []) if each["in"] == "query"}
+        at = path.format(**{name: desk.ids[name][0] for name in names})
+        params = {name: value for name, value in asked.items() if name in wanted}
+        answer = await client.http.get(at, params=params, headers=headers)
+        assert answer.status_code != 403, f"{path}: {answer.text}"
+        if names:
+            things += answer.status_code == 404
+            assert answer.status_code == 404, f"{path}: {answer.status_code} {answer.text}"
+        else:
+            lists += answer.is_success
+            assert not [each for each in theirs if each in answer.text], path
+    assert things >= 12
+    assert lists >= 15
 
 
 async def test_without_a_scope_every_table_is_empty(client: Client) -> None:

@@ -1,6 +1,7 @@
 """Security statements that hold for all routes at once (docs/security.md): routes are enumerated, not listed."""
 
 import asyncio
+import csv
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 import websockets
 
-from core.db import make_engine
+from core.db import make_engine, utcnow
 from loadtests.fuzz.scene import API, Desk, furnish
 from tests.conftest import cloned
 from tests.dispatch_api.hostile_cases import CASES, NO_ID
@@ -290,3 +291,38 @@ async def test_s12_whoever_is_out_has_no_socket(how: str, scene: tuple[Client, D
     token = headers["Authorization"].removeprefix("Bearer ")
     assert await ended(server, "/live", token, act) == 4401
     assert (await client.http.get(f"{API}/me", headers=headers)).status_code == 401
+
+
+async def test_s22_no_exported_cell_begins_a_formula(
+    scene: tuple[Client, Desk], operations: list[tuple[str, str, dict[str, Any]]]
+) -> None:
+    """Whatever can be had as CSV is looked for; people can only choose words, and those are hostile here."""
+    client, desk = scene
+    headers = desk.badges["administrator"].headers()
+    unit = desk.ids["unit_id"][0]
+    named = (await client.http.get(f"{API}/units/{unit}", headers=headers)).json()
+    change = {"version": named["version"], "call_sign": "=1+1"}
+    assert (await client.http.patch(f"{API}/units/{unit}", json=change, headers=headers)).is_success
+    rows = "".join(f"{word},2026-11-01T10:00:00Z,25.31,54.71,@x\n" for word in ("=cmd", "+1", "-y"))
+    file = f"category,occurred_at,lon,lat,note\n{rows}"
+    csv_headers = desk.badges["supervisor"].headers() | {"Content-Type": "text/csv"}
+    assert (await client.http.post(f"{API}/violations/import", content=file, headers=csv_headers)).is_success
+    fix = {"fixes": [{"fix_at": utcnow().isoformat(), "lat": 54.7, "lon": -25.3, "altitude_m": -3.7}]}
+    assert (await client.http.post(f"{API}/positions", json=fix, headers=desk.badges["device"].headers())).is_success
+    exports = [
+        path.format(unit_id=unit)
+        for method, path, published in operations
+        if method == "get"
+        for each in published.get("parameters", [])
+        if each["name"] == "format" and "csv" in each["schema"].get("enum", [])
+    ]
+    assert len(exports) >= 2
+    for path in exports:
+        asked = {"format": "csv", "reason_code": "incident"} if "track" in path else {"format": "csv"}
+        answer = await client.http.get(path, params=asked, headers=desk.badges["dispatcher"].headers())
+        assert answer.is_success, answer.text
+        head, *rows = csv.reader(answer.text.splitlines())
+        assert rows, path
+        for cell in (cell for row in (head, *rows) for cell in row):
+            assert cell[:1] not in "=+@\t\r" or cell == "", f"{path}: {cell!r}"
+            assert not cell.startswith("-") or float(cell) < 0, f"{path}: {cell!r}"
