@@ -7,6 +7,7 @@ Row-level security in the database repeats the same rule from the same two value
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from uuid import UUID
 
 from core.errors import NotAllowed
@@ -130,7 +131,16 @@ SEES: dict[Role, frozenset[str]] = {
 """Kinds of rows a role reads wholly."""
 
 
-@dataclass(frozen=True)
+ALL = frozenset({"*"})
+
+
+@cache
+def _given(roles: frozenset[Role]) -> tuple[frozenset[May], frozenset[str]]:
+    """What these roles permit and show together; the same two sets for all who have them."""
+    return frozenset().union(*(MATRIX[role] for role in roles)), frozenset().union(*(SEES[role] for role in roles))
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """A person (or the system) at work: identity, roles, and the units that are their own."""
 
@@ -149,10 +159,9 @@ class Actor:
 
     def __post_init__(self) -> None:
         """Work out once what the roles give."""
-        granted = frozenset().union(*(MATRIX[role] for role in self.roles))
-        seen = frozenset().union(*(SEES[role] for role in self.roles)) if self.user_id else frozenset({"*"})
+        granted, seen = _given(self.roles)
         object.__setattr__(self, "permissions", granted)
-        object.__setattr__(self, "sees", seen)
+        object.__setattr__(self, "sees", seen if self.user_id else ALL)
 
     def may(self, what: May) -> bool:
         """Whether the roles give this."""

@@ -68,4 +68,6 @@ def create_app(settings: Settings) -> DeviceLane:
         app.include_router(router, prefix=API if prefix else "")
     app.include_router(socket.router, prefix=API)
     app.mount("/static", Built(directory=STATIC_DIR, check_dir=False), name="static")
-    return DeviceLane(SecurityHeaders(BodyLimit(app), requests, settings), app, requests)
+    return DeviceLane(
+        SecurityHeaders(BodyLimit(socket.Straight(app, API), settings), requests, settings), app, requests
+    )

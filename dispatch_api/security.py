@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import structlog
-from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -123,10 +122,9 @@ def route_of(scope: Scope) -> str | None:
 class BodyLimit:
     """What comes in: for a name of this server, of bearable size; JSON not nested too deep and without NaN."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app: ASGIApp = app
-        self._settings: Settings = app.state.settings
-        self._names = own_names(self._settings)
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        self._names = own_names(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
