@@ -106,6 +106,7 @@ class OnePacketProtocol(HttpToolsProtocol):
         cast(_Together, self.transport).flush()
         self.transport = self._plain
         super().handle_websocket_upgrade()
+        self.parser = cast(Any, None)  # the two hold each other, and neither has anything left to do
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind."""
