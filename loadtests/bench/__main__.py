@@ -29,6 +29,7 @@ ARGUMENTS = {
         ["--rounds", "1", "--seconds", "30", "--dispatchers", "500"],
         ["--rounds", "1", "--seconds", "10", "--dispatchers", "500"],
     ),
+    "pushes": (["--tasks", "100"], ["--tasks", "20"]),
     "sockets": (["--rounds", "3", "--frames", "1000"], ["--rounds", "1", "--frames", "200"]),
     "nearest": (["--places", "1000", "--rounds", "5"], ["--places", "100", "--rounds", "2"]),
     "growth": (["--rows", "1000000", "20000000"], ["--rows", "50000", "500000"]),
@@ -103,6 +104,12 @@ LINES: dict[str, list[Line]] = {
         Line("other sockets lost", "lost_sockets", ceiling=0),
         Line("server memory, largest", "server_rss_mib", "MiB", ceiling=400),
         Line("server CPU, of one core", "server_cpu", "x"),
+    ],
+    "pushes": [
+        Line("task clicked to push at its service, largest", "click_to_push_ms.max", "ms", ceiling=5_000),
+        Line("task clicked to push at its service, p99", "click_to_push_ms.p99", "ms"),
+        Line("task clicked to push at its service, median", "click_to_push_ms.p50", "ms"),
+        Line("pushes that did not come within 30 s", "lost", ceiling=0),
     ],
     "sockets": [
         Line("frames to 200 screens, of a bare writer of prebuilt frames", "to_bare", "x", floor=0.35),

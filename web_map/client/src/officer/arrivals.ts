@@ -3,6 +3,7 @@ import { t } from "../shared/i18n";
 import * as alarm from "./alarm";
 import { refresh, say } from "./desk";
 import type { InboxItem, Task } from "./model";
+import { tellOutside } from "./push";
 import { isUrgent } from "./steps";
 import { state, taskById, update } from "./store";
 
@@ -11,6 +12,7 @@ const OLD_NEWS_MS = 10 * 60_000;
 export async function arrived(items: InboxItem[]): Promise<void> {
   const known = new Set(state.kept.tasks.map((task) => task.id));
   await refresh();
+  void tellOutside(items.filter((item) => Date.now() - Date.parse(item.at) < OLD_NEWS_MS)).catch(reportError);
   for (const item of items) if (item.kind === "task") told(item.body, !known.has(item.body.id), Date.parse(item.at));
   const word = items.findLast((item) => item.kind === "message");
   if (word?.kind === "message") {

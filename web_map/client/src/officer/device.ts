@@ -40,6 +40,8 @@ export interface Person {
   until: string;
   /** When the page was last seen with it open. */
   aliveAt: string;
+  /** They want to be told what comes while the page is closed. */
+  push?: boolean;
 }
 
 export type Present = Person & { key: CryptoKey };
@@ -142,6 +144,26 @@ export async function depart(): Promise<void> {
   if (id !== undefined) await close(id);
 }
 
+const readBy = (id: string): string => `read ${id}`;
+
+/** Up to where a person's inbox is stored here, for the worker. */
+export async function noteRead(id: string, seq: number): Promise<void> {
+  await (await database()).put("facts", String(seq), readBy(id));
+}
+
+/** The page's language, for the worker. */
+export async function noteLanguage(language: string): Promise<void> {
+  await (await database()).put("facts", language, "language");
+}
+
+/** What the worker needs while no page is open: who is signed in here, how far their inbox is stored, the language. */
+export async function background(): Promise<{ id: string | null; seq: number; language: string | null }> {
+  const db = await database();
+  const id = ((await db.get("facts", "present")) as string | undefined) ?? null;
+  const seq = id === null ? undefined : await db.get("facts", readBy(id));
+  return { id, seq: Number(seq ?? 0), language: ((await db.get("facts", "language")) as string | undefined) ?? null };
+}
+
 /** The page is in sight: from now on the time counts after which the PIN is asked for. */
 export async function alive(id: string): Promise<void> {
   await note(id, { aliveAt: new Date().toISOString() });
@@ -150,6 +172,8 @@ export async function alive(id: string): Promise<void> {
 /** Forget a person and all that is kept of them. */
 export async function wipe(personId: string): Promise<void> {
   await close(personId);
-  await (await database()).delete("people", personId);
+  const db = await database();
+  await db.delete("people", personId);
+  await db.delete("facts", readBy(personId));
   await deleteDB(storeName(personId));
 }

@@ -19,6 +19,10 @@ export interface InboxHooks {
   link: (state: LinkState) => void;
   signedOut: (error: ApiError) => void;
   reached: (reached: boolean) => void;
+  /** Everything there was is stored. */
+  caughtUp: () => void;
+  /** Everything up to this number is stored. */
+  stored: (seq: number) => void;
 }
 
 export class Inbox {
@@ -34,7 +38,10 @@ export class Inbox {
 
   /** Go on from where this device stopped reading. */
   constructor(private readonly local: Local, private readonly hooks: InboxHooks) {
-    this.queue(async () => { this.seq = (await local.fact("seq")) ?? 0; });
+    this.queue(async () => {
+      this.seq = (await local.fact("seq")) ?? 0;
+      hooks.stored(this.seq);
+    });
     this.began = this.work;
     this.live = new Live({
       path: "/api/v1/inbox/live",
@@ -107,6 +114,7 @@ export class Inbox {
       await this.keep(page.items);
       more = page.next !== null;
     }
+    this.hooks.caughtUp();
   }
 
   private async keep(items: InboxItem[]): Promise<void> {
@@ -114,6 +122,7 @@ export class Inbox {
     if (!last) return;
     const fresh = await this.local.store(items);
     this.seq = Math.max(this.seq, last.seq);
+    this.hooks.stored(this.seq);
     if (!this.live.send({ kind: "ack", upto: this.seq })) await renewed(() => api.post("/inbox/ack", { upto: this.seq }));
     await this.hooks.arrived(fresh);
   }

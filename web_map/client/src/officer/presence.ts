@@ -20,6 +20,7 @@ import { Local, type Kept } from "./local";
 import type { Me } from "./model";
 import { Outbox } from "./outbox";
 import { stopFollowing } from "./position";
+import { endPush, pausePush, settlePush } from "./push";
 import { go } from "./routes";
 import { refused, sent, uploading, uploadRefused } from "./sent";
 import { state, update } from "./store";
@@ -138,6 +139,7 @@ export async function choosePin(pin: string, name: string): Promise<void> {
   else await enrol(me, name, pin);
   update({ enrolled: true });
   await confirm();
+  void settlePush(me.id);
   say(t("officer.pin.set"));
 }
 
@@ -176,6 +178,7 @@ async function open(person: Me, key: CryptoKey): Promise<void> {
     me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {},
     checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null, sheet: facts.sheet ?? null, aides: facts.aides ?? [],
     reporting: facts.reporting ?? null, starting: facts.starting ?? null, ending: facts.ending ?? null,
+    caughtUp: false, push: null,
   });
   await refresh();
   track(local, person.id);
@@ -197,11 +200,14 @@ function connect(person: Me): void {
     void readDuty(heard);
     look(); // a server that was away may have come back as a newer one
   };
-  desk.inbox = new Inbox(desk.local, { arrived, signedOut: ended, reached, link });
+  const stored = (seq: number): void => void device.noteRead(person.id, seq).catch(reportError);
+  const caughtUp = (): void => update({ caughtUp: true });
+  desk.inbox = new Inbox(desk.local, { arrived, signedOut: ended, reached, link, stored, caughtUp });
   desk.outbox.flush();
   desk.uploads.flush();
   void readDuty(heard);
   void readSheet();
+  void settlePush(person.id);
   dutyTimer = window.setInterval(() => void readDuty(heard), DUTY_EVERY_MS);
   void navigator.storage?.persist?.();
 }
@@ -285,6 +291,7 @@ async function revoked(one: device.Enrolled, recovery: boolean, pin?: string): P
   if (state.me?.id === one.id) stop();
   forget();
   await device.wipe(one.id);
+  void endPush();
   update({ gone: { name: one.me.name, handed }, ...(state.me?.id === one.id ? { me: null, phase: "signed_out" as const } : {}) });
   if (state.phase !== "ready") await ask(null);
   return null;
@@ -313,6 +320,7 @@ function stop(): void {
 
 /** Log out, or lock the page where a PIN opens it again; what waits stays on this device. */
 export async function leave(): Promise<void> {
+  if (state.me) await pausePush(state.me.id);
   try {
     await signOut();
   } catch (error) {

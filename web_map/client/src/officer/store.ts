@@ -6,6 +6,7 @@ import type {
   AideMemoire, CodeLists, DutySheet, Ending, Entry, FormKind, Me, Panic, Place, Shift, Starting, Task, Unit, UnitSheet,
 } from "./model";
 import type { PlaceState } from "./place";
+import type { PushState } from "./push";
 import { RECEIPTS, seenBy, sorted, type Sorted } from "./steps";
 
 export type Route =
@@ -51,6 +52,10 @@ export interface State {
   track: { waiting: number; at: string | null };
   link: LinkState;
   reached: boolean;
+  /** The inbox was read to its end since the page was opened. */
+  caughtUp: boolean;
+  /** Whether the device tells what comes while the page is closed; null while nobody could ask the server. */
+  push: PushState | null;
   checkedAt: string | null;
   placeState: PlaceState;
   place: Place | null;
@@ -85,6 +90,8 @@ export const state: State = {
   track: { waiting: 0, at: null },
   link: "connecting",
   reached: navigator.onLine,
+  caughtUp: false,
+  push: null,
   checkedAt: null,
   placeState: "unasked",
   place: null,

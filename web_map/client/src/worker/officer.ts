@@ -1,10 +1,11 @@
 /**
  * Keeps the officers' page on the device: the page, its scripts and styles, the map area; never an answer of the API.
+ * And tells what came while no page is in sight.
  *
  * Each build has a cache of its own and is served from that alone, so that versions never mix. A new build waits beside
  * the old one until the officer takes it over, or until the page is opened anew.
  */
-export {};
+import { pushed, tapped } from "./push";
 
 /** Put before this script by the server: the build, and the paths it consists of. */
 declare const SHELL: { build: string; files: string[] };
@@ -41,6 +42,8 @@ self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
 self.addEventListener("message", (event) => {
   if (event.data === "take over") event.waitUntil(self.skipWaiting());
 });
+self.addEventListener("push", (event) => event.waitUntil(pushed()));
+self.addEventListener("notificationclick", (event) => event.waitUntil(tapped(event.notification)));
 self.addEventListener("fetch", (event) => {
   const { method, mode, url } = event.request;
   const { origin, pathname } = new URL(url);

@@ -7,6 +7,7 @@ import { leave } from "../presence";
 import { duty, dutyUnit, isOnline, isReporting, sheetOf, state, unitName, waiting } from "../store";
 import { setReporting } from "../track";
 import { heading, moment } from "./parts";
+import { pushCard } from "./push";
 
 /** The way to a shift's begin, or why there is none. */
 export function startButtons(): TemplateResult {
@@ -66,5 +67,5 @@ function person(): TemplateResult {
     <button class="big" ?disabled=${!can} @click=${leave}>${t(state.enrolled ? "officer.lock" : "officer.leave")}</button></section>`;
 }
 
-export const dutyView = (): TemplateResult => html`<div class="page">${heading(t("officer.nav.duty"))}${shiftCard()}${trackCard()}
+export const dutyView = (): TemplateResult => html`<div class="page">${heading(t("officer.nav.duty"))}${shiftCard()}${trackCard()}${pushCard()}
   <a class="big" href="#/aide">${t("officer.aide.title")}</a>${settings()}${person()}</div>`;

@@ -4,7 +4,7 @@ import { code, dayTime, distance, hourMinute, t } from "../../shared/i18n";
 import type { Priority, Status, Task } from "../model";
 import { compassPoint, towards } from "../place";
 import { standing, waitingSteps } from "../steps";
-import { state } from "../store";
+import { isOnline, state } from "../store";
 
 const ICONS = {
   back: "M15 4 7 12l8 8",
@@ -42,8 +42,10 @@ export const heading = (text: string): TemplateResult => html`<h1 tabindex="-1">
 export const backBar = (to: string, title: string): TemplateResult => html`<div class="back-bar">
   <a class="round" href=${to} aria-label=${t("officer.back")}>${icon("back")}</a>${heading(title)}</div>`;
 
-export const missing = (): TemplateResult =>
-  html`<div class="page">${backBar("#/", t("officer.gone.title"))}<p>${t("officer.gone")}</p></div>`;
+/** What is asked for is not here; nothing is said of it while it may still come. */
+export const missing = (): TemplateResult => !state.caughtUp && isOnline()
+  ? html`<div class="page" aria-busy="true">${backBar("#/", "")}</div>`
+  : html`<div class="page">${backBar("#/", t("officer.gone.title"))}<p>${t("officer.gone")}</p></div>`;
 
 /** How a task stands, and whether that is still to be told to the server. */
 export function standingText(task: Task): TemplateResult {
