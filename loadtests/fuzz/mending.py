@@ -23,6 +23,8 @@ from tests.dispatch_api.hostile_cases import CASES
 MENDED = 0.6
 OVERLAID = (0, 0, 1, 1, 2)
 """How many fields of the generated body are put into the good one, each as likely as another."""
+LEFT_OUT = 0.8
+"""How often a further parameter of a query, which one request in two has wrong, is not asked with."""
 PHASES = {"fuzzing", "stateful"}
 """Those that enumerate are left as they are."""
 KEPT = 20
@@ -91,6 +93,8 @@ class Mender:
         if "id" in body:
             body["id"] = str(new_id())
         body |= {name: f"{body[name]}{mark:x}" for name in UNIQUE if name in body}
+        if self._chance.random() < LEFT_OUT:
+            body.pop("supersedes", None)  # only once can a thing be
         for id_ in (case.path_parameters or {}).values():
             if "version" in body:
                 body["version"] = self._versions.get(str(id_), 1)
@@ -116,6 +120,9 @@ class Mender:
             if name in required or name in asked:
                 asked[name] = good[name]
         asked.pop("after", None)
+        for name in asked.keys() - good.keys() - required - self._desk.ids.keys():
+            if self._chance.random() < LEFT_OUT:
+                del asked[name]
         for name in asked.keys() & self._desk.ids.keys():
             asked[name] = self._chance.choice(self._desk.ids[name])
         if case.path.endswith("/stop-forms") or case.path.endswith("/attachments"):
