@@ -68,9 +68,10 @@ class Line(NamedTuple):
 
 LINES: dict[str, list[Line]] = {
     "ingest": [
-        Line("single fixes, of a POST that does nothing", "single_to_noop", "x", floor=0.35),
+        Line("single fixes, of a POST that does nothing", "single_to_noop", "x", floor=0.45),
         Line("single fixes, of FastAPI with an INSERT and commit each", "single_to_usual", "x", floor=5),
-        Line("batches of 100, of one connection's binary COPY", "batch_to_copy", "x", floor=0.5),
+        Line("single fixes, of the same behind our own HTTP protocol", "single_to_usual_own", "x", floor=5),
+        Line("batches of 100, of one connection's binary COPY", "batch_to_copy", "x", floor=0.6),
         Line("single fixes stored", "single_per_s", "/s"),
         Line("fixes in batches stored", "batch_per_s", "/s"),
         Line("rows by binary COPY", "copy_per_s", "/s"),
@@ -80,6 +81,7 @@ LINES: dict[str, list[Line]] = {
         Line("server CPU for a fix in a batch", "server_cpu_us_per_fix.batch", "µs"),
         Line("server CPU for a POST that does nothing", "server_cpu_us_per_fix.noop", "µs"),
         Line("server CPU for a fix the usual way", "server_cpu_us_per_fix.usual", "µs"),
+        Line("server CPU for the same behind our protocol", "server_cpu_us_per_fix.usual_own", "µs"),
     ],
     "fanout": [
         Line("fix sent to frame read, p99", "fix_to_frame_ms.p99", "ms", ceiling=2_000),

@@ -2,9 +2,10 @@
 
 `python -m loadtests.bench.ingest [--json] [--rounds 3] [--seconds 5]`; needs wrk. Server, database and load
 generator share the machine. Single fixes: 64 connections, against a POST that does nothing on the same server and
-against the usual way (FastAPI, pydantic, one INSERT and commit a request, on uvicorn as it comes). Batches of 100: 16
-connections, against one connection's binary COPY of 1,000 rows a transaction into the same table. Before each step the
-database finishes what the step before left to it; its first second does not count.
+against the usual way (FastAPI, pydantic, one INSERT and commit a request), on uvicorn as it comes and, the stricter
+comparison, behind our own HTTP protocol. Batches of 100: 16 connections, against one connection's binary COPY of 1,000
+rows a transaction into the same table. Before each step the database finishes what the step before left to it; its
+first second does not count.
 """
 
 import argparse
@@ -91,6 +92,12 @@ def _ours(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManag
 def _usual(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[Served]:
     """The usual way on uvicorn as it comes, but for the line of its log for each request."""
     return _served(urls, folder, PORT + 1, "loadtests.bench.apps:usual", "--no-access-log", "--log-level", "warning")
+
+
+def _usual_own(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[Served]:
+    """The same behind our own HTTP protocol."""
+    options = server_options(Settings(port=PORT + 2, data_dir=folder))
+    return _served(urls, folder, PORT + 2, "loadtests.bench.apps:usual", *options)
 
 
 @contextlib.contextmanager
@@ -196,11 +203,13 @@ def measure(rounds: int = 3, seconds: float = 5) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, scratch.database() as urls:
         bench = Bench(urls, Path(name))
         devices = asyncio.run(_register(urls, bench.keys))
-        with _ours(urls, Path(name)) as ours, _usual(urls, Path(name)) as usual:
+        folder = Path(name)
+        with _ours(urls, folder) as ours, _usual(urls, folder) as usual, _usual_own(urls, folder) as usual_own:
             steps: dict[str, Callable[[str, float], None]] = {
                 "noop": lambda note, s: bench.wrk(note, s, ours, "/noop", 64, 1),
                 "single": lambda note, s: bench.wrk(note, s, ours, "/api/v1/positions", 64, 1),
                 "usual": lambda note, s: bench.wrk(note, s, usual, "/each", 64, 1),
+                "usual_own": lambda note, s: bench.wrk(note, s, usual_own, "/each", 64, 1),
                 "batch": lambda note, s: bench.wrk(note, s, ours, "/api/v1/positions", 16, BATCH),
                 "copy": lambda note, s: asyncio.run(bench.copy(note, s, devices)),
             }
@@ -214,10 +223,11 @@ def measure(rounds: int = 3, seconds: float = 5) -> dict[str, Any]:
 
 
 def _figures(bench: Bench, stored: dict[str, int]) -> dict[str, Any]:
-    names = ("noop", "single", "usual", "batch")
+    names = ("noop", "single", "usual", "usual_own", "batch")
     return {
         "single_to_noop": round(bench.ratio("single", "noop"), 3),
         "single_to_usual": round(bench.ratio("single", "usual"), 2),
+        "single_to_usual_own": round(bench.ratio("single", "usual_own"), 2),
         "batch_to_copy": round(bench.ratio("batch", "copy"), 3),
         "single_per_s": round(bench.median("single")),
         "batch_per_s": round(bench.median("batch")),
