@@ -23,6 +23,8 @@ from geo.models import Unit
 
 CALL_SIGN = "CONFORMANCE"
 AT_ONCE = 32
+READING = 2
+"""So many look at once what is stored: a busy database refuses who waits too long for a connection."""
 STORED_WITHIN_S = 30.0
 EVERY_S = 0.1
 FORGOTTEN_S, TRIES = 2.0, 3
@@ -49,7 +51,7 @@ class Kit:
     def __init__(self, engine: AsyncEngine, place: Place, tell_broker: Callable[[], Awaitable[None]]) -> None:
         """`tell_broker` is awaited once phones that use MQTT are registered: the broker may have to be told."""
         self._engine, self._place, self._tell_broker = engine, place, tell_broker
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots, self._reading = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(READING)
 
     async def run(self, vectors: Sequence[Vector]) -> list[Outcome]:
         """The outcome of each; those of one identifier in turn, since a device has it to itself."""
@@ -141,7 +143,7 @@ class Kit:
         return Outcome(outcome.vector, "wrong", wrong) if wrong else outcome
 
     async def _rows(self, device: Device) -> list[dict[str, Any]]:
-        async with open_work(self._engine, ACTOR) as work:
+        async with self._reading, open_work(self._engine, ACTOR) as work:
             found = await work.session.execute(_TRACK, {"device": UUID(device.id)})
             return [dict(row) for row in found.mappings()]
 

@@ -45,7 +45,7 @@ def _fixes(chance: random.Random) -> list[dict[str, Any]]:
     fixes = []
     for n, at in enumerate(moments):
         nowhere = PLAUSIBLE + DAY_OLD <= n < PLAUSIBLE + DAY_OLD + NOWHERE
-        lon, lat = (0, 0) if nowhere else (25.0 + 0.004 * min(n, PLAUSIBLE), 54.7)
+        lon, lat = (0, 0) if nowhere else (25.0 + 0.004 * min(n, PLAUSIBLE + DAY_OLD), 54.7)  # who moves changes place
         fixes.append({"fix_at": at.isoformat(timespec="milliseconds"), "lon": lon, "lat": lat, "speed_mps": 4})
     return fixes
 

@@ -39,12 +39,13 @@ class Fleet:
     async def device(self, unit_id: UUID, since: datetime | None = None) -> tuple[UUID, str]:
         """A device of the unit, and its key."""
         made, key = new_id(), new_secret("od")
-        await self.db.execute(
-            "INSERT INTO device (id, protocol, key_digest, speed_unit, forwards_for, created_at, updated_at)"
-            " VALUES ($1, 'http', $2, 'knots', '{}', now(), clock_timestamp())",
-            made, digest(key),
-        )  # fmt: skip
-        await self.assign(made, unit_id, since)
+        async with self.db.transaction():  # ingest, which may read meanwhile, knows none without its unit
+            await self.db.execute(
+                "INSERT INTO device (id, protocol, key_digest, speed_unit, forwards_for, created_at, updated_at)"
+                " VALUES ($1, 'http', $2, 'knots', '{}', now(), clock_timestamp())",
+                made, digest(key),
+            )  # fmt: skip
+            await self.assign(made, unit_id, since)
         return made, key
 
     async def assign(self, device_id: UUID, unit_id: UUID, since: datetime | None) -> None:
