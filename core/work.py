@@ -38,6 +38,8 @@ class Work:
     actor: Actor
     now: datetime
     wakes: list[Wake] = field(default_factory=list)
+    clock_off_s: int | None = None
+    """How far the clock of the device that asks is ahead, where that is more than it may be."""
     _is_elevated: bool = False
 
     def publish(self, kind: type[Wake], *ids: UUID) -> None:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
@@ -17,6 +18,7 @@ from dispatch_api.state import State, state_of
 from mobile_contract.fields import OptionalLine
 
 MAX_PAGE = 500
+CLOCK_OFF_S, MOST_OFF_S = 120, 2**31 - 1
 ASKED_AT = "outrider.asked_at"
 """Where a request's scope says since when it is dealt with: however slowly its body came."""
 
@@ -60,9 +62,20 @@ def working(*what: May) -> Any:
         request: Request, actor: Annotated[Actor, Depends(allow(*what))], state: Annotated[State, Depends(get_state)]
     ) -> AsyncIterator[Work]:
         async with open_work(state.engine, actor, state.bus, asked_at=request.scope.get(ASKED_AT)) as work:
+            work.clock_off_s = _clock_off_s(request, work)
             yield work
 
     return Depends(get_work, scope="function")
+
+
+def _clock_off_s(request: Request, work: Work) -> int | None:
+    """How wrong the device's clock is by what it says of the moment of sending; None within 2 min, or unsaid."""
+    try:
+        said = datetime.fromisoformat(request.headers.get("X-Device-Time", ""))
+        off_s = round((said - work.now).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(-MOST_OFF_S, min(MOST_OFF_S, off_s)) if abs(off_s) > CLOCK_OFF_S else None
 
 
 @dataclass(frozen=True)

@@ -99,12 +99,12 @@ async def of_page(work: Work, shift_id: UUID) -> Carried:
     Raises NotFound for a shift of others, also of the own unit.
     """
     member = select(Shift).join(ShiftMember, col(ShiftMember.shift_id) == Shift.id)
-    shift: Shift | None = await work.first(
-        member.where(Shift.id == shift_id, ShiftMember.user_id == work.actor.id, col(Shift.on_at).is_not(None))
-    )
-    if shift is None:
-        raise NotFound
-    async with work.elevated():
+    async with work.elevated():  # an own shift is an own one also when it was with a unit one does not belong to
+        shift: Shift | None = await work.first(
+            member.where(Shift.id == shift_id, ShiftMember.user_id == work.actor.id, col(Shift.on_at).is_not(None))
+        )
+        if shift is None:
+            raise NotFound
         await work.session.execute(_ONE_AT_A_TIME, {"user_id": str(work.actor.id)})
         own = select(Device.id).where(
             Device.user_id == work.actor.id, Device.protocol == PAGE, col(Device.revoked_at).is_(None)

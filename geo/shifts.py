@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -69,13 +69,14 @@ async def listed(
 
 
 async def active_of_user(work: Work, user_id: UUID) -> ShiftView | None:
-    """The shift a person is on now, or None."""
+    """The shift a person is on now, of several the one that began last; or None."""
     query = (
         select(Shift)
         .join(ShiftMember, col(ShiftMember.shift_id) == Shift.id)
         .where(ShiftMember.user_id == user_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
+        .order_by(func.greatest(Shift.on_at, ShiftMember.joined_at).desc(), col(Shift.unit_id))
     )
-    shift = await work.first(query)
+    shift = await work.first(query.limit(1))
     return (await views(work, [shift]))[0] if shift else None
 
 

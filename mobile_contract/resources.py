@@ -211,7 +211,10 @@ class Transition(Out):
 
 
 class TaskEvent(Out):
-    """One step in a task's history: `at` by the device's clock, `received_at` by the server's."""
+    """One step in a task's history: `at` by the device's clock, `received_at` by the server's.
+
+    `clock_off_s`: how far that clock was ahead when the step was sent, if over 2 min and told (header `X-Device-Time`).
+    """
 
     id: UUID
     verb: str
@@ -229,6 +232,7 @@ class TaskEvent(Out):
     accuracy_m: float | None
     reason_code: str | None
     reason: str | None
+    clock_off_s: int | None
 
 
 class NoticeTo(Edge):

@@ -96,6 +96,7 @@ class TaskEvent(SQLModel, table=True):
     accuracy_m: float | None = Field(default=None, sa_type=REAL)
     reason_code: str | None = None
     reason: str | None = None
+    clock_off_s: int | None = None
 
 
 class TaskMessage(SQLModel, table=True):

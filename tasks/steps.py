@@ -92,6 +92,7 @@ def record(work: Work, task: Task, verb: str, was: Was, command: TransitionIn | 
         event.at = command.at or work.now
         event.point = point_of(command.lon, command.lat)
         event.accuracy_m = command.accuracy_m
+        event.clock_off_s = work.clock_off_s
         event.reason_code = was.reason_code or command.reason_code or command.result
         event.reason = was.reason or command.reason
     task.updated_at = work.now

@@ -179,7 +179,7 @@ class Server:
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
 
-    def start(self, timeout_s: float = 30) -> "Server":
+    def start(self, timeout_s: float = 90) -> "Server":
         """Start and wait until it is ready."""
         log = (self.data_dir / "server.log").open("ab")
         self.process = subprocess.Popen(

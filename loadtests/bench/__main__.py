@@ -30,6 +30,11 @@ ARGUMENTS = {
         ["--rounds", "1", "--seconds", "10", "--dispatchers", "500"],
     ),
     "pushes": (["--tasks", "100"], ["--tasks", "20"]),
+    "officers": (
+        ["--rounds", "1", "--seconds", "60", "--dispatchers", "50", "--officers", "1000"],
+        ["--rounds", "1", "--seconds", "10", "--dispatchers", "20", "--officers", "300"],
+    ),
+    "page": (["--rounds", "5"], ["--rounds", "1"]),
     "sockets": (["--rounds", "3", "--frames", "1000"], ["--rounds", "1", "--frames", "200"]),
     "nearest": (["--places", "1000", "--rounds", "5"], ["--places", "100", "--rounds", "2"]),
     "growth": (["--rows", "1000000", "20000000"], ["--rows", "50000", "500000"]),
@@ -42,7 +47,7 @@ ARGUMENTS = {
 """What each measurement is run with, in full and with --short."""
 
 
-MODULES = {"crowd": "fanout"}
+MODULES = {"crowd": "fanout", "officers": "fanout"}
 """The measurement behind a name, where it is not the name."""
 
 
@@ -112,6 +117,21 @@ LINES: dict[str, list[Line]] = {
         Line("task clicked to push at its service, p99", "click_to_push_ms.p99", "ms"),
         Line("task clicked to push at its service, median", "click_to_push_ms.p50", "ms"),
         Line("pushes that did not come within 30 s", "lost", ceiling=0),
+    ],
+    "officers": [
+        Line("task clicked to officer's socket, p99", "click_to_officer_ms.p99", "ms", ceiling=250),
+        Line("task clicked to officer's socket, median", "click_to_officer_ms.p50", "ms"),
+        Line("task clicked to officer's socket, largest", "click_to_officer_ms.max", "ms"),
+        Line("fix sent to frame read, p99", "fix_to_frame_ms.p99", "ms", ceiling=2_000),
+        Line("other sockets lost", "lost_sockets", ceiling=0),
+        Line("server memory, largest", "server_rss_mib", "MiB", ceiling=400),
+        Line("server CPU, of one core", "server_cpu", "x"),
+    ],
+    "page": [
+        Line("first visit to the form for the sign-in, processor slowed 4 x", "first_ms", "ms", ceiling=2_000),
+        Line("signed in to the task at hand, the page kept on the device, slowed 4 x", "again_ms", "ms", ceiling=2_000),
+        Line("without a network to the task at hand, slowed 4 x", "offline_ms", "ms", ceiling=2_000),
+        Line("over the line at the first visit, without map data", "first_kb", "kB", ceiling=250),
     ],
     "sockets": [
         Line("frames to 200 screens, of a bare writer of prebuilt frames", "to_bare", "x", floor=0.35),

@@ -1,8 +1,9 @@
 """How soon screens see what happened: 200 dispatchers, 1,500 units that report every 10 s, tasks sent meanwhile.
 
-`python -m loadtests.bench.fanout [--json] [--seconds 30] [--rounds 2] [--dispatchers 200]`. A real server process; the
-clients (`fanout_clients`) and the units' fixes and clicks (`fanout_load`) are processes of their own, and all share the
-machine. Each round measures once with everybody reading and once beside sockets that have stopped reading.
+`python -m loadtests.bench.fanout [--json] [--seconds 30] [--rounds 2] [--dispatchers 200] [--officers 100]`. A real
+server process; the clients (`fanout_clients`) and the units' fixes and clicks (`fanout_load`) are processes of their
+own; all share the machine. Each round measures once with everybody reading and once beside sockets that have stopped
+reading.
 
 - `fix_to_frame_ms`: from a unit's sending a fix (its `fix_at`) to a dispatcher's client having read it in a frame.
 - `click_to_officer_ms`: from before `POST /tasks` to the officer's socket having the task.
@@ -40,7 +41,7 @@ from loadtests.bench import scratch
 
 PORT = int(os.environ.get("OUTRIDER_BENCH_PORT", "8460"))
 """Where the server listens."""
-UNITS, OFFICERS = 1_500, 100
+UNITS = 1_500
 INTERVAL_S = 10.0
 STALLED = 10
 """Sockets that stop reading, in every second phase."""
@@ -57,12 +58,12 @@ async def people(work: Work, n: int, role: Role) -> list[tuple[UserAccount, str]
     return [(user, (await sign_in.open_session(work, user)).token) for user in users]
 
 
-async def _prepare(urls: dict[str, str], screens: int) -> dict[str, Any]:
+async def _prepare(urls: dict[str, str], screens: int, tablets: int) -> dict[str, Any]:
     """Units on shift with one device each, the first of them with an officer; everybody's tokens and keys."""
     engine = make_engine(urls["OUTRIDER_DATABASE_URL"])
     async with open_work(engine, system("bench")) as work:
         dispatchers = [token for _, token in await people(work, screens, Role.DISPATCHER)]
-        officers = await people(work, OFFICERS, Role.OFFICER)
+        officers = await people(work, tablets, Role.OFFICER)
         keys = [new_secret("od") for _ in range(UNITS)]
         units = [Unit(call_sign=f"B-{n}", kind="patrol", status="available") for n in range(UNITS)]
         devices = [Device(protocol="http", key_digest=digest(key), interval_s=int(INTERVAL_S)) for key in keys]
@@ -80,7 +81,7 @@ async def _prepare(urls: dict[str, str], screens: int) -> dict[str, Any]:
     return {"port": PORT, "interval_s": INTERVAL_S, "dispatchers": dispatchers, "crews": crews, "keys": keys}
 
 
-def _server(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[psutil.Process]:
+def server(urls: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[psutil.Process]:
     """The server as `outrider up` starts it."""
     options = server_options(Settings(port=PORT, data_dir=folder, demo=False))
     command = [sys.executable, "-m", "uvicorn", "dispatch_api.asgi:app", "--port", str(PORT), *options]
@@ -129,14 +130,14 @@ def _phase(screens: list[subprocess.Popen[str]], server: psutil.Process, seconds
     return dispatchers | officers | taken | {"lost": dispatchers["lost"] + officers["lost"]}
 
 
-def measure(rounds: int = 2, seconds: float = 30, screens: int = 200) -> dict[str, Any]:
+def measure(rounds: int = 2, seconds: float = 30, screens: int = 200, tablets: int = 100) -> dict[str, Any]:
     """Run alone and beside stalled sockets, in turn; the figures over all rounds."""
     phases: dict[str, list[dict[str, Any]]] = {"alone": [], "stalled": []}
     with tempfile.TemporaryDirectory() as name, scratch.database() as urls:
         plan = Path(name) / "plan.json"
-        plan.write_text(json.dumps(asyncio.run(_prepare(urls, screens))))
+        plan.write_text(json.dumps(asyncio.run(_prepare(urls, screens, tablets))))
         with (
-            _server(urls, Path(name)) as server,
+            server(urls, Path(name)) as served,
             _beside("fanout_load", plan),
             _beside("fanout_clients", plan, "dispatchers") as dispatchers,
             _beside("fanout_clients", plan, "officers") as officers,
@@ -144,7 +145,7 @@ def measure(rounds: int = 2, seconds: float = 30, screens: int = 200) -> dict[st
             for turn in range(rounds):
                 for which in ("alone", "stalled") if turn % 2 == 0 else ("stalled", "alone"):
                     _ask(dispatchers, f"stall {STALLED if which == 'stalled' else 0}")
-                    phases[which].append(_phase([dispatchers, officers], server, seconds))
+                    phases[which].append(_phase([dispatchers, officers], served, seconds))
     return _figures(phases)
 
 
@@ -173,8 +174,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--dispatchers", type=int, default=200)
+    parser.add_argument("--officers", type=int, default=100)
     arguments = parser.parse_args()
-    figures = measure(arguments.rounds, arguments.seconds, arguments.dispatchers)
+    figures = measure(arguments.rounds, arguments.seconds, arguments.dispatchers, arguments.officers)
     if arguments.json:
         print(json.dumps(figures))
         return

@@ -108,10 +108,10 @@ class Desk:
         self.sent_at[made["id"]] = time.monotonic()
         return str(made["id"])
 
-    async def task(self, unit: Tracked) -> str:
+    async def task(self, unit: Tracked, priority: str = "P3") -> str:
         """Send a task; its id."""
         made = await self.post("/tasks", {
-            "kind": "stop_vehicle", "priority": "P3", "title": "Stop it", "reason_code": "indicator", "lon": 25.3,
+            "kind": "stop_vehicle", "priority": priority, "title": "Stop it", "reason_code": "indicator", "lon": 25.3,
             "lat": 54.7, "unit_id": str(unit.unit_id), "issue": True,
         })  # fmt: skip
         return str(made["id"])

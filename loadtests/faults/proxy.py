@@ -10,6 +10,8 @@ from typing import Literal
 
 Mode = Literal["pass", "blackhole", "rst"]
 CHUNK = 64 * 1024
+UNDER_WAY = 64
+"""Chunks of one direction that may be on their way at once."""
 RESET = struct.pack("ii", 1, 0)
 """Closed so, a connection ends with a reset rather than in order."""
 
@@ -17,8 +19,8 @@ RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Carries connections to a port of this machine.
 
-    `pass` carries, at most `bytes_per_s` each way and connection and `latency_s` late; `blackhole` keeps connections
-    and carries nothing, as a lost radio link does: nobody is told; `rst` cuts them and every new one.
+    `pass` carries, each connection at most `bytes_per_s` each way, and everything `latency_s` late; `blackhole` keeps
+    connections and carries nothing, as a lost radio link does: nobody is told; `rst` cuts them and every new one.
     """
 
     def __init__(self, target: int) -> None:
@@ -27,7 +29,7 @@ class Proxy:
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.mode: Mode = "pass"
-        self.latency_s, self.bytes_per_s = 0.0, 0
+        self.latency_s, self.bytes_per_s = 0.0, 0.0
         self.port = 0
 
     @asynccontextmanager
@@ -84,12 +86,28 @@ class Proxy:
             writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What is on its way is in a queue: latency delays each byte, but lets no line go slower."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(UNDER_WAY)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._send(reader, under_way))
+            both.create_task(self._arrive(under_way, writer))
+
+    async def _send(self, reader: asyncio.StreamReader, under_way: "asyncio.Queue[tuple[float, bytes]]") -> None:
+        loop, free_at = asyncio.get_running_loop(), 0.0
         while data := await reader.read(CHUNK):
-            if self.latency_s:
-                await asyncio.sleep(self.latency_s)
-            if self.bytes_per_s:
-                await asyncio.sleep(len(data) / self.bytes_per_s)
+            free_at = max(loop.time(), free_at) + (len(data) / self.bytes_per_s if self.bytes_per_s else 0.0)
+            await asyncio.sleep(free_at - loop.time())
+            await under_way.put((free_at + self.latency_s, data))
+        await under_way.put((loop.time() + self.latency_s, b""))
+
+    async def _arrive(self, under_way: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due, data = await under_way.get()
+            await asyncio.sleep(due - loop.time())
             await self._open.wait()
+            if not data:
+                break
             writer.write(data)
             await writer.drain()
         with contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
 """Every fault test, in the order in which they are run."""
 
 from loadtests.faults.clock import F17
+from loadtests.faults.day_offline import O2
 from loadtests.faults.deployed import F18
 from loadtests.faults.exhausted import F13
 from loadtests.faults.fault import Fault
@@ -19,5 +20,5 @@ from loadtests.faults.shuffled import F6
 from loadtests.faults.stalled import F7
 
 FAULTS: dict[str, Fault] = {
-    fault.name: fault for fault in (F1, F2, F3, F4, F5, F6, F7, F8, F10, F11, F13, F14, F16, F17, F18, F19, GW)
+    fault.name: fault for fault in (F1, F2, F3, F4, F5, F6, F7, F8, F10, F11, F13, F14, F16, F17, F18, F19, GW, O2)
 }

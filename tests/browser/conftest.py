@@ -18,6 +18,9 @@ from tests.helpers import ROOT, Database, Server
 
 T = TypeVar("T")
 PHONE = {"width": 390, "height": 844}
+TABLET = {"width": 1024, "height": 768}
+on_phone_and_tablet = pytest.mark.parametrize("watch", [PHONE, TABLET], ids=["phone", "tablet"], indirect=True)
+"""Opens the test's pages on a screen of either size."""
 AXE = ROOT / "web_map" / "client" / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=20_000)
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -75,6 +78,7 @@ class Watch:
     """Opens pages and notes whatever a healthy page never does."""
 
     browser: Browser
+    viewport: dict[str, int] = field(default_factory=lambda: PHONE)
     faults: list[str] = field(default_factory=list)
     allowed: list[re.Pattern[str]] = field(default_factory=lambda: [NOT_SIGNED_IN])
 
@@ -84,7 +88,7 @@ class Watch:
 
     def open(self, url: str, **options: Any) -> Page:
         """A page at `url` in a browser profile of its own, in English and by night unless said otherwise."""
-        settings: dict[str, Any] = {"viewport": PHONE, "locale": "en-GB", "color_scheme": "dark"} | options
+        settings: dict[str, Any] = {"viewport": self.viewport, "locale": "en-GB", "color_scheme": "dark"} | options
         return self.beside(self.browser.new_context(**settings), url)
 
     def beside(self, context: BrowserContext, url: str) -> Page:
@@ -110,9 +114,9 @@ class Watch:
 
 
 @pytest.fixture
-def watch(chromium: Browser) -> Iterator[Watch]:
-    """Pages whose faults fail the test."""
-    watching = Watch(chromium)
+def watch(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Watch]:
+    """Pages whose faults fail the test; on a phone unless it asks for another screen."""
+    watching = Watch(chromium, getattr(request, "param", PHONE))
     yield watching
     for context in chromium.contexts:
         context.close()
@@ -140,5 +144,18 @@ def accessible() -> Callable[[Page], None]:
         found = page.evaluate("options => axe.run(document, options)", options)["violations"]
         said = [f"{one['id']}: {node['html'][:200]} {node['failureSummary']}" for one in found for node in one["nodes"]]
         assert not said, f"{page.url}\n" + "\n".join(said)
+
+    return check
+
+
+@pytest.fixture
+def accessible_in_both(accessible: Callable[[Page], None]) -> Callable[[Page], None]:
+    """The same in English and in Lithuanian, for pages whose bar has a button for the other language."""
+
+    def check(page: Page) -> None:
+        for language in ("lt", "en"):
+            accessible(page)
+            page.locator(f"button[lang={language}]").first.dispatch_event("click")  # also behind a dialog
+            expect(page.locator("html")).to_have_attribute("lang", language)
 
     return check

@@ -183,21 +183,21 @@ def test_the_server_is_lost_and_comes_back(watch: Watch, database: Database, tmp
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_accessible_by_night_and_day(
-    watch: Watch, shared_server: Server, accessible: Callable[[Page], None], theme: str
+    watch: Watch, shared_server: Server, accessible_in_both: Callable[[Page], None], theme: str
 ) -> None:
     field = Field(shared_server)
     field.report(23.9, 55.2)
     page = sign_in(watch, field, color_scheme=theme)
-    accessible(page)
+    accessible_in_both(page)
     drafted(page, f"Axe {theme} {field.crew.unit.call_sign}")
     expect(page.locator(".nearest .row").first).to_be_visible()
-    accessible(page)
+    accessible_in_both(page)
     page.keyboard.press("Escape")
     page.keyboard.press("v")
     expect(page.locator("section.heat")).to_be_visible()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
-    accessible(page)
+    accessible_in_both(page)
 
 
 def test_lithuanian_leaves_no_key_untranslated(watch: Watch, shared_server: Server) -> None:

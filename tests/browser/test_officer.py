@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import AWAY, Watch
+from tests.browser.conftest import AWAY, PHONE, TABLET, Watch, on_phone_and_tablet
 from tests.browser.officer_pages import Centre, begin, big, field, fill, kept, onward, row, send, sign_in, until
 from tests.helpers import ROOT, Server
 
@@ -73,7 +74,8 @@ def test_what_is_done_while_the_server_is_dead_arrives_once_and_in_order(server:
     until(page, lambda: page.evaluate("() => caches.keys().then((names) => names.length)") == 1)
 
 
-def test_a_lost_answer_is_asked_for_again_and_changes_nothing(watch: Watch, centre: Centre) -> None:
+@on_phone_and_tablet
+def test_o1_a_lost_answer_is_asked_for_again_and_changes_nothing(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre)
     task = centre.issue("Check the bus")
     watch.allow(re.compile("ERR_FAILED"))
@@ -93,6 +95,42 @@ def test_a_lost_answer_is_asked_for_again_and_changes_nothing(watch: Watch, cent
     assert lost
     expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
     assert centre.steps(task["id"]) == [("acknowledge", "applied")]
+
+
+CLOCK = """() => {
+  const Real = Date;
+  window.offMs = 0;
+  window.Date = class extends Real {
+    constructor(...parts) { if (parts.length) super(...parts); else super(Real.now() + window.offMs); }
+    static now() { return Real.now() + window.offMs; }
+  };
+}"""
+
+
+@on_phone_and_tablet
+def test_o3_the_order_outlives_a_clock_that_jumps_and_its_error_is_told(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    page.context.add_init_script(f"({CLOCK})()")
+    page.reload()
+    expect(page.locator("#badge")).to_have_text("Online")
+    task = centre.issue("Follow the lorry")
+    expect(page.locator(".card.now")).to_be_visible()
+    watch.allow(AWAY)
+    page.context.set_offline(True)
+    hours = {"acknowledge": 0, "en_route": -5, "on_scene": 3}
+    for verb, off_h in hours.items():
+        page.evaluate("hours => { window.offMs = hours * 3600000 }", off_h)
+        big(page, verb)
+    expect(page.locator("#badge")).to_have_text("Offline · 3 waiting")
+    page.context.set_offline(False)
+    until(page, lambda: len(centre.steps(task["id"])) == 3, 30)
+    assert [verb for verb, _ in centre.steps(task["id"])] == list(hours)
+    events = [one for one in centre.get(f"/tasks/{task['id']}/events")["items"] if one["verb"] in hours]
+    for event in events:
+        off_s = (datetime.fromisoformat(event["at"]) - datetime.fromisoformat(event["received_at"])).total_seconds()
+        assert abs(off_s - hours[event["verb"]] * 3600) < 90, "the device's time as it was, beside the server's"
+        assert abs(event["clock_off_s"] - 3 * 3600) < 90, "how wrong the clock was when it sent"
+    expect(page.get_by_text("This device’s clock is 180 min ahead.")).to_be_visible(timeout=30_000)
 
 
 def test_an_outbox_outlives_the_page(watch: Watch, centre: Centre) -> None:
@@ -257,20 +295,38 @@ def test_every_screen_is_accessible(
     expect(row(page, "Read me")).to_be_visible()
     accessible(page)
     big(page, "acknowledge")
-    paths = ["", f"task/{task['id']}", f"task/{task['id']}/decline", f"notice/{made['id']}", "report", "duty", "outbox"]
-    for size in ({"width": 390, "height": 844}, {"width": 1024, "height": 768}):
+    of = f"task/{task['id']}"
+    paths = [
+        "", of, f"{of}/decline", f"{of}/messages", f"{of}/support", f"notice/{made['id']}", "report", "outbox", "panic",
+        "pin", "shift/end", "track", "phone", "aide", "aide/vehicle_stop", "duty",
+    ]  # fmt: skip
+
+    def look_at_all(size: dict[str, int]) -> None:
         page.set_viewport_size(size)
         for path in paths:
             page.evaluate("path => { location.hash = `#/${path}` }", path)
             expect(page.locator("h1:visible").last).to_be_visible()
             accessible(page)
-    for kind, steps in (("violation", 6), ("stop", 10)):
-        begin(page, task, kind)
-        for n in range(1, steps + 1):
-            expect(page.get_by_role("img", name=f"Step {n} of {steps}")).to_be_visible()
-            accessible(page)
-            if n < steps:
-                onward(page)
+
+    def look_at_forms() -> None:
+        for kind, steps in (("violation", 6), ("stop", 10)):
+            begin(page, task, kind)
+            while page.locator(".wizard .back").is_visible():  # a form goes on where it was left
+                page.locator(".wizard .back").click()
+            for n in range(1, steps + 1):
+                expect(page.locator(".dots i")).to_have_count(steps)
+                expect(page.locator(".dots i").nth(n - 1)).to_have_class("here")
+                accessible(page)
+                if n < steps:
+                    onward(page)
+
+    look_at_forms()
+    look_at_all(TABLET)
+    look_at_all(PHONE)
+    page.locator("button[lang=lt]").click()
+    expect(page.locator("html")).to_have_attribute("lang", "lt")
+    look_at_all(PHONE)
+    look_at_forms()
 
 
 def test_targets_and_text_are_big_enough_for_gloves(watch: Watch, centre: Centre) -> None:

@@ -17,15 +17,14 @@ from core.actor import Role, system
 from core.db import make_engine
 from core.models import UserAccount
 from core.work import open_work
-from tests.browser.conftest import Watch, run
-from tests.browser.officer_pages import Centre, kept, sign_in, until
+from tests.browser.conftest import TABLET, Watch, on_phone_and_tablet, run
+from tests.browser.officer_pages import Centre, big, kept, sign_in, until
 from tests.browser.test_officer_offline import RECORDS, cut
 from tests.helpers import PASSWORD, Server, person
 
 HERE: Geolocation = {"longitude": 21.25, "latitude": 55.71, "accuracy": 9}
 AWAY_FROM_HERE: Geolocation = {"longitude": 21.35, "latitude": 55.75, "accuracy": 12}
 WITH_GPS: dict[str, Any] = {"geolocation": HERE, "permissions": ["geolocation"]}
-TABLET = {"width": 1_024, "height": 768}
 
 
 class Trackerless(Centre):
@@ -223,6 +222,32 @@ def modules(svg: str) -> int:
     return len(re.findall(r"h\d", svg))
 
 
+AWAKE = """() => {
+  window.awake = 0;
+  navigator.wakeLock.request = async () => {
+    window.awake++;
+    return { released: false, async release() { this.released = true; window.awake--; } };
+  };
+}"""
+
+
+def test_the_screen_stays_on_during_a_task_for_whoever_wants_that(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    page.context.add_init_script(f"({AWAKE})()")
+    page.reload()
+    task = centre.issue("Wait for the lorry")
+    big(page, "acknowledge")
+    open_(page, "#/duty")
+    assert page.evaluate("() => window.awake") == 0, "nobody has asked for it"
+    switch = page.get_by_role("switch", name="Keep the screen on during a task")
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+    page.wait_for_function("() => window.awake === 1")
+    version = centre.task(task["id"])["version"]
+    centre.send(f"/tasks/{task['id']}/transitions", {"verb": "cancel", "version": version, "reason": "Over"})
+    page.wait_for_function("() => window.awake === 0")
+
+
 def test_aide_memoires_are_there_for_the_task_without_a_network(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre)
     centre.issue("Stop the coach")
@@ -237,6 +262,7 @@ def test_aide_memoires_are_there_for_the_task_without_a_network(watch: Watch, ce
     expect(page.locator(".numbered li")).to_have_count(8)
 
 
+@on_phone_and_tablet
 def test_o10_an_officer_sees_what_is_theirs_and_nobody_elses(watch: Watch, shared_server: Server) -> None:
     """O10: own queue, last contact, tracking and own track; of other units nothing."""
     centre, other = Trackerless(shared_server), Trackerless(shared_server)

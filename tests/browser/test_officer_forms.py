@@ -1,13 +1,15 @@
 """The officer's forms: steps, doubts, drafts that outlive everything, refusals that are put right."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import PHONE, Watch
+from tests.browser.conftest import PHONE, TABLET, Watch, on_phone_and_tablet
 from tests.browser.officer_pages import (
     Centre,
     at_step,
@@ -24,6 +26,7 @@ from tests.browser.officer_pages import (
     until,
 )  # fmt: skip
 from tests.browser.test_officer_offline import cut, kill
+from tests.helpers import ROOT
 
 PIER = {"geolocation": {"longitude": 21.25, "latitude": 55.71, "accuracy": 9}, "permissions": ["geolocation"]}
 
@@ -67,6 +70,10 @@ def test_a_stop_form_in_steps_with_doubts_and_what_must_be_said(watch: Watch, ce
     expect(page.get_by_text("The last digit does not fit; it would be 3.")).to_be_visible()
     onward(page, 2)
     choose(page, "physical_full", "dog")
+    page.locator("[data-add=searched]").click()
+    expect(page.get_by_text("55.71000, 21.25000")).to_be_visible()
+    page.locator("officer-map").press("ArrowRight")
+    expect(page.get_by_text("55.71000, 21.25000")).not_to_be_visible()
     onward(page)
     choose(page, "violation")
     fill(page, "findings", "A false floor")
@@ -111,6 +118,8 @@ def test_a_stop_form_in_steps_with_doubts_and_what_must_be_said(watch: Watch, ce
     )
     assert (made["recommendation_followed"], made["penalties"]) == (False, [{"kind": "fine", "amount_eur": 120.5}])
     assert made["officers"] == [str(centre.crew.officer.id)]
+    assert (made["lon"], made["searched_lat"]) == (21.25, pytest.approx(55.71, abs=0.001))
+    assert 21.25 < made["searched_lon"] < 21.3
     assert made["ended_at"] >= made["first_stopped_at"]
     big(page, "acknowledge")
     assert recorded(page, centre, "/violations?category=fuel", task_id=task["id"])["plate"] == "АВС 123"
@@ -144,6 +153,7 @@ def test_a_violation_reported_from_a_stop_is_named_in_it(watch: Watch, centre: C
     assert made["task_id"] is None
 
 
+@on_phone_and_tablet
 def test_a_rerouted_control_leads_to_its_form_before_it_is_completed(watch: Watch, centre: Centre) -> None:
     """Without a network form and completion wait in this order; a form that is refused holds up the completion."""
     page = sign_in(watch, centre, **PIER)
@@ -181,14 +191,15 @@ def test_a_rerouted_control_leads_to_its_form_before_it_is_completed(watch: Watc
     expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
 
 
+@pytest.mark.parametrize("screen", [PHONE, TABLET], ids=["phone", "tablet"])
 def test_o4_a_draft_and_a_sent_form_survive_the_browsers_death(
-    chromium: Browser, chromium_path: str, centre: Centre, tmp_path: Path
+    chromium: Browser, chromium_path: str, centre: Centre, tmp_path: Path, screen: dict[str, int]
 ) -> None:
     """Killed within a field, and between the tap on "send" and the network; each time as if the battery were gone."""
 
     def start(*, offline: bool) -> Page:
         profile = chromium.browser_type.launch_persistent_context(
-            tmp_path, executable_path=chromium_path, viewport=PHONE, locale="en-GB", offline=offline, **PIER
+            tmp_path, executable_path=chromium_path, viewport=screen, locale="en-GB", offline=offline, **PIER
         )
         profile.set_default_timeout(20_000)
         profile.pages[0].goto(f"{centre.server.url}/officer")
@@ -231,6 +242,35 @@ def fill_in_again(page: Page, centre: Centre) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+@on_phone_and_tablet
+def test_o6_a_form_of_the_first_version_is_taken_by_todays_server(watch: Watch, centre: Centre) -> None:
+    """What this page sends is cut down to what the contract 1.0 knew, as a page of that day would have sent it."""
+    schema = json.loads((ROOT / "mobile_contract" / "published" / "1.0" / "schema.json").read_text())
+    known = schema["$defs"]["StopFormIn"]["properties"].keys()
+    assert "no_seizure_reason" not in known
+    page = sign_in(watch, centre, **PIER)
+    task = centre.issue("Check the coach")
+
+    def of_that_day(route: Route) -> None:
+        body = {name: value for name, value in route.request.post_data_json.items() if name in known}
+        route.continue_(post_data=json.dumps(body))
+
+    page.route("**/stop-forms", of_that_day)
+    begin(page, task, "stop")
+    choose(page, "random")
+    onward(page, 5)
+    choose(page, "violation")
+    onward(page)
+    choose(page, "handed_over")
+    onward(page, 3)
+    send(page)
+    until(page, lambda: bool(centre.get(f"/stop-forms?task_id={task['id']}")["items"]), 30)
+    (made,) = centre.get(f"/stop-forms?task_id={task['id']}")["items"]
+    assert (made["result"], made["no_seizure_reason"]) == ("violation", None)
+    expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
+
+
+@on_phone_and_tablet
 def test_o7_a_task_completed_offline_and_cancelled_meanwhile_keeps_its_form(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre, **PIER)
     task = centre.issue("Check the warehouse")
@@ -257,6 +297,7 @@ def test_o7_a_task_completed_offline_and_cancelled_meanwhile_keeps_its_form(watc
     assert centre.steps(task["id"])[-1] == ("complete", "conflict")
 
 
+@on_phone_and_tablet
 def test_o9_a_rough_position_is_taken_and_asks_for_the_pin(watch: Watch, centre: Centre) -> None:
     rough = PIER | {"geolocation": {"longitude": 21.25, "latitude": 55.71, "accuracy": 450}}
     page = sign_in(watch, centre, **rough)

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import psutil
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import AWAY, PHONE, Watch
+from tests.browser.conftest import AWAY, PHONE, TABLET, Watch
 from tests.browser.officer_pages import Centre, begin, big, fill_in, kept, row, sign_in, until
 from tests.helpers import PASSWORD, Server
 
@@ -132,14 +133,15 @@ def test_two_tabs_do_everything_once_and_in_order(watch: Watch, centre: Centre) 
     assert centre.steps(task["id"]) == [(verb, "applied") for verb in verbs]
 
 
+@pytest.mark.parametrize("screen", [PHONE, TABLET], ids=["phone", "tablet"])
 def test_a_tap_survives_the_browsers_death(
-    chromium: Browser, chromium_path: str, centre: Centre, tmp_path: Path
+    chromium: Browser, chromium_path: str, centre: Centre, tmp_path: Path, screen: dict[str, int]
 ) -> None:
     """Killed as if the battery were gone, right after the tap was shown as kept; started again without a network."""
 
     def start(*, offline: bool) -> Page:
         profile = chromium.browser_type.launch_persistent_context(
-            tmp_path, executable_path=chromium_path, viewport=PHONE, locale="en-GB", offline=offline
+            tmp_path, executable_path=chromium_path, viewport=screen, locale="en-GB", offline=offline
         )
         profile.set_default_timeout(20_000)
         profile.pages[0].goto(f"{centre.server.url}/officer")

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import AWAY, Watch
+from tests.browser.conftest import AWAY, Watch, on_phone_and_tablet
 from tests.browser.officer_pages import (
     Centre,
     attach,
@@ -137,6 +137,7 @@ def offsets(page: Page) -> list[int]:
     return asked
 
 
+@on_phone_and_tablet
 def test_o5_an_upload_resumes_from_the_last_confirmed_byte(server: Server, watch: Watch) -> None:
     """The network goes within a photo, then the server is killed and the page closed."""
     centre = Centre(server)
@@ -179,6 +180,7 @@ def test_o5_an_upload_resumes_from_the_last_confirmed_byte(server: Server, watch
     expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
 
 
+@on_phone_and_tablet
 def test_o2_a_day_offline_arrives_once_in_order_small_records_first(watch: Watch, centre: Centre) -> None:
     """Scaled: 3 forms, 6 photos, 6 taps, the page closed in between; then a network that drops every fourth piece."""
     page = sign_in(watch, centre, **PIER)

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from core.actor import Role
 from core.db import make_engine
-from tests.browser.conftest import AWAY, Watch, run
+from tests.browser.conftest import AWAY, Watch, on_phone_and_tablet, run
 from tests.browser.officer_pages import Centre, big, fill_in, kept, sign_in, until
 from tests.browser.test_officer_offline import RECORDS, cut
 from tests.helpers import PASSWORD, Server, person
@@ -17,6 +17,9 @@ from tests.helpers import PASSWORD, Server, person
 PIN, OTHER_PIN = "274815", "903718"
 TABLET = {"width": 1_024, "height": 768}
 REFUSED = re.compile("status of 40[134]")
+
+
+TABLET_NAME = "Tablet 7, grey case"
 
 
 def press(page: Page, pin: str) -> None:
@@ -29,6 +32,9 @@ def press(page: Page, pin: str) -> None:
 def choose_pin(page: Page, pin: str = PIN) -> None:
     """Enrol this device for whoever is signed in."""
     page.goto(f"{page.url.partition('#')[0]}#/pin")
+    name = page.get_by_label("Name of this tablet")
+    if name.is_visible():  # it is asked once
+        name.fill(TABLET_NAME)
     press(page, pin)
     expect(page.get_by_label("The same PIN once more")).to_be_visible()
     press(page, pin)
@@ -60,7 +66,7 @@ def admin(server: Server) -> Centre:
 
 def install_of(desk: Centre, centre: Centre) -> dict[str, Any]:
     found = desk.get(f"/installs?user_id={centre.crew.officer.id}")["items"]
-    assert len(found) == 1
+    assert [one["name"] for one in found] == [TABLET_NAME]
     return dict(found[0])
 
 
@@ -155,6 +161,7 @@ def test_two_people_share_a_tablet_and_neither_opens_the_others_store(watch: Wat
     other.http.close()
 
 
+@on_phone_and_tablet
 def test_o8_a_tablet_that_is_shut_out_hands_over_once_and_wipes_itself(watch: Watch, centre: Centre) -> None:
     """O8, S29, F11: open or locked, at the next contact; what was queued goes to people, and is not applied."""
     watch.allow(REFUSED)

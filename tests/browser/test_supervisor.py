@@ -90,8 +90,8 @@ def test_the_report_draws_without_a_network(supervisor: Callable[..., Page]) -> 
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_accessible(supervisor: Callable[..., Page], accessible: Callable[[Page], None], theme: str) -> None:
-    accessible(supervisor(color_scheme=theme))
+def test_accessible(supervisor: Callable[..., Page], accessible_in_both: Callable[[Page], None], theme: str) -> None:
+    accessible_in_both(supervisor(color_scheme=theme))
 
 
 def test_another_role_is_told(watch: Watch, shared_server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
@@ -142,6 +143,26 @@ async def test_a_rerouted_control_is_completed_only_with_a_stop_form(desk: Desk)
     await desk.step(called_off, "cancel", headers=desk.dispatcher, reason="elsewhere")
     late = await desk.step(called_off, "complete", result="nothing_found")
     assert (late.status_code, late.json()["result"]) == (200, "conflict")
+
+
+async def test_o3_a_clock_that_is_off_is_told_with_the_step_and_both_times_are_kept(desk: Desk) -> None:
+    task_id = await desk.task()
+    said = {"acknowledge": 3 * 3600, "en_route": -7200, "on_scene": 60}
+    for verb, off_s in said.items():
+        clock = (datetime.now(UTC) + timedelta(seconds=off_s)).isoformat()
+        answer = await desk.step(task_id, verb, headers=desk.officer | {"X-Device-Time": clock}, at=clock)
+        assert answer.json()["result"] == "applied"
+    for odd in ("", "yesterday", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00", "2026-01-01T00:00:00"):
+        answer = await desk.step(task_id, "pause", headers=desk.officer | {"X-Device-Time": odd}, reason_code="other")
+        assert answer.status_code == 200, odd
+    events = (await desk.get(f"/tasks/{task_id}/events")).json()["items"]
+    steps = [event for event in events if event["verb"] in said]
+    assert [event["verb"] for event in steps] == list(said), "in the order in which they were sent"
+    for event in steps:
+        at, received = (datetime.fromisoformat(event[name]) for name in ("at", "received_at"))
+        assert abs((at - received).total_seconds() - said[event["verb"]]) < 60
+        flagged = event["clock_off_s"]
+        assert flagged is None if event["verb"] == "on_scene" else abs(flagged - said[event["verb"]]) < 60
 
 
 async def test_a_rerouted_control_that_became_one_after_its_end_waits_for_its_form(desk: Desk) -> None:

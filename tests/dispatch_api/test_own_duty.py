@@ -137,6 +137,40 @@ async def test_a_phone_follows_its_person_and_never_the_unit(client: Client) -> 
     assert (await client.http.get(f"{code.path}?id={again['key']}&lat=1&lon=1")).status_code == 404
 
 
+async def test_of_two_shifts_at_once_a_phone_reports_for_the_one_that_began_last_and_is_heard_until_both_end(
+    client: Client,
+) -> None:
+    """A night shift that begins before the day's is over: neither its begin nor the other's end silences anybody."""
+    made, headers, day = await on_duty(client)
+    other = await crew(client.engine, on_shift=False)
+    traccar = await paired(client, headers, "traccar")
+    _, centre = await client.new(Role.DISPATCHER)
+    plan = {"unit_id": str(other.unit.id), "members": [str(made.officer.id)], "from": at(hours=1), "to": at(hours=-8)}
+    night = await posted(client, "/shifts", plan, centre, 201)
+    await posted(client, f"/shifts/{night['id']}/start", {"at": at(minutes=20)}, centre)
+    mine = (await client.http.get(f"{API}/shifts/mine", headers=headers)).json()
+    assert mine["id"] == night["id"]
+    await posted(client, f"/shifts/{day['id']}/end", {"at": at(minutes=10)}, centre)
+
+    async def heard(minutes: float) -> str:
+        when = int((datetime.now(UTC) - timedelta(minutes=minutes)).timestamp())
+        code = urlsplit(traccar["code"])
+        query = f"id={traccar['key']}&lat=55.6&lon=21.2&timestamp={when}"
+        assert (await client.http.get(f"{code.path}?{query}")).status_code == 200
+        async with open_work(client.engine, system("test")) as work:
+            newest = text("SELECT unit_id FROM position WHERE device_id = :id ORDER BY received_at DESC LIMIT 1")
+            return str((await work.session.execute(newest, {"id": traccar["id"]})).scalar_one())
+
+    assert await heard(40) == str(made.unit.id)
+    assert await heard(15) == str(other.unit.id), "the night's, though the day's runs still"
+    assert await heard(5) == str(other.unit.id), "the day's end is not the night's"
+    own = {"fixes": [{"fix_at": at(minutes=4), "lat": 55.6, "lon": 21.2}]}
+    assert (await posted(client, f"/shifts/{night['id']}/positions", own, headers))["accepted"] == 1
+    await posted(client, f"/shifts/{night['id']}/end", {"at": at(minutes=2)}, centre)
+    late = {"fixes": [{"fix_at": at(minutes=1), "lat": 55.6, "lon": 21.2}]}
+    assert (await posted(client, f"/shifts/{night['id']}/positions", late, headers))["off_duty"] == 1
+
+
 async def test_owntracks_is_set_up_by_its_own_link(client: Client) -> None:
     made, headers, _ = await on_duty(client)
     phone = await paired(client, headers, "owntracks")

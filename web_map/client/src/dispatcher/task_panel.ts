@@ -160,6 +160,7 @@ function history(events: TaskEvent[]): TemplateResult | typeof nothing {
       <span><strong>${code("verb", event.verb)}</strong> ${event.by_name.startsWith("system:") ? "Outrider" : event.by_name}
         ${event.result === "applied" ? nothing : html`<span class="badge ${event.result}">${code("event_result", event.result)}</span>`}
         ${event.reason_code ? html`<br>${reasonOf(event.reason_code)}` : nothing}${event.reason ? html`<br>${event.reason}` : nothing}
+        ${event.clock_off_s ? html`<br><small class="fault">${t(event.clock_off_s > 0 ? "task.clock_ahead" : "task.clock_behind", { n: Math.round(Math.abs(event.clock_off_s) / 60) })}</small>` : nothing}
         ${isLate(event) ? html`<br><small>${t("task.received", { at: hourMinute(event.received_at) })}</small>` : nothing}</span></li>`)}</ul></details>`;
 }
 

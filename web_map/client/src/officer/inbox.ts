@@ -17,6 +17,8 @@ export interface InboxHooks {
   /** These items are new on this device and stored. */
   arrived: (items: InboxItem[]) => Promise<void>;
   link: (state: LinkState) => void;
+  /** How far this device's clock is ahead of the server's. */
+  clock: (off_ms: number) => void;
   signedOut: (error: ApiError) => void;
   reached: (reached: boolean) => void;
   /** Everything there was is stored. */
@@ -80,6 +82,7 @@ export class Inbox {
   }
 
   private heard(message: ServerMessage): void {
+    if (message.kind === "welcome") this.hooks.clock(Date.now() - Date.parse(message.server_time));
     if (message.kind === "inbox") this.queue(() => this.take(message.items as unknown as InboxItem[]));
     else if (message.kind === "resync") this.poll();
   }

@@ -6,6 +6,7 @@ import { onLanguage, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
 import { onTheme } from "../shared/theme";
 import { noticeOpened, opened } from "./actions";
+import { holdScreen } from "./awake";
 import { begin, enterByPassword, leave, usePin } from "./presence";
 import { follow, goInstead } from "./routes";
 import { drawWith, isOnline, myTasks, redraw, state, taskById, undoable, waiting } from "./store";
@@ -56,7 +57,7 @@ function screen(): TemplateResult {
     case "outbox": return outboxView();
     case "home": {
       const { now } = myTasks();
-      return now ? taskView(now.id) : html``;
+      return now ? taskView(now.id) : html`<p class="nothing">${t("officer.pane.empty")}</p>`;
     }
   }
 }
@@ -121,7 +122,9 @@ drawWith(() => {
   seen();
   toForm();
   forgetPictures(state.kept.files);
+  void holdScreen();
 });
+document.addEventListener("visibilitychange", () => void holdScreen());
 follow(() => queueMicrotask(() => {
   stepShown();
   if (state.route.view === "panic") preparePanic();

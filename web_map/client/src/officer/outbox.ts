@@ -1,8 +1,10 @@
 /**
- * What the officer did goes to the device first and from there to the server: one at a time, in order, until answered.
+ * What the officer did goes to the device first and from there to the server: of each task in order, until answered.
  *
- * Each entry carries a client-made id, so that sending it again after a lost answer changes nothing. Without a network
- * the queue waits; a fault of the server holds up only what belongs to the same task; a refusal is kept and shown.
+ * Each entry carries a client-made id, so that sending it again after a lost answer changes nothing. What belongs to
+ * different tasks goes side by side, a few at once, since a day's queue over a slow line would take minutes; what begins
+ * or ends a shift goes alone. Without a network the queue waits; a fault of the server holds up only what belongs to the
+ * same task; a refusal is kept and shown.
  */
 import { ApiError, newId, request } from "../shared/api";
 import { renewed } from "../shared/session";
@@ -12,6 +14,10 @@ import { backOffMs, Runner } from "./runner";
 import type { Turn } from "./sealed";
 
 const TIMEOUT_MS = 20_000;
+/** On a line that is well an answer comes sooner. */
+const HANGS_MS = 3_000;
+const AT_ONCE = 4;
+const SHIFT = "shift";
 /** An alarm is tried again after this long, whatever was answered. */
 const PANIC_WAIT_MS = 2_000;
 /** Nothing is wrong with what was sent: the way there or the server as a whole is not well. */
@@ -33,7 +39,7 @@ export interface OutboxHooks {
 }
 
 /** What must arrive in the order in which it was done. */
-export const chainOf = ({ id, about }: Entry): string => (about.kind === "shift" ? "shift" : about.id || id);
+export const chainOf = ({ id, about }: Entry): string => (about.kind === "shift" ? SHIFT : about.id || id);
 
 /** What is kept of an error. */
 export const refusalOf = ({ status, code, message, errors }: ApiError): Refusal => ({ status, code, detail: message, errors });
@@ -46,6 +52,8 @@ export class Outbox {
   private failures = 0;
   /** Until when a chain waits after a fault of the server, in epoch milliseconds. */
   private readonly paused = new Map<string, number>();
+  /** What is on its way, and since when (of the page's clock, in milliseconds). */
+  private readonly under = new Map<AbortController, number>();
 
   constructor(private readonly local: Local, lockName: string, private readonly hooks: OutboxHooks) {
     this.runner = new Runner(lockName, () => this.run());
@@ -58,6 +66,14 @@ export class Outbox {
 
   /** Send what is due, now. */
   readonly flush = (): void => this.runner.flush();
+
+  /** There is a new line to the server: what has long hung on the one before is sent again over this. */
+  anew(): void {
+    for (const [sending, since] of this.under) {
+      if (performance.now() - since > HANGS_MS) sending.abort(new DOMException("The line is gone.", "TimeoutError"));
+    }
+    this.flush();
+  }
 
   /** Resolves once nothing is being sent. */
   readonly idle = (): Promise<void> => this.runner.idle();
@@ -97,27 +113,40 @@ export class Outbox {
   }
 
   private async run(): Promise<number | null> {
+    const busy = new Map<string, Promise<void>>();
+    const halt: { waitMs?: number | null } = {};
     for (;;) {
-      const next = this.runner.closed || !this.hooks.ready() ? null : this.next(await this.local.waiting());
-      if (!next) return null;
-      if ("waitMs" in next) return next.waitMs;
-      if (!(await this.local.change(next.entry.order, { hold_until: 0, attempts: next.entry.attempts + 1 }))) continue;
-      const waitMs = await this.send(next.entry);
-      if (waitMs !== 0) return waitMs;
+      const going = halt.waitMs === undefined && !this.runner.closed && this.hooks.ready();
+      const next = going ? this.next(await this.local.waiting(), busy) : null;
+      if (next && "entry" in next) await this.begin(next.entry, busy, halt);
+      else if (busy.size) await Promise.race(busy.values());
+      else return halt.waitMs !== undefined ? halt.waitMs : next && next.waitMs;
     }
   }
 
-  /** The first entry whose turn it is, how long until there is one, or null when nothing waits. */
-  private next(entries: readonly Entry[]): Next {
+  private async begin(entry: Entry, busy: Map<string, Promise<void>>, halt: { waitMs?: number | null }): Promise<void> {
+    if (!(await this.local.change(entry.order, { hold_until: 0, attempts: entry.attempts + 1 }))) return;
+    const chain = chainOf(entry);
+    busy.set(chain, this.send(entry).then((waitMs) => {
+      busy.delete(chain);
+      if (waitMs === 0 || halt.waitMs !== undefined) return;
+      halt.waitMs = waitMs;
+      this.failures++;
+    }));
+  }
+
+  /** The first entry whose turn it is, how long until there is one, or null when nothing waits or something must end first. */
+  private next(entries: readonly Entry[], busy: ReadonlyMap<string, unknown>): Next {
     const now = Date.now();
-    const blocked = new Set<string>();
+    const blocked = new Set<string>(busy.keys());
     let waitMs = Infinity;
-    const alarm = entries.find((entry) => entry.about.kind === "panic");
+    const alarm = entries.find((entry) => entry.about.kind === "panic" && !blocked.has(chainOf(entry)));
+    if (!alarm && (busy.size >= AT_ONCE || busy.has(SHIFT))) return null;
     for (const entry of alarm ? [alarm, ...entries] : entries) {
       const chain = chainOf(entry);
       if (blocked.has(chain)) continue;
       const left = Math.max(entry.hold_until, this.paused.get(chain) ?? 0) - now;
-      if (left <= 0) return { entry };
+      if (left <= 0) return chain === SHIFT && busy.size ? null : { entry };
       blocked.add(chain);
       waitMs = Math.min(waitMs, left);
     }
@@ -126,8 +155,10 @@ export class Outbox {
 
   /** Send one entry; 0 when the next may follow, else milliseconds to wait, or null to wait for a sign-in. */
   private async send(entry: Entry): Promise<number | null> {
+    const sending = new AbortController();
+    this.under.set(sending, performance.now());
     try {
-      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), sending.signal]);
       const answer = await renewed(() => request<unknown>("POST", entry.path, { body: entry.body, signal }));
       this.failures = 0;
       this.paused.delete(chainOf(entry));
@@ -139,6 +170,8 @@ export class Outbox {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return this.failed(entry, error);
+    } finally {
+      this.under.delete(sending);
     }
   }
 
@@ -150,7 +183,7 @@ export class Outbox {
     }
     if (entry.about.kind === "panic" && error.temporary) return PANIC_WAIT_MS;
     const waitMs = Math.max(Number(error.body.retry_after_s ?? 0) * 1_000, backOffMs(entry.attempts));
-    if (NOBODYS_FAULT.has(error.status)) return Math.max(waitMs, backOffMs(this.failures++));
+    if (NOBODYS_FAULT.has(error.status)) return Math.max(waitMs, backOffMs(this.failures));
     if (error.temporary || error.code === "csrf") {
       this.paused.set(chainOf(entry), Date.now() + waitMs);
     } else {

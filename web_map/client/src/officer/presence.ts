@@ -195,14 +195,14 @@ function connect(person: Me): void {
     update({ link: state_ });
     if (state_ !== "up") return;
     reached(true);
-    desk.outbox.flush();
+    desk.outbox.anew();
     desk.uploads.flush();
     void readDuty(heard);
     look(); // a server that was away may have come back as a newer one
   };
   const stored = (seq: number): void => void device.noteRead(person.id, seq).catch(reportError);
   const caughtUp = (): void => update({ caughtUp: true });
-  desk.inbox = new Inbox(desk.local, { arrived, signedOut: ended, reached, link, stored, caughtUp });
+  desk.inbox = new Inbox(desk.local, { arrived, signedOut: ended, reached, link, stored, caughtUp, clock: (clockOffMs) => update({ clockOffMs }) });
   desk.outbox.flush();
   desk.uploads.flush();
   void readDuty(heard);

@@ -67,7 +67,8 @@ export const UNDO_MS = 10_000;
 export const holdMs = (priority: Priority): number => (priority === "P1" ? 0 : UNDO_MS);
 
 const UNREAD: readonly Status[] = ["issued", "delivered", "unacknowledged"];
-const AT_WORK: readonly Status[] = ["on_scene", "en_route", "acknowledged"];
+/** The statuses of a task that a crew is at. */
+export const AT_WORK: readonly Status[] = ["on_scene", "en_route", "acknowledged"];
 const RANK: Record<Priority, number> = { P1: 1, P2: 2, P3: 3, P4: 4 };
 
 const urgentFirst = (a: Task, b: Task): number =>

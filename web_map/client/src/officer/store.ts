@@ -57,6 +57,8 @@ export interface State {
   /** Whether the device tells what comes while the page is closed; null while nobody could ask the server. */
   push: PushState | null;
   checkedAt: string | null;
+  /** How far this device's clock is ahead of the server's, in milliseconds, as of the last connection. */
+  clockOffMs: number;
   placeState: PlaceState;
   place: Place | null;
   /** The urgent task that sounds until it is opened. */
@@ -93,6 +95,7 @@ export const state: State = {
   caughtUp: false,
   push: null,
   checkedAt: null,
+  clockOffMs: 0,
   placeState: "unasked",
   place: null,
   alarm: null,

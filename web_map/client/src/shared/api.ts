@@ -59,6 +59,7 @@ export interface Options {
 export async function request<Answer>(method: string, path: string, options: Options = {}): Promise<Answer> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
+  if (method !== "GET") headers["X-Device-Time"] = new Date().toISOString(); // tells the server how far this clock is off
   if (options.raw) headers["Content-Type"] = options.raw.type;
   else if (options.body !== undefined) headers["Content-Type"] = "application/json";
   let response: Response;

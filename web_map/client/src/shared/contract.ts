@@ -733,6 +733,7 @@ export interface TaskEvent {
   accuracy_m: number | null;
   reason_code: string | null;
   reason: string | null;
+  clock_off_s: number | null;
 }
 
 /** A text in both languages. */

@@ -3,7 +3,7 @@ import type { ServerMessage } from "./types";
 
 export type LinkState = "connecting" | "up" | "lost";
 const SILENCE_MS = 5_000;
-const LONGEST_WAIT_MS = 10_000;
+const LONGEST_WAIT_MS = 4_000;
 const SIGNED_OUT = new Set([4401, 4403]);
 /** The socket's end because this person has as many open as one may have. */
 export const TOO_MANY_OPEN = 4409;

@@ -37,6 +37,8 @@ export interface TaskEvent {
   unit_id: string | null;
   reason_code: string | null;
   reason: string | null;
+  /** How far the clock of the device was ahead, where that was over two minutes. */
+  clock_off_s: number | null;
 }
 
 export interface Area {

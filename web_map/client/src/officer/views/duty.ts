@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { hourMinute, t } from "../../shared/i18n";
 import { languageButtons } from "../../shared/login";
 import { currentTheme, toggleTheme } from "../../shared/theme";
+import { canStayAwake, setAwake, staysAwake } from "../awake";
 import { leave } from "../presence";
 import { duty, dutyUnit, isOnline, isReporting, sheetOf, state, unitName, waiting } from "../store";
 import { setReporting } from "../track";
@@ -55,6 +56,8 @@ function trackCard(): TemplateResult {
 }
 
 const settings = (): TemplateResult => html`<section class="card"><h2>${t("officer.settings")}</h2><div class="stack">
+  ${canStayAwake() ? html`<button class="big" role="switch" aria-checked=${staysAwake()} @click=${() => setAwake(!staysAwake())}>
+    <i class="switch" aria-hidden="true"></i>${t("officer.awake")}</button>` : nothing}
   <button class="big" @click=${toggleTheme}>${t(currentTheme() === "night" ? "theme.day" : "theme.night")}</button>
   ${languageButtons()}</div></section>`;
 

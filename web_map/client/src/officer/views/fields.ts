@@ -145,6 +145,38 @@ function gps(form: Form): TemplateResult {
     ${failed ? html`<p class="fault">${t(`officer.place.${state.placeState}`)}</p>` : nothing}`;
 }
 
+/** Where the pin of a search begins: where it was when the question was opened, or the device then; moved by hand after that. */
+const searchedFrom = new Map<string, Spot>();
+
+/** Where the search was, when not where the vehicle was stopped: asked only of whoever says so. */
+export function searchedField(form: Form): TemplateResult {
+  const { lon, lat, searched_lon, searched_lat } = form.fields;
+  const put_ = ({ lon: to_lon, lat: to_lat }: Spot): void => void edit(form.id, { searched_lon: to_lon, searched_lat: to_lat });
+  const begin = (spot: Spot): void => {
+    searchedFrom.set(form.id, { lon: spot.lon, lat: spot.lat });
+    put_(spot);
+  };
+  const known = state.place ?? (lon === undefined || lat === undefined ? null : { lon, lat });
+  if (typeof searched_lon !== "number" || typeof searched_lat !== "number") {
+    return html`<button type="button" class="big" data-add="searched" ?disabled=${!known} @click=${() => known && begin(known)}>
+      ${icon("pin")}${t("officer.form.searched.elsewhere")}</button>`;
+  }
+  const from = searchedFrom.get(form.id) ?? { lon: searched_lon, lat: searched_lat };
+  searchedFrom.set(form.id, from);
+  const { place } = state;
+  const same = (): void => {
+    searchedFrom.delete(form.id);
+    void edit(form.id, { searched_lon: null, searched_lat: null });
+  };
+  return html`<div class="group" data-path="searched_lon"><h2>${t("officer.form.searched.place")}</h2>
+    ${place ? html`<button type="button" class="choice" @click=${() => begin(place)}>${icon("pin")}${t("officer.report.gps")}</button>` : nothing}
+    <p class="muted">${t("officer.report.or_pin")}</p>
+    <div class="pin-frame"><officer-map .pointed=${put_} .pin=${from}></officer-map><i aria-hidden="true">${icon("pin")}</i></div>
+    <p role="status">${searched_lat.toFixed(5)}, ${searched_lon.toFixed(5)}</p>
+    <button type="button" class="big" data-remove="searched" @click=${same}>${t("officer.form.searched.same")}</button>
+    ${remarks(form, "searched_lon")}${remarks(form, "searched_lat")}</div>`;
+}
+
 /** Where the pin begins: at the form's place, else at the task; then it is where the officer moves it. */
 function start({ fields, task_id }: Form): Spot | null {
   if (fields.lon !== undefined && fields.lat !== undefined) return fields.coord_source === "map" ? null : { lon: fields.lon, lat: fields.lat };

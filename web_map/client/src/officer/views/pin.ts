@@ -19,6 +19,8 @@ let fault = "";
 let busy = false;
 /** The PIN that is to be entered once more. */
 let first = "";
+/** What this tablet is to be called in the list of devices; null = what is proposed. */
+let called: string | null = null;
 
 function set(value: string): void {
   digits = value.replace(/\D/g, "").slice(0, LONGEST);
@@ -115,16 +117,26 @@ async function chosen(pin: string): Promise<void> {
     first = "";
     return clear(t("officer.pin.differs"));
   }
-  await choosePin(pin, t("officer.pin.device", { unit: state.units[0]?.call_sign ?? state.me?.name ?? "" }));
+  await choosePin(pin, called?.trim() || proposedName());
   first = "";
   clear();
   if (state.route.view === "pin") go("#/");
 }
 
+const proposedName = (): string => t("officer.pin.device", { unit: state.units[0]?.call_sign ?? state.me?.name ?? "" });
+
+/** The name by which the centre finds a lost tablet among the others; asked once, before the PIN. */
+function nameField(): TemplateResult | typeof nothing {
+  if (state.enrolled || first) return nothing;
+  const typed = (event: Event): void => { called = (event.target as HTMLInputElement).value; };
+  return html`<label class="field"><span>${t("officer.pin.name")}</span><input type="text" name="tablet" maxlength="60" autocomplete="off"
+    .value=${called ?? proposedName()} @input=${typed}><small>${t("officer.pin.name.hint")}</small></label>`;
+}
+
 /** Choose a PIN for this device, or another one. */
 export function pinView(): TemplateResult {
   return html`<div class="page">${backBar("#/duty", t(state.enrolled ? "officer.pin.change" : "officer.pin.use"))}
-    <p>${t("officer.pin.text")}</p>
+    <p>${t("officer.pin.text")}</p>${nameField()}
     ${pad(t(first ? "officer.pin.again" : "officer.pin.choose", { n: SHORTEST }), t("officer.pin.next"), chosen)}
     <p class="muted">${t("officer.pin.lost")}</p></div>`;
 }

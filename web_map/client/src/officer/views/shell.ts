@@ -73,6 +73,14 @@ const lateBars = (): TemplateResult[] => state.kept.late.map((late) => {
     <button class="big" @click=${() => readLate(late.id)}>${t("officer.understood")}</button></section>`;
 });
 
+const CLOCK_OFF_MS = 120_000;
+
+function clock(): TemplateResult | typeof nothing {
+  const off = state.clockOffMs;
+  if (Math.abs(off) <= CLOCK_OFF_MS) return nothing;
+  return html`<section class="late conflict" role="alert"><p>${t(off > 0 ? "officer.clock.ahead" : "officer.clock.behind", { n: Math.round(Math.abs(off) / 60_000) })}</p></section>`;
+}
+
 function trouble(): TemplateResult | typeof nothing {
   if (state.storageFull) return html`<section class="late conflict" role="alert"><p>${t("officer.storage")}</p></section>`;
   if (isOnline() || !state.checkedAt) return nothing;
@@ -82,7 +90,7 @@ function trouble(): TemplateResult | typeof nothing {
 const newVersion = (): TemplateResult | typeof nothing => state.newVersion
   ? html`<button class="big notice-bar" @click=${takeOver}>${t("officer.new_version")}</button>` : nothing;
 
-export const banners = (): TemplateResult => html`${alarmBar()}${lateBars()}${trouble()}${newVersion()}`;
+export const banners = (): TemplateResult => html`${alarmBar()}${lateBars()}${clock()}${trouble()}${newVersion()}`;
 
 /** What was done last, while it can still be taken back. */
 export function undoBar(): TemplateResult | typeof nothing {

@@ -10,7 +10,7 @@ import { go } from "../routes";
 import { results } from "../steps";
 import { codesOf, state, taskById, unitName } from "../store";
 import type { FormStep } from "./form";
-import { choiceField, choicesField, isRough, numberField, placeField, placeText, textField, timeField, yesNoField } from "./fields";
+import { choiceField, choicesField, isRough, numberField, placeField, placeText, searchedField, textField, timeField, yesNoField } from "./fields";
 import { icon, label, moment } from "./parts";
 import { photosStep } from "./photos";
 
@@ -81,7 +81,7 @@ function people(form: Form): TemplateResult {
 }
 
 const control = (form: Form): TemplateResult => html`${choicesField(form, "control_types", "control_type", { hidden: true })}
-  ${textField(form, "search_object")}${timeField(form, "searched_at")}`;
+  ${textField(form, "search_object")}${timeField(form, "searched_at")}${searchedField(form)}`;
 
 /** Report what was found without typing anything twice; the stop form names the report. */
 async function reportViolation(form: Form): Promise<void> {
@@ -144,7 +144,7 @@ export const STOP_STEPS: readonly FormStep[] = [
     name: "people", fields: ["persons", "company", "declaration_ref"], draw: people,
     summary: ({ fields }) => [...(fields.persons ?? []).map((one) => one.name || one.description || label("person_role", one.role)), fields.company?.name].filter(Boolean).join(", "),
   },
-  { name: "control", fields: ["control_types", "search_object", "searched_at"], draw: control, summary: ({ fields }) => list("control_type", fields.control_types) },
+  { name: "control", fields: ["control_types", "search_object", "searched_at", "searched_lon", "searched_lat"], draw: control, summary: ({ fields }) => list("control_type", fields.control_types) },
   { name: "result", fields: ["result", "findings", "violation_ids"], draw: result, summary: ({ fields }) => label("task_result", fields.result) },
   {
     name: "measures", draw: measures,
