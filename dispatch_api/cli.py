@@ -200,6 +200,11 @@ def _add_running(add: Add) -> None:
     broker.add_argument("--reload", type=Path, help="PID file of the broker that is to read them when they change")
 
 
+_SIMULATED = (
+    "teltonika", "gt06", "h02", "cot", "http", "osmand", "gpslogger", "owntracks", "overland", "nmea", "traccar",
+)  # fmt: skip
+
+
 def _add_feeding(add: Add) -> None:
     """What brings data in."""
     demo = add("demo", _demo, "the demonstration: load its data, or drive its trackers")
@@ -211,20 +216,7 @@ def _add_feeding(add: Add) -> None:
     replay.add_argument("--duration", type=float, help="stop after this many seconds")
     _server_options(replay, "administrator")
     driven = add("simulate", _simulate, "generated units that drive about and report as real trackers do")
-    protocols = [
-        "teltonika",
-        "gt06",
-        "h02",
-        "cot",
-        "http",
-        "osmand",
-        "gpslogger",
-        "owntracks",
-        "overland",
-        "nmea",
-        "traccar",
-    ]
-    driven.add_argument("--protocol", choices=protocols, default="teltonika")
+    driven.add_argument("--protocol", choices=_SIMULATED, default="teltonika")
     driven.add_argument("--transport", choices=["tcp", "udp", "mqtt", "http"], help="(default: the protocol's usual)")
     driven.add_argument("--units", type=int, default=10, help="how many (default 10)")
     driven.add_argument("--interval", type=float, default=5.0, help="seconds between two records (default 5)")

@@ -67,7 +67,7 @@ def test_on_the_officers_page(watch: Watch, centre: Centre) -> None:
     row(page, f"N {HOSTILE}").click()
     expect(page.locator("main").get_by_text(HOSTILE).first).to_be_visible()
     page.go_back()
-    row(page, HOSTILE).filter(has_not_text="N <").first.click()
+    page.locator(".card.now").get_by_role("link").first.click()
     expect(page.locator("main").get_by_text(HOSTILE).first).to_be_visible()
     unmoved(page, said)
 

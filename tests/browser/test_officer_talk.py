@@ -1,11 +1,13 @@
 """The officer and the operational centre: messages about a task, a call for support, and the alarm."""
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import AWAY, Watch
-from tests.browser.officer_pages import Centre, sign_in, until
+from tests.browser.officer_pages import Centre, big, sign_in, until
 
 
 def test_messages_support_and_panic(watch: Watch, centre: Centre, accessible: Callable[[Page], None]) -> None:
@@ -62,3 +64,31 @@ def test_messages_support_and_panic(watch: Watch, centre: Centre, accessible: Ca
         (f"{call_sign}", [task["point"]["coordinates"][0], task["point"]["coordinates"][1]]),
     ]
     until(page, lambda: all(one["delivered_at"] for one in centre.get(f"/tasks/{task['id']}/messages")["items"][:1]))
+
+
+def test_a_refused_message_is_changed_and_sent_again(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Ask the driver")
+    watch.allow(re.compile("status of 4(09|22)"))
+    problem = {"title": "Conflict", "status": 409, "code": "id_reused", "detail": "This id is taken."}
+    asked: list[str] = []
+
+    def refuse_first(route: Any) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        asked.append(route.request.post_data_json["id"])
+        return route.fulfill(status=409, json=problem) if len(asked) == 1 else route.continue_()
+
+    page.route(
+        "**/messages", lambda route: refuse_first(route) if route.request.method == "POST" else route.continue_()
+    )
+    page.evaluate("path => { location.hash = path }", f"#/task/{task['id']}/messages")
+    page.get_by_label("Write to the centre").fill("Send a dgo")
+    big(page, "message")
+    expect(page.locator("#badge")).to_have_text("Refused · 1")
+    page.locator("#badge").click()
+    page.get_by_label("What you wrote").fill("Send a dog")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#badge")).to_have_text("Online")
+    until(page, lambda: [one["text"] for one in centre.get(f"/tasks/{task['id']}/messages")["items"]] == ["Send a dog"])
+    assert asked[0] != asked[1]

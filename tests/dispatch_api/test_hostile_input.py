@@ -21,7 +21,8 @@ from tests.conftest import cloned
 from tests.dispatch_api.hostile_cases import API, CASES, CODE, HUGE, INSTALL, LATER, MIB, NO_ID, NOW, Case
 from tests.helpers import Client, Crew, Database, Server, crew, person
 
-ELSEWHERE = {f"{API}/positions", "/ingest/owntracks", "/ingest/overland", "/ingest/traccar"}
+TRACKERS = "gpslogger", "osmand", "overland", "owntracks", "traccar"
+ELSEWHERE = {f"{API}/positions", *(f"/ingest/{name}" for name in TRACKERS)}
 """Bodies of trackers: the device lane answers them fix by fix, and has its own tables of hostile ones."""
 
 TEXTS = [{"a": 1}, 2**63, True, "a\x00b", "\ud800", "x" * 200_001]
