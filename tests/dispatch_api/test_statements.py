@@ -298,14 +298,16 @@ async def test_s22_no_exported_cell_begins_a_formula(
 ) -> None:
     """Whatever can be had as CSV is looked for; people can only choose words, and those are hostile here."""
     client, desk = scene
-    headers = desk.badges["administrator"].headers()
+    (_, headers), (_, supervisor), (_, dispatcher) = [
+        await client.new(role) for role in ("administrator", "supervisor", "dispatcher")
+    ]
     unit = desk.ids["unit_id"][0]
     named = (await client.http.get(f"{API}/units/{unit}", headers=headers)).json()
     change = {"version": named["version"], "call_sign": "=1+1"}
     assert (await client.http.patch(f"{API}/units/{unit}", json=change, headers=headers)).is_success
     rows = "".join(f"{word},2026-11-01T10:00:00Z,25.31,54.71,@x\n" for word in ("=cmd", "+1", "-y"))
     file = f"category,occurred_at,lon,lat,note\n{rows}"
-    csv_headers = desk.badges["supervisor"].headers() | {"Content-Type": "text/csv"}
+    csv_headers = supervisor | {"Content-Type": "text/csv"}
     assert (await client.http.post(f"{API}/violations/import", content=file, headers=csv_headers)).is_success
     fix = {"fixes": [{"fix_at": utcnow().isoformat(), "lat": 54.7, "lon": -25.3, "altitude_m": -3.7}]}
     assert (await client.http.post(f"{API}/positions", json=fix, headers=desk.badges["device"].headers())).is_success
@@ -319,7 +321,7 @@ async def test_s22_no_exported_cell_begins_a_formula(
     assert len(exports) >= 2
     for path in exports:
         asked = {"format": "csv", "reason_code": "incident"} if "track" in path else {"format": "csv"}
-        answer = await client.http.get(path, params=asked, headers=desk.badges["dispatcher"].headers())
+        answer = await client.http.get(path, params=asked, headers=dispatcher)
         assert answer.is_success, answer.text
         head, *rows = csv.reader(answer.text.splitlines())
         assert rows, path
