@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class Place:
     client_tls: Callable[[str], ssl.SSLContext | None] = lambda _: None
 
 
-class Wire:
+class Wire(ABC):
     """One device's way to the server; opened, used until it breaks, closed, and opened again."""
 
     def __init__(self, place: Place, tracker: Tracker) -> None:
@@ -76,12 +77,15 @@ class Wire:
 
     async def _open(self) -> None:
         """Nothing to open."""
+        await asyncio.sleep(0)
 
+    @abstractmethod
     async def _say(self, readings: list[Reading]) -> None:
-        raise NotImplementedError
+        """Send, and wait for the acknowledgement."""
 
     async def _close(self) -> None:
         """Nothing to close."""
+        await asyncio.sleep(0)
 
 
 class _Stream(Wire):
