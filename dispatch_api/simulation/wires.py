@@ -75,17 +75,17 @@ class Wire(ABC):
         with contextlib.suppress(OSError, AttributeError):
             await self._close()
 
+    @abstractmethod
     async def _open(self) -> None:
-        """Nothing to open."""
-        await asyncio.sleep(0)
+        """Connect, and say who it is where that comes first."""
 
     @abstractmethod
     async def _say(self, readings: list[Reading]) -> None:
         """Send, and wait for the acknowledgement."""
 
+    @abstractmethod
     async def _close(self) -> None:
-        """Nothing to close."""
-        await asyncio.sleep(0)
+        """Leave."""
 
 
 class _Stream(Wire):
@@ -231,6 +231,12 @@ class Http(Wire):
     ) -> None:
         super().__init__(place, tracker)
         self._path, self._requests = path, requests
+
+    async def _open(self) -> None:
+        """Nothing: each request finds its way among the place's connections."""
+
+    async def _close(self) -> None:
+        """Nothing, likewise."""
 
     async def _say(self, readings: list[Reading]) -> None:
         for request in self._requests(self.tracker, readings):

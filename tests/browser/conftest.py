@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from core.ids import new_id
+from tests.conftest import cloned
 from tests.helpers import ROOT, Database, Server
 
 T = TypeVar("T")
@@ -59,18 +59,10 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def shared_server(template: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all browser tests that neither stop it nor mind what others stored."""
-    made = Database(f"{template.name}_{new_id().hex[-8:]}", template.host, template.port)
-
-    async def admin(statement: str) -> None:
-        connection = await Database("postgres", template.host, template.port).owner()
-        await connection.execute(statement)
-        await connection.close()
-
-    run(admin(f"CREATE DATABASE {made.name} TEMPLATE {template.name}"))
-    running = Server(made, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
-    run(admin(f"DROP DATABASE {made.name} WITH (FORCE)"))
+    with cloned(template) as made:
+        running = Server(made, tmp_path_factory.mktemp("server")).start()
+        yield running
+        running.stop()
 
 
 @dataclass

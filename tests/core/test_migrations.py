@@ -1,6 +1,5 @@
 """The schema comes and goes by migrations alone; days of positions come on demand and go by when they were received."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +7,8 @@ import asyncpg
 import pytest
 
 from core.ids import new_id
-from tests.conftest import cloned, migrate
+from tests import module_wide
+from tests.conftest import migrate
 from tests.helpers import Database
 
 OURS = """
@@ -26,12 +26,7 @@ FROM information_schema.role_table_grants WHERE grantee IN ('outrider_app', 'out
 ORDER BY 1
 """
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 async def fetched(database: Database, query: str, *values: Any) -> list[asyncpg.Record]:

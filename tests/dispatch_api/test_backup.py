@@ -28,7 +28,7 @@ from dispatch_api.demo import load
 from dispatch_api.process.cluster import Cluster
 from dispatch_api.workers import heat
 from geo.models import Unit
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import ROOT, Crew, Database, Server, crew
 
 DAYS = 3
@@ -37,12 +37,7 @@ HEADS = "audit-heads"
 PHOTO = f"attachments/originals/ab/{'ab' * 32}"
 CHANGED_BY_RESTORING = {"audit_event", "audit_pending", "audit_chain", "sign_in", "socket_ticket"}
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One filled database for all tests here; none of them changes it but those that say so."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 def settings_of(database: Database, folder: Path) -> Settings:

@@ -24,25 +24,12 @@ from core.actor import Role
 from core.settings import Settings
 from dispatch_api.commands import import_violations
 from dispatch_api.commands.replay import Row, beginning, read
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import PASSWORD, ROOT, Database, Server, person
 
 START = datetime(2024, 2, 13, 18, 0, tzinfo=UTC)
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here: each has its own source or units."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @pytest.fixture(scope="module")

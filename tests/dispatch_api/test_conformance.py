@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest_asyncio
 from core.settings import Settings
 from dispatch_api.commands import conformance
 from dispatch_api.gateway.server import gateway
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.broker import Broker
 from tests.dispatch_api.test_gateway_mqtt import known_to
 from tests.geo import vectors
@@ -27,27 +27,7 @@ def names(folder: Path) -> set[str]:
 
 FOLDERS = [vectors.FOLDER, *([ELSEWHERE] if names(ELSEWHERE) - names(vectors.FOLDER) else [])]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for the tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    made = Broker(tmp_path_factory.mktemp("broker"))
-    yield made
-    made.kill()
+database, server, broker = module_wide.database, module_wide.server, module_wide.broker
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -1,6 +1,5 @@
 """Corrections by addendum over HTTP: heat and lists show what is right, the original stays, nobody can rewrite it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,19 +9,14 @@ from sqlalchemy.exc import DBAPIError
 from core.actor import system
 from core.ids import new_id
 from core.work import open_work
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import Client, Crew, Database, crew
 
 API = "/api/v1/violations"
 ELSEWHERE = "bbox=23.8,54.8,24.0,55.0"
 HERE = "bbox=25.2,54.6,25.4,54.8"
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each looks at what it recorded."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 async def recorded(client: Client, patrol: Crew | None = None, **changes: Any) -> tuple[str, dict[str, str]]:

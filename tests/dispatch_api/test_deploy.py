@@ -27,7 +27,7 @@ from dispatch_api.lane_routes import MAX_OVERLAND
 from dispatch_api.process import tls
 from dispatch_api.security import DEFAULT_LIMIT, LIMITS, MAX_IMPORT, PIECES, TRACKS
 from mobile_contract.attachments import PIECE_BYTES
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import ROOT, Client, Database, Server, crew, free_port
 
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
@@ -67,11 +67,7 @@ def test_the_proxy_lets_through_what_the_server_takes() -> None:
     assert int(whole[1]) * MIB == DEFAULT_LIMIT
 
 
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture(scope="module")

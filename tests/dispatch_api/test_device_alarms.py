@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from dispatch_api.gateway.line import Lines
 from dispatch_api.gateway.server import gateway
 from dispatch_api.workers import deadlines
 from mobile_contract.messages import parse_to_client
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.broker import Broker, Phone
 from tests.dispatch_api.gateway_trackers import ACCEPTED, Tracker, datagram, registered
 from tests.dispatch_api.test_gateway_mqtt import known_to
@@ -33,20 +33,7 @@ from tests.geo.gt06_frames import framed as gt06_framed
 from tests.geo.teltonika_frames import data, framed, hello, packet, record
 from tests.helpers import Crew, Database, Server, crew, eventually, free_port, person
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each has units and devices of its own."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A real Mosquitto with the shipped configuration."""
-    made = Broker(tmp_path_factory.mktemp("broker"))
-    yield made
-    made.kill()
+database, server, broker = module_wide.database, module_wide.server, module_wide.broker
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +44,6 @@ def settings(database: Database, broker: Broker, tmp_path_factory: pytest.TempPa
         h02_port=free_port(), mqtt_host="127.0.0.1", mqtt_port=broker.port,
         mqtt_password_file=broker.folder / "password",
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for the tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

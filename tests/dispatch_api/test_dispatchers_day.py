@@ -3,14 +3,13 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 import pytest_asyncio
 import websockets
 from sqlalchemy import text
@@ -23,27 +22,14 @@ from core.settings import Settings
 from core.work import open_work
 from dispatch_api.workers import deadlines
 from mobile_contract.messages import parse_to_client
-from tests.conftest import cloned
-from tests.helpers import Crew, Database, Server, crew, person
+from tests import module_wide
+from tests.helpers import Crew, Server, crew, person
 
 PLACE = {"lon": 25.279652, "lat": 54.687157}
 TASK = {"kind": "stop_vehicle", "priority": "P2", "title": "Grey van", "reason_code": "indicator"} | PLACE
 Headers = dict[str, str]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @dataclass

@@ -18,25 +18,12 @@ from core.db import make_engine
 from loadtests.fuzz import frames, operations
 from loadtests.fuzz.operations import Plan
 from loadtests.fuzz.scene import Badge, Desk, furnish
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import Database, Server, eventually, free_port
 
 SHORT = Plan(cases=6, seed=1, phases=("fuzzing",), deterministic=True)
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @pytest_asyncio.fixture

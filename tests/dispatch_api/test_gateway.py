@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,14 @@ from dispatch_api.gateway import desk, line
 from dispatch_api.gateway.line import READ_BYTES, WAITING_BYTES, Line, Lines
 from dispatch_api.gateway.server import gateway
 from dispatch_api.process import tls
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.gateway_trackers import ACCEPTED, REFUSED, Tracker, datagram, registered
 from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
 from tests.geo.teltonika_frames import data, frame, framed, hello, record
 from tests.helpers import Database, eventually, free_port
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each has units and devices of its own."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,15 +27,11 @@ from dispatch_api.process import tls, tls_client
 from dispatch_api.process.console import CannotStart
 from geo.protocols.cot import MAX_EVENT
 from tasks.models import Notice, NoticeRecipient, Task, TaskSupport
-from tests.conftest import cloned
+from tests import module_wide
 from tests.geo.fleet import Fleet, now
 from tests.helpers import Database, eventually, free_port, person
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture(scope="module")

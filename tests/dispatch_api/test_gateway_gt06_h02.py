@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from core.settings import Settings
 from dispatch_api.gateway.line import READ_BYTES, WAITING_BYTES, Lines
 from dispatch_api.gateway.server import gateway
 from geo.protocols import h02
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.gateway_trackers import Tracker, Udp, Wire, imeis, registered
 from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
@@ -28,11 +28,7 @@ ALIVE = framed(0x13, serial=9)
 POISON = framed(0x5A, b"what is this", 7)
 Register = Callable[..., Any]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -26,7 +26,8 @@ from dispatch_api.commands import mqtt_users
 from dispatch_api.gateway.server import gateway
 from geo import devices
 from geo.device_secrets import broker_hash
-from tests.conftest import cloned, serving
+from tests import module_wide
+from tests.conftest import serving
 from tests.dispatch_api.broker import Broker, Phone
 from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
@@ -34,12 +35,7 @@ from tests.helpers import ROOT, Database, eventually
 
 WAIT_S = 20
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each has devices of its own."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import xor
@@ -15,7 +15,7 @@ from core.ids import new_id
 from core.settings import Settings
 from dispatch_api.gateway.server import gateway
 from geo.protocols import nmea
-from tests.conftest import cloned
+from tests import module_wide
 from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
 from tests.helpers import Database, eventually, free_port
@@ -23,11 +23,7 @@ from tests.helpers import Database, eventually, free_port
 VECTORS = [vector for vector in vectors.load("nmea") if vector["transport"] == "tcp"]
 SECOND = timedelta(seconds=1)
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -20,27 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core import sign_in
 from core.actor import Role, system
 from core.work import open_work
-from tests.conftest import cloned
+from tests import module_wide
 from tests.geo.fleet import Fleet, now
 from tests.geo.teltonika_frames import frame, hello
 from tests.helpers import PASSWORD, ROOT, Database, Server, eventually, free_port, person
 
 IMEI = "356307042441013"
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for the tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @dataclass

@@ -17,7 +17,7 @@ import pytest_asyncio
 from core.actor import Role
 from core.db import make_engine
 from loadtests.fuzz.contents import contents
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.hostile_cases import API, CASES, CODE, HUGE, INSTALL, LATER, MIB, NO_ID, NOW, Case
 from tests.helpers import Client, Crew, Database, Server, crew, person
 
@@ -82,19 +82,7 @@ def replaced(body: dict[str, Any], at: Place, value: Any) -> dict[str, Any]:
     return made
 
 
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here: none but the good bodies writes to it."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 class Desk:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,26 +12,13 @@ import pytest_asyncio
 import uvicorn
 
 from dispatch_api.process.http import OnePacketProtocol
-from tests.conftest import cloned
+from tests import module_wide
 from tests.geo.fleet import Fleet, now
-from tests.helpers import Database, Server
+from tests.helpers import Server
 
 HEADERS = "Host: localhost\r\nContent-Type: application/json\r\n"
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 class Line:

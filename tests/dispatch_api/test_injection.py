@@ -2,19 +2,18 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import httpx
-import pytest
 import pytest_asyncio
 
 from core.db import make_engine
 from loadtests.fuzz.contents import contents
 from loadtests.fuzz.scene import API, ROLES, Desk, furnish
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.hostile_cases import CASES, LATER, NO_ID, NOW, Case
 from tests.dispatch_api.test_hostile_input import MOMENT, leaves, replaced
 from tests.helpers import Database, Server
@@ -36,20 +35,7 @@ ASKED = {
 }  # fmt: skip
 """What operations cannot be asked without."""
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @pytest_asyncio.fixture(scope="module")

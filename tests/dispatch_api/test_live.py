@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,25 +18,12 @@ from core.actor import Role, system
 from core.models import UserAccount
 from core.work import open_work
 from mobile_contract.messages import parse_to_client
-from tests.conftest import cloned
-from tests.helpers import Crew, Database, Server, crew, eventually, person
+from tests import module_wide
+from tests.helpers import Crew, Server, crew, eventually, person
 
 LITHUANIA = [20.5, 53.5, 27.0, 56.6]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here: each makes units and people of its own."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here: starting one takes seconds."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 async def token_of(engine: AsyncEngine, user: UserAccount) -> str:

@@ -36,19 +36,14 @@ from dispatch_api.metrics.pages import Page
 from dispatch_api.process import condition
 from dispatch_api.workers import condition as watch
 from geo.counts import Counts
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import ROOT, Client, Database, Server, crew
 
 TOKEN = "a-token-of-this-test-only"
 READER = {"Authorization": f"Bearer {TOKEN}"}
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture(scope="module")

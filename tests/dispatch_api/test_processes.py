@@ -25,7 +25,7 @@ from core import sign_in
 from core.actor import Role, system
 from core.models import UserAccount
 from core.work import open_work
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import ROOT, Database, crew, eventually, free_port, person
 
 WITHIN_S = 30
@@ -62,10 +62,7 @@ class Servers:
         return found
 
 
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Retention on real PostGIS: each class leaves on its day and not before, and what a legal hold names stays."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,18 +24,13 @@ from dispatch_api import retention
 from geo.device_models import FixInterval
 from mobile_contract.resources import GeoPolygon, NoticeIn, TaskIn
 from tasks import notices, tasks
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import Crew, Database, actor_of, crew, person, work_of
 
 MINUTE = timedelta(minutes=1)
 SQUARE = GeoPolygon(coordinates=[[(25.2, 54.6), (25.4, 54.6), (25.4, 54.8), (25.2, 54.8), (25.2, 54.6)]])
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each leaves nothing that is due."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Holds and the dry run over HTTP and from the shell; secrets in stored answers are forgotten after a day."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,18 +13,13 @@ from core.settings import Settings
 from core.work import open_work
 from dispatch_api.commands import retention as command
 from dispatch_api.workers import retention as worker
-from tests.conftest import cloned
-from tests.helpers import Client, Database, crew, person
+from tests import module_wide
+from tests.helpers import Client, crew, person
 
 API = "/api/v1"
 RING = [[25.2, 54.6], [25.4, 54.6], [25.4, 54.8], [25.2, 54.6]]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 async def told(client: Client, kind: str) -> list[AuditEvent]:

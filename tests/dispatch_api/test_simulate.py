@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dispatch_api.commands import simulate
 from dispatch_api.gateway.server import gateway
 from dispatch_api.process import tls
 from dispatch_api.simulation.ways import WAYS
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.broker import Broker
 from tests.dispatch_api.test_gateway_mqtt import known_to
 from tests.geo.fleet import Fleet
@@ -25,27 +25,7 @@ from tests.helpers import PASSWORD, Database, Server, free_port, person
 UNITS = 2
 PLAIN = [(protocol, transport) for protocol, ways in WAYS.items() for transport in ways if transport != "mqtt"]
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for the tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    made = Broker(tmp_path_factory.mktemp("broker"))
-    yield made
-    made.kill()
+database, server, broker = module_wide.database, module_wide.server, module_wide.broker
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

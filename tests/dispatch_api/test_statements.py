@@ -15,19 +15,14 @@ import websockets
 
 from core.db import make_engine, utcnow
 from loadtests.fuzz.scene import API, Desk, furnish
-from tests.conftest import cloned
+from tests import module_wide
 from tests.dispatch_api.hostile_cases import CASES, NO_ID
 from tests.helpers import PASSWORD, Client, Database, Server, eventually, person
 
 UNSAFE = {"post", "put", "patch", "delete"}
 CANARY = "c4n4ry5ecret"
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest.fixture(scope="module")

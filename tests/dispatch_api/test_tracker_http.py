@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import xor
@@ -14,7 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.conftest import cloned
+from tests import module_wide
 from tests.geo import vectors
 from tests.geo.fleet import Fleet, now
 from tests.helpers import Database, Server
@@ -24,20 +24,7 @@ PROTOCOLS = ("osmand", "gpslogger", "owntracks", "overland", "nmea")
 VECTORS = [each for protocol in PROTOCOLS for each in vectors.load(protocol) if each["transport"] != "tcp"]
 GOOD = {"gpslogger": b"", "nmea": b"", "owntracks": b"[]", "overland": b'{"result":"ok"}', "osmand": b""}
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here: each has its own devices."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Patrol minutes on real PostGIS: what is counted, late fixes, and that raw positions wait for them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -8,7 +7,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,18 +19,13 @@ from dispatch_api import retention
 from dispatch_api.workers import patrol
 from geo import cells, patrol_minutes
 from mobile_contract.resources import GeoPolygon
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import Client, Database, actor_of, person, work_of
 
 HERE, NEAR, FAR, AWAY = (25.30, 54.70), (25.31, 54.70), (25.50, 54.70), (24.50, 54.70)
 SPOT = GeoPolygon(coordinates=[[(25.29, 54.69), (25.305, 54.69), (25.305, 54.71), (25.29, 54.71), (25.29, 54.69)]])
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each has days of its own."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @dataclass

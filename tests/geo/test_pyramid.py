@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,19 +24,14 @@ from geo import cells, counted, heat, pyramid, violations
 from geo.violation_import import Batch, store_now
 from geo.violation_rows import Good, Refused, Row
 from geo.violations import Filter
-from tests.conftest import cloned
+from tests import module_wide
 from tests.helpers import Crew, Database, actor_of, crew, person, work_of
 
 LITHUANIA = (20.9, 53.8, 26.9, 56.5)
 CATEGORIES = ("tobacco", "fuel", "drugs")
 SOURCES = ("gps", "map", "import", "office")
 
-
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for the tests here: each leaves its rows to the next, so that all count among others'."""
-    with cloned(template) as made:
-        yield made
+database = module_wide.database
 
 
 @pytest_asyncio.fixture
