@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest"]
-AGAIN_AT_MOST = 3
+AGAIN_AT_MOST = 5
 
 
 @dataclass(frozen=True)
