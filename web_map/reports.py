@@ -111,7 +111,8 @@ def _map(report: HeatReport) -> Any:
     folium.GeoJson(land, interactive=False, pane="base", style_function=lambda _: style).add_to(drawn)
     top = log1p(max((n for _, _, n in report.cells), default=1))
     weighted = [[lat, lon, log1p(n) / top] for lon, lat, n in report.cells]
-    ramp = {0.2: "#3b0f70", 0.4: "#8c2981", 0.6: "#de4968", 0.8: "#fe9f6d", 1.0: "#fcfdbf"}
+    # towards dark: the land is light
+    ramp = {0.2: "#fecf92", 0.4: "#f7705c", 0.6: "#b73779", 0.8: "#641a80", 1.0: "#150e37"}
     if weighted:
         heat = HeatMap(weighted, radius=14, blur=16, min_opacity=0.25, max_zoom=1, gradient=ramp)  # type: ignore[no-untyped-call]  # nor has folium
         heat.add_to(drawn)

@@ -36,7 +36,7 @@ from web_map.pages import BASEMAP
 
 REPORT_S = 10.0
 STANDING_EVERY = 3
-BACKFILL = timedelta(hours=2)
+BACKFILL = timedelta(hours=1)
 RETRY_S = 3.0
 AT_WORK = ("acknowledged", "en_route", "on_scene")
 OUTCOMES = ("nothing_found", "violation", "documents_irregular", "nothing_found")
@@ -90,7 +90,7 @@ async def _crews(engine: AsyncEngine, settings: Settings, world: World) -> list[
 
 
 def _remember(crew: Crew) -> None:
-    """What the tracker had buffered: the two hours before the demonstration began."""
+    """What the tracker had buffered: the hour before the demonstration began."""
     now = datetime.now(UTC)
     for step in range(int(BACKFILL.total_seconds() // (REPORT_S * 2))):
         crew.vehicle.step(REPORT_S * 2)

@@ -1,7 +1,7 @@
 """How the demonstration's trackers did in the fortnight before it began: most are sound, a few have the usual troubles."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
@@ -13,7 +13,7 @@ from geo.device_models import FixInterval, IngestCount
 from geo.intervals import GAP_BOUNDS_S
 
 DAYS = 13
-DUTY_S = 8 * 3600
+DUTY_S = 8 * 3600.0
 TROUBLES = {
     "weak coverage": {"late": 0.42, "gaps": 0.3},
     "a receiver beside a jammer": {"no_fix": 0.17, "jumps": 0.05},
@@ -28,8 +28,8 @@ EVERY = 7
 """Each so many trackers one has a trouble, in turn."""
 
 
-def remember(work: Work, devices: Sequence[UUID]) -> None:
-    """Count thirteen days for each of these trackers, as ingest and the worker would have."""
+def remember(work: Work, devices: Sequence[UUID], on_duty: Collection[UUID]) -> None:
+    """Count thirteen days for each of these trackers, and this day so far for those on duty, as ingest would have."""
     random = Random(story.SEED + 4)
     midnight = work.now.replace(hour=0, minute=0, second=0, microsecond=0)
     for number, device_id in enumerate(devices):
@@ -38,12 +38,18 @@ def remember(work: Work, devices: Sequence[UUID]) -> None:
         for back in range(DAYS, 0, -1):
             if (number + back) % 5 < 4:  # four days on, one off
                 day = midnight - timedelta(days=back)
-                work.session.add_all(_day(device_id, day, random, trouble))
+                work.session.add_all(_day(device_id, day, DUTY_S, random, trouble))
+        if device_id in on_duty:
+            so_far_s = min(DUTY_S, (work.now - midnight).total_seconds())
+            counts, _ = _day(device_id, midnight, so_far_s, random, trouble)  # intervals are counted from what comes
+            work.session.add(counts)
 
 
-def _day(device_id: UUID, day: datetime, random: Random, trouble: dict[str, float]) -> tuple[IngestCount, FixInterval]:
-    silent_s = DUTY_S * (trouble.get("gaps", 0.004) * random.uniform(0.7, 1.2))
-    fixes = round((DUTY_S - silent_s) / 12)
+def _day(
+    device_id: UUID, day: datetime, duty_s: float, random: Random, trouble: dict[str, float]
+) -> tuple[IngestCount, FixInterval]:
+    silent_s = duty_s * (trouble.get("gaps", 0.004) * random.uniform(0.7, 1.2))
+    fixes = round((duty_s - silent_s) / 12)
     share = {name: trouble.get(name, sound) * random.uniform(0.6, 1.3) for name, sound in SOUND.items()}
     n = {name: min(fixes, round(fixes * part)) for name, part in share.items()}
     skew_s = trouble.get("skew_s", 0.8) * random.uniform(0.9, 1.1)
@@ -59,5 +65,5 @@ def _day(device_id: UUID, day: datetime, random: Random, trouble: dict[str, floa
         no_fix=n["no_fix"],
     )  # fmt: skip
     return counts, FixInterval(
-        device_id=device_id, day=day, gaps=gaps, heard_s=float(DUTY_S), silent_s=silent_s, counted_at=day
+        device_id=device_id, day=day, gaps=gaps, heard_s=duty_s, silent_s=silent_s, counted_at=day
     )

@@ -79,7 +79,7 @@ def _actor(user: UserAccount, *unit_ids: UUID) -> Actor:
 
 async def _crews(engine: AsyncEngine, world: World, accounts: dict[str, Actor], settings: Settings) -> list[Crew]:
     """Offices, units, officers and trackers; those on shift began it this morning. The first crew has the account."""
-    crews, keys, trackers = [], [], []
+    crews, keys, trackers, on_duty = [], [], [], set()
     async with open_work(engine, system("demo")) as work:
         offices = {code: Office(code=code, name=name) for code, name, *_ in story.OFFICES}
         work.session.add_all(offices.values())
@@ -94,12 +94,14 @@ async def _crews(engine: AsyncEngine, world: World, accounts: dict[str, Actor], 
             tracker = {"unit_id": view.unit.id, "protocol": "http", "identifier": plan.call_sign, "interval_s": 10}
             device = (await devices.create(work, [tracker]))[0]
             trackers.append(device["id"])
+            if plan.on_shift:
+                on_duty.add(device["id"])
             keys.append({"unit_id": str(view.unit.id), "call_sign": plan.call_sign, "key": device["key"],
                          "base": plan.base.at, "officer_id": str(crew[0].id), "manual": number == 0})  # fmt: skip
             lead = crew[0]
             crews.append(Crew(plan, view.unit.id, Actor(lead.user_id, lead.login, lead.name, lead.roles,
                                                         unit_ids=frozenset({view.unit.id}))))  # fmt: skip
-        fortnight.remember(work, trackers)
+        fortnight.remember(work, trackers, on_duty)
     write_private(devices_file(settings), keys)
     await _start_shifts(engine, crews)
     return crews

@@ -243,6 +243,7 @@ def test_the_screen_stays_on_during_a_task_for_whoever_wants_that(watch: Watch, 
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "true")
     page.wait_for_function("() => window.awake === 1")
+    until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])
     version = centre.task(task["id"])["version"]
     centre.send(f"/tasks/{task['id']}/transitions", {"verb": "cancel", "version": version, "reason": "Over"})
     page.wait_for_function("() => window.awake === 0")

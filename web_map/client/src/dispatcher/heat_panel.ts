@@ -1,7 +1,7 @@
 /** The heat layer's filter and legend, on the map. */
-import { html, nothing, svg, type TemplateResult } from "lit";
+import { html, nothing, type TemplateResult } from "lit";
 import { code, number, t } from "../shared/i18n";
-import { RAMP, stepFrom } from "../shared/map/cells";
+import { heatLegend } from "../shared/map/heat_scale";
 import { set, ui } from "./state";
 import type { HeatFilter } from "./ui";
 
@@ -19,13 +19,5 @@ export function heatPanel(changed: () => void): TemplateResult | typeof nothing 
       <label class="field"><span>${t("heat.to")}</span><input type="date" .value=${ui.heat.to} @change=${(e: Event) => change({ to: value(e) })}></label></div>
     <label class="field"><span>${t("heat.category")}</span><select .value=${ui.heat.category} @change=${(e: Event) => change({ category: value(e) })}>
       <option value="">${t("heat.all")}</option>${ui.categories.map(({ category, n }) => html`<option value=${category}>${code("violation_category", category)} (${number(n)})</option>`)}</select></label>
-    ${data ? html`${legend(data.top)}<p class="muted small">${t("heat.total", { n: number(data.total) })}${data.left_out.accuracy + data.left_out.office ? html`<br>${t("heat.left_out", { accuracy: data.left_out.accuracy, office: data.left_out.office })}` : nothing}</p>` : html`<p class="muted small">${t("loading")}</p>`}</section>`;
+    ${data ? html`${heatLegend(data.top, true)}<p class="muted small">${t("heat.total", { n: number(data.total) })}${data.left_out.accuracy + data.left_out.office ? html`<br>${t("heat.left_out", { accuracy: data.left_out.accuracy, office: data.left_out.office })}` : nothing}</p>` : html`<p class="muted small">${t("loading")}</p>`}</section>`;
 }
-
-export function legend(top: number): TemplateResult {
-  return html`<div class="legend" role="img" aria-label=${t("heat.legend", { top })}>
-    <svg viewBox="0 0 ${RAMP.length * 10} 8" preserveAspectRatio="none" aria-hidden="true">${RAMP.map((_, i) => swatch(i))}</svg>
-    <span>1</span><span>${stepFrom(4, top)}</span><span>${top}+</span></div>`;
-}
-
-const swatch = (i: number): TemplateResult => svg`<rect x=${i * 10} width="10" height="8" fill=${RAMP[i] ?? "none"}></rect>` as unknown as TemplateResult;

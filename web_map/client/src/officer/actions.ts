@@ -1,5 +1,6 @@
 /** What the officer can do with tasks and notices. */
 import { t } from "../shared/i18n";
+import { vibrate } from "./alarm";
 import { hush } from "./arrivals";
 import { current, keep, now, refresh, say, store } from "./desk";
 import { noteReceipt } from "./local";
@@ -16,7 +17,7 @@ export async function step(task: Task, verb: Verb, extra: Record<string, unknown
   const body = { verb, at: now(), ...placeFields(), ...extra };
   const about = { kind: "task", id: task.id, verb } as const;
   if (await keep(`/tasks/${task.id}/transitions`, body, about, holdMs(task.priority))) {
-    navigator.vibrate?.(60);
+    vibrate(60);
     say(t("officer.said.step", { verb: t(`officer.verb.${verb}`), number: task.number }));
   }
 }

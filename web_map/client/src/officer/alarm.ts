@@ -10,8 +10,13 @@ addEventListener("pointerdown", () => {
   void audio.resume();
 });
 
+/** Vibrate, where the device can; browsers allow this as well only after a touch. */
+export function vibrate(pattern: number | number[]): void {
+  if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(pattern);
+}
+
 function sound(): void {
-  navigator.vibrate?.([400, 150, 400, 150, 800]);
+  vibrate([400, 150, 400, 150, 800]);
   if (!audio || audio.state !== "running") return;
   for (const [hertz, after] of TONES) {
     const start = audio.currentTime + after;

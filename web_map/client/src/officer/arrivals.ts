@@ -16,7 +16,7 @@ export async function arrived(items: InboxItem[]): Promise<void> {
   for (const item of items) if (item.kind === "task") told(item.body, !known.has(item.body.id), Date.parse(item.at));
   const word = items.findLast((item) => item.kind === "message");
   if (word?.kind === "message") {
-    navigator.vibrate?.([200, 100, 200]);
+    alarm.vibrate([200, 100, 200]);
     say(t("officer.said.message", { name: word.body.by_name, text: word.body.text }));
   }
   const news = items.findLast((item) => item.kind === "notice");

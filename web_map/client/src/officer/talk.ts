@@ -1,6 +1,7 @@
 /** What the officer says to the operational centre: messages about a task, a call for support, an alarm. */
 import { all, newId } from "../shared/api";
 import { t } from "../shared/i18n";
+import { vibrate } from "./alarm";
 import { current, keep, now, refresh, say, store } from "./desk";
 import type { Message, Priority, Task } from "./model";
 import { placeFields, showPlace } from "./position";
@@ -37,7 +38,7 @@ export async function callSupport(task: Task, capability: string | null, priorit
 
 /** The alarm of an officer in danger: goes before everything else that waits. */
 export async function raisePanic(): Promise<void> {
-  navigator.vibrate?.([300, 100, 300]);
+  vibrate([300, 100, 300]);
   await keep("/panic", { id: newId(), at: now(), ...placeFields() }, { kind: "panic", id: "panic", verb: "panic" });
 }
 

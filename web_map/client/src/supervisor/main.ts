@@ -9,7 +9,8 @@ import { deskBar } from "../shared/desk";
 import { code, number, onLanguage, startOfDay, t } from "../shared/i18n";
 import { loginForm } from "../shared/login";
 import { addBasemap, HOME_BOUNDS, nearestTown } from "../shared/map/basemap";
-import { CellLayer, RAMP, stepFrom, stepOf } from "../shared/map/cells";
+import { CellLayer } from "../shared/map/cells";
+import { heatColour, heatLegend } from "../shared/map/heat_scale";
 import { refusalText } from "../shared/refusal";
 import { may, me, resume } from "../shared/session";
 import { onTheme } from "../shared/theme";
@@ -93,12 +94,6 @@ function filters(): TemplateResult {
     ${state.fault ? html`<p class="fault" role="alert">${state.fault}</p>` : nothing}`;
 }
 
-function legend(top: number): TemplateResult {
-  return html`<div class="legend" role="img" aria-label=${t("heat.legend", { top })}>
-    <svg viewBox="0 0 90 8" preserveAspectRatio="none" aria-hidden="true">${RAMP.map((colour, i) => svg`<rect x=${i * 10} width="10" height="8" fill=${colour}></rect>`)}</svg>
-    <span>1</span><span>${stepFrom(4, top)}</span><span>${top}</span></div>`;
-}
-
 function totals({ heat, hot }: { heat: Heat; hot: HotCells }): TemplateResult {
   const shown = hot.items.reduce((sum, item) => sum + item.n, 0);
   const left = heat.left_out.accuracy + heat.left_out.office;
@@ -118,7 +113,7 @@ function table({ heat, hot }: { heat: Heat; hot: HotCells }): TemplateResult {
       <td>${item.rank}</td>
       <td><button class="link" aria-pressed=${state.picked === item.rank} @click=${() => pick(item.rank)}>${item.lat.toFixed(4)}, ${item.lon.toFixed(4)}</button> <span class="muted">${state.towns.get(item.rank) ?? ""}</span></td>
       <td class="n">${number(item.n)}</td>
-      <td><svg class="share" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${(100 * item.n) / (hot.items[0]?.n || 1)} height="10" fill=${RAMP[stepOf(item.n, heat.max_n)] ?? ""}></rect>`}</svg>
+      <td><svg class="share" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">${svg`<rect width=${(100 * item.n) / (hot.items[0]?.n || 1)} height="10" fill=${heatColour(item.n, heat.max_n)}></rect>`}</svg>
         ${number(100 * item.share, 1)} %</td></tr>`)}
       <tr class="sum"><td></td><td>${t("supervisor.rest")}</td><td class="n">${number(rest)}</td><td></td></tr>
       <tr class="sum"><td></td><td>${t("supervisor.sum")}</td><td class="n"><b>${number(heat.total)}</b></td><td></td></tr></tbody></table></div>`;
@@ -163,7 +158,7 @@ function page(): TemplateResult {
   const data = state.heat && state.hot ? { heat: state.heat, hot: state.hot } : null;
   return html`${deskBar(HERE, t("supervisor.title"))}<main class="analysis">
     <section class="top">${filters()}${data ? totals(data) : nothing}</section>
-    <section class="map-card"><div id="map" role="application" aria-label=${t("map.title")}></div>${data ? legend(data.heat.max_n) : nothing}</section>
+    <section class="map-card"><div id="map" role="application" aria-label=${t("map.title")}></div>${data ? heatLegend(data.heat.max_n) : nothing}</section>
     <section class="card cells"><h2>${t("supervisor.top")}</h2>${data ? table(data) : html`<p class="muted">${t("loading")}</p>`}</section>
     ${reports()}${imports()}${tracks(redraw)}</main>`;
 }
@@ -182,6 +177,7 @@ async function start(): Promise<void> {
   draw();
   if (!may("analysis.read")) return;
   map = L.map(document.getElementById("map") as HTMLElement, { minZoom: 5, maxZoom: 17, preferCanvas: true });
+  map.attributionControl.setPosition("bottomleft"); // the legend and the mark of the demonstration stand right of it
   map.fitBounds(HOME_BOUNDS);
   cells.addTo(map);
   void addBasemap(map);

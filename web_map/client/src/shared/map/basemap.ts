@@ -45,13 +45,8 @@ const leastPopulation = (zoom: number): number => LEAST_POPULATION.find(([below]
 
 /** Town names on one canvas: biggest first; a name that would overlap is left out. */
 class Towns extends CanvasLayer {
-  constructor(private readonly towns: readonly Town[], private palette: Palette) {
+  constructor(private readonly towns: readonly Town[]) {
     super();
-  }
-
-  repaint(palette: Palette): void {
-    this.palette = palette;
-    this.draw();
   }
 
   protected override pane(map: L.Map): HTMLElement | undefined {
@@ -59,6 +54,7 @@ class Towns extends CanvasLayer {
   }
 
   protected override paint(g: CanvasRenderingContext2D, map: L.Map): void {
+    const palette = PALETTES[currentTheme()];
     g.lineJoin = "round";
     const taken: [number, number, number, number][] = [];
     const least = leastPopulation(map.getZoom());
@@ -72,11 +68,11 @@ class Towns extends CanvasLayer {
       const [left, top, right, bottom] = [x - 4, y - px / 2 - 2, x + 10 + g.measureText(town.name).width, y + px / 2 + 2];
       if (taken.some((b) => left < b[2] && right > b[0] && top < b[3] && bottom > b[1])) continue;
       taken.push([left, top, right, bottom]);
-      g.fillStyle = this.palette.text;
+      g.fillStyle = palette.text;
       g.beginPath();
       g.arc(x, y, town.capital ? 3.2 : 1.8, 0, 7);
       g.fill();
-      g.strokeStyle = this.palette.halo;
+      g.strokeStyle = palette.halo;
       g.lineWidth = 3;
       g.strokeText(town.name, x + 7, y + px / 3);
       g.fillText(town.name, x + 7, y + px / 3);
@@ -104,13 +100,12 @@ export async function addBasemap(map: L.Map): Promise<void> {
   const of = (kind: string): GeoJSON.Feature[] => data.features.filter((f) => f.properties.kind === kind) as unknown as GeoJSON.Feature[];
   const land = L.geoJSON(of("land"), options as L.GeoJSONOptions).addTo(map);
   const borders = L.geoJSON(of("border"), options as L.GeoJSONOptions).addTo(map);
-  const names = new Towns(towns(data), PALETTES[currentTheme()]).addTo(map);
+  new Towns(towns(data)).addTo(map);
   const paint = (): void => {
     const palette = PALETTES[currentTheme()];
     map.getContainer().style.background = palette.sea;
     land.setStyle((f) => ({ color: palette.coast, weight: 1, fillOpacity: 1, fillColor: f?.id === HOME ? palette.home : palette.land }));
     borders.setStyle({ color: palette.border, weight: 1.5, dashArray: "6 4" });
-    names.repaint(palette);
   };
   paint();
   map.on("unload", onTheme(paint));

@@ -1,8 +1,10 @@
-/** A Leaflet layer drawn by hand on one canvas over the whole map, drawn again after each move. */
+/** A Leaflet layer drawn by hand on one canvas over the whole map, drawn again after each move and change of theme. */
 import L from "leaflet";
+import { onTheme } from "../theme";
 
 export abstract class CanvasLayer extends L.Layer {
   private canvas?: HTMLCanvasElement;
+  private stopTheme = (): void => undefined;
 
   /** The pane the canvas stands in. */
   protected abstract pane(map: L.Map): HTMLElement | undefined;
@@ -14,12 +16,14 @@ export abstract class CanvasLayer extends L.Layer {
     this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", this.pane(map));
     this.canvas.setAttribute("aria-hidden", "true");
     map.on("moveend zoomend resize", this.draw, this);
+    this.stopTheme = onTheme(() => this.draw());
     this.draw();
     return this;
   }
 
   override onRemove(map: L.Map): this {
     map.off("moveend zoomend resize", this.draw, this);
+    this.stopTheme();
     this.canvas?.remove();
     return this;
   }

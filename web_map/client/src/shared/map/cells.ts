@@ -1,20 +1,7 @@
-/** Heat cells on one canvas: a ramp ordered in lightness (readable with colour blindness), its scale the caller's. */
+/** Heat cells on one canvas, on a scale that the caller gives. */
 import type L from "leaflet";
 import { CanvasLayer } from "./canvas_layer";
-
-/** Nine steps of matplotlib's "inferno" (CC0), from its dark third upward. */
-export const RAMP: readonly string[] = [
-  "#3b0f70", "#641a80", "#8c2981", "#b73779", "#de4968", "#f7705c", "#fe9f6d", "#fecf92", "#fcfdbf",
-];
-
-/** The step of a count: logarithmic between 1 and the scale's top. */
-export function stepOf(n: number, top: number): number {
-  if (top <= 1) return RAMP.length - 1;
-  return Math.min(RAMP.length - 1, Math.floor((Math.log(n) / Math.log(top)) * (RAMP.length - 1) + 1e-9));
-}
-
-/** The least count of each step, for the legend. */
-export const stepFrom = (step: number, top: number): number => Math.ceil(top ** (step / (RAMP.length - 1)) - 1e-9);
+import { heatColour } from "./heat_scale";
 
 export type Cell = [lon: number, lat: number, n: number];
 
@@ -48,7 +35,7 @@ export class CellLayer extends CanvasLayer {
     g.globalAlpha = 0.78;
     for (const [lon, lat, n] of this.cells) {
       const { x, y } = map.latLngToContainerPoint([lat, lon]);
-      g.fillStyle = RAMP[stepOf(n, this.top)] ?? "#fff";
+      g.fillStyle = heatColour(n, this.top);
       g.fillRect(x - side / 2, y - side / 2, side, side);
     }
     if (!this.picked) return;
@@ -59,4 +46,3 @@ export class CellLayer extends CanvasLayer {
     g.strokeRect(x - side / 2 - 4, y - side / 2 - 4, side + 8, side + 8);
   }
 }
-
