@@ -6,7 +6,7 @@ it, and dropped when the installation has everything by itself (over its socket,
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -31,35 +31,38 @@ AND (i.push IS NULL OR i.revoked_at IS NOT NULL
      OR EXISTS (SELECT FROM inbox_cursor c WHERE c.user_id = i.user_id AND c.install_id = i.id AND c.upto >= r.seq))
 """)
 _TAKE = text("""
-WITH due AS (SELECT o.install_id FROM push_owed o JOIN install w ON w.id = o.install_id
-  WHERE o.due_at <= :now AND w.push ->> 'channel' = :channel
+WITH due AS (SELECT o.install_id, to_.service FROM push_owed o JOIN install w ON w.id = o.install_id
+  CROSS JOIN LATERAL (SELECT lower(split_part(w.push ->> 'target', '/', 3)) AS service) to_
+  WHERE o.due_at <= :now AND w.push ->> 'channel' = :channel AND (to_.service = ANY(:services)) = :only
   ORDER BY o.urgent DESC, o.due_at LIMIT :n FOR UPDATE OF o SKIP LOCKED)
 UPDATE push_owed p SET due_at = :leased, tries = p.tries + 1 FROM due, install i
 WHERE p.install_id = due.install_id AND i.id = p.install_id
-RETURNING p.install_id, i.push, p.urgent, p.owed_at, p.tries
+RETURNING p.install_id, i.push, p.urgent, p.owed_at, p.tries, due.service
 """)
 _SENT = text("DELETE FROM push_owed WHERE install_id = :install_id AND owed_at = :owed_at")
 _AGAIN = text("UPDATE push_owed SET due_at = :due_at, tries = :tries WHERE install_id = :install_id")
 
 
 class Outcome(Enum):
-    """What became of a push."""
+    """What became of a push. LATER: this one waits; DOWN: so would any other to the same service."""
 
     SENT = "sent"
     DEAD = "dead"
     REFUSED = "refused"
     LATER = "later"
+    DOWN = "down"
 
 
 @dataclass(frozen=True)
 class Owed:
-    """A push in a worker's hands."""
+    """A push in a worker's hands; `service` is the host that a browser's goes to, empty for an app's."""
 
     install_id: UUID
     push: dict[str, Any]
     urgent: bool
     owed_at: datetime
     tries: int
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,16 @@ class Told:
     retry_after_s: float | None = None
 
 
-async def take(work: Work, channel: str, n: int) -> list[Owed]:
-    """At most `n` pushes of a channel that are due and still needed, held for LEASE, those about tasks first."""
+async def take(work: Work, channel: str, n: int, services: Collection[str] = (), *, only: bool = False) -> list[Owed]:
+    """At most `n` pushes of a channel that are due and still needed, held for LEASE, those about tasks first.
+
+    To all services but these; with `only` to these alone.
+    """
     await work.session.execute(_NOT_NEEDED, {"now": work.now})
-    values = {"now": work.now, "leased": work.now + LEASE, "channel": channel, "n": n}
+    values = {
+        "now": work.now, "leased": work.now + LEASE, "channel": channel, "n": n, "services": list(services),
+        "only": only,
+    }  # fmt: skip
     return [Owed(*row) for row in (await work.session.execute(_TAKE, values)).all()]
 
 
@@ -88,7 +97,7 @@ async def settle(work: Work, owed: Sequence[Owed], told: Sequence[Told]) -> None
     What came into an inbox meanwhile is owed again at once. A dead target is forgotten: the app brings a new one.
     """
     for one, result in zip(owed, told, strict=True):
-        if result.outcome is Outcome.LATER:
+        if result.outcome in {Outcome.LATER, Outcome.DOWN}:
             due_at = work.now + timedelta(seconds=max(wait_s(one.tries), result.retry_after_s or 0))
             values = {"install_id": one.install_id, "due_at": due_at, "tries": one.tries}
             await work.session.execute(_AGAIN, values)

@@ -34,7 +34,7 @@ class Fcm:
             answers = messaging.send_each([self._message(one) for one in owed], app=self._app).responses
         except (FirebaseError, GoogleAuthError, OSError, ValueError) as error:
             log.error("push_failed", error=type(error).__name__, detail=str(error)[:300])
-            return [Told(Outcome.LATER)] * len(owed)
+            return [Told(Outcome.DOWN)] * len(owed)
         return [_told(answer.exception) for answer in answers]
 
     def _connected(self) -> Any:
@@ -82,10 +82,11 @@ def _told(error: Any) -> Told:
         return Told(Outcome.REFUSED)
     if isinstance(error, exceptions.UnauthenticatedError | exceptions.PermissionDeniedError):
         log.error("push_not_allowed", detail=str(error)[:300])  # the service account has no right: somebody must act
-    return Told(Outcome.LATER, _retry_after_s(error))
+    outcome = Outcome.LATER if isinstance(error, messaging.QuotaExceededError) else Outcome.DOWN
+    return Told(outcome, _retry_after_s(error))
 
 
 def _retry_after_s(error: Any) -> float | None:
     response = getattr(error, "http_response", None)
     asked = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(asked), LONGEST_ASKED_S) if asked.isdigit() else None
+    return min(float(asked), LONGEST_ASKED_S) if asked.isdecimal() and asked.isascii() else None

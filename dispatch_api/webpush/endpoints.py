@@ -23,7 +23,9 @@ HTTPS = 443
 CONNECTIONS = 50
 _PLAIN = re.compile(r"[!-\[\]-~]{1,2000}")
 """Visible ASCII without the backslash, which browsers read as a slash and others do not."""
-_HOST = re.compile(r"(\*\.)?(?:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[0-9]{1,5})?")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
+_NAMED = re.compile(rf"(?:\*\.)?{_HOST.pattern}(?::[0-9]{{1,5}})?")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -61,7 +63,7 @@ class Allowed:
     def troubles(hosts: str) -> Iterator[str]:
         """What is wrong with the setting."""
         names = list(_names(hosts))
-        wrong = [name for name in names if not _HOST.fullmatch(name)]
+        wrong = [name for name in names if not _NAMED.fullmatch(name)]
         if wrong or not names:
             named = ", ".join(wrong) or "nothing"
             yield f"OUTRIDER_WEBPUSH_HOSTS names {named}: it is to be a list such as push.example,*.push.example."
@@ -76,7 +78,7 @@ class Allowed:
         host = parts.hostname or ""
         if not _PLAIN.fullmatch(url) or parts.scheme != "https" or "@" in parts.netloc or "#" in url:
             return None
-        if not self._names(host if port == HTTPS else f"{host}:{port}"):
+        if not _HOST.fullmatch(host) or not self._names(host if port == HTTPS else f"{host}:{port}"):
             return None
         return Endpoint(host, port, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
 
@@ -112,7 +114,9 @@ class _Outward(httpcore.SyncBackend):
     def __init__(self, *, private: bool) -> None:
         self._private = private
 
-    def connect_tcp(self, host: str, port: int, *words: Any, **named: Any) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *words: Any, **named: Any
+    ) -> httpcore.NetworkStream:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -120,12 +124,13 @@ class _Outward(httpcore.SyncBackend):
         addresses = [str(one[4][0]) for one in found]
         if not self._private and not all(map(is_outside, addresses)):
             raise NotOutside(host)
+        share_s = timeout and timeout / len(addresses)  # a service of many addresses holds us up no longer than one
         for address in addresses[:-1]:
             try:
-                return super().connect_tcp(address, port, *words, **named)
+                return super().connect_tcp(address, port, share_s, *words, **named)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-        return super().connect_tcp(addresses[-1], port, *words, **named)
+        return super().connect_tcp(addresses[-1], port, share_s, *words, **named)
 
 
 def connections(*, private: bool, authority: Path | None) -> httpcore.ConnectionPool:

@@ -54,7 +54,7 @@ class Webpush:
             log.error("webpush_address_refused", host=endpoint.host)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             log.warning("webpush_failed", host=endpoint.host, error=type(error).__name__)
-        return Told(Outcome.LATER)
+        return Told(Outcome.DOWN)
 
     def _headers(self, endpoint: Endpoint, body: bytes, *, urgent: bool) -> list[tuple[str, str]]:
         return [
@@ -89,4 +89,5 @@ def _told(answer: httpcore.Response, host: str) -> Told:
     if status in _OURS:
         log.error("push_not_allowed", host=host, status=status)  # somebody must act
     asked = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
-    return Told(Outcome.LATER, min(float(asked), LONGEST_ASKED_S) if asked.isdigit() else None)
+    outcome = Outcome.DOWN if status >= 500 else Outcome.LATER
+    return Told(outcome, min(float(asked), LONGEST_ASKED_S) if asked.isdigit() else None)

@@ -71,6 +71,7 @@ LOOPS = (
     Loop("interference", 5, lambda d: deadlines.interference_round(d.engine, d.settings)),
     Loop("push", 1, lambda d: push.round_(d.engine, d.settings, push.FCM)),
     Loop("webpush", 1, lambda d: push.round_(d.engine, d.settings, push.WEBPUSH)),
+    Loop("push_again", 1, lambda d: push.again(d.engine, d.settings, push.FCM, push.WEBPUSH)),
     Loop("email", 1, lambda d: messages.round_(d.engine, d.settings, Channel.EMAIL)),
     Loop("sms", 1, lambda d: messages.round_(d.engine, d.settings, Channel.SMS)),
     Loop("seals", 1, lambda d: seals.seal_round(d.engine)),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -73,6 +74,12 @@ class Desk:
         while await push.round_(self.engine, self.settings, self.post):
             n += 1
         return n
+
+    async def again(self) -> None:
+        """Try what could not be reached, its time being over."""
+        await self.due()
+        self.post.down = {name: replace(one, until=time.monotonic()) for name, one in self.post.down.items()}
+        await push.again(self.engine, self.settings, self.post)
 
     async def owed(self) -> list[Any]:
         return await self.sql("SELECT install_id, urgent, tries, due_at - now() AS wait FROM push_owed ORDER BY 1")
@@ -219,16 +226,19 @@ async def test_an_outage_costs_one_try_at_a_time_and_then_everything_drains(desk
     await desk.tell(*users, kind="task")
     desk.google.is_offline = True
     begun = time.monotonic()
-    for _ in range(4):
-        desk.post.closed_until = 0
-        await desk.due()
-        assert not await push.round_(desk.engine, desk.settings, desk.post)
-    assert desk.post.closed_until > time.monotonic()
-    assert not await push.round_(desk.engine, desk.settings, desk.post), "and not before its time"
-    assert len(await desk.owed()) == n
+    await desk.rounds()
+    for failed in (2, 3, 4):
+        await desk.again()
+        assert desk.post.down[""].failed == failed
+    assert desk.post.down[""].until > time.monotonic()
+    await desk.rounds()
+    assert not await push.again(desk.engine, desk.settings, desk.post)
+    owed = await desk.owed()
+    assert (len(owed), sum(row.tries for row in owed)) == (n, push.BATCH + 3), "one at a time, and not before its time"
     assert time.monotonic() - begun < 10
     assert desk.google.attempts == []
-    desk.google.is_offline, desk.post.closed_until = False, 0
+    desk.google.is_offline = False
+    await desk.again()
     await desk.rounds()
     assert len(desk.google.messages) == n == len({message["fid"] for message in desk.google.messages})
     assert {message["fid"] for message in desk.google.messages[:51]} >= {"tablet-0", "tablet-1", "tablet-2"}

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -80,6 +81,16 @@ class Desk:
         await self.sql("UPDATE push_owed SET due_at = now() - interval '1 second'")
         while await push.round_(self.engine, self.settings, self.post):
             pass
+
+    async def again(self) -> None:
+        """Try what could not be reached, its time being over."""
+        await self.sql("UPDATE push_owed SET due_at = now() - interval '1 second'")
+        self.post.down = {name: replace(one, until=time.monotonic()) for name, one in self.post.down.items()}
+        await push.again(self.engine, self.settings, self.post)
+
+    async def tries(self) -> int:
+        """How often it was tried in all to send what is owed."""
+        return int((await self.sql("SELECT sum(tries) FROM push_owed"))[0][0])
 
     async def owed(self) -> list[Any]:
         return await self.sql("SELECT install_id, tries, due_at - now() AS wait FROM push_owed ORDER BY 1")
@@ -185,17 +196,45 @@ async def test_an_outage_costs_one_try_at_a_time_and_then_everything_drains(desk
     users = [(await desk.officer(f"tablet-{i}"))[0] for i in range(n)]
     await desk.tell(*users, kind="task")
     desk.service.is_offline = True
-    for _ in range(3):
-        desk.post.closed_until = 0
-        await desk.rounds()
-    assert desk.post.failed == 3
-    assert desk.post.closed_until > time.monotonic()
-    assert not await push.round_(desk.engine, desk.settings, desk.post), "and not before its time"
+    await desk.rounds()
+    tried = await desk.tries()
+    for failed in (2, 3):
+        await desk.again()
+        (down,) = desk.post.down.values()
+        assert down.failed == failed
+        assert await desk.tries() == tried + failed - 1, "one at a time"
+    assert down.until > time.monotonic()
+    await desk.rounds()
+    assert not await push.again(desk.engine, desk.settings, desk.post)
+    assert await desk.tries() == tried + 2, "and not before its time"
     assert (len(await desk.owed()), desk.service.pushed) == (n, [])
-    desk.service.is_offline, desk.post.closed_until = False, 0
+    desk.service.is_offline = False
+    await desk.again()
     await desk.rounds()
     assert sorted(one.name for one in desk.service.pushed) == sorted(f"tablet-{i}" for i in range(n))
     assert await desk.owed() == []
+
+
+async def test_what_is_wrong_with_one_push_or_service_holds_up_nobody_elses(desk: Desk) -> None:
+    """A subscription that is refused, a name no network could look up, a service that is away: each waits alone."""
+    wrong = {name: await desk.officer(name) for name in ("quota-2", "denied-2", "odd", "away")}
+    for name, host in (("odd", "a..push.example"), ("away", "localhost:1")):
+        await desk.sql(
+            "UPDATE install SET push = push || jsonb_build_object('target', CAST(:target AS text)) WHERE id = :id",
+            target=f"https://{host}/x", id=wrong[name][1],
+        )  # fmt: skip
+    hosts = f"{desk.settings.webpush_hosts},*.push.example,localhost:1"
+    desk.settings = desk.settings.model_copy(update={"webpush_hosts": hosts})
+    desk.service.retry_after = "3600"
+    await desk.tell(*(user for user, _ in wrong.values()))
+    await desk.rounds()
+    assert await desk.target(wrong["odd"][1]) is None
+    assert list(desk.post.down) == ["localhost:1"]
+    desk.service.attempts.clear()
+    user, _ = await desk.officer("urgent")
+    await desk.tell(user, kind="task")
+    await desk.rounds()
+    assert [one.name for one in desk.service.pushed] == ["urgent"], "at once, although others are to wait for an hour"
 
 
 async def test_one_channel_does_not_wait_for_the_other(desk: Desk) -> None:
@@ -229,9 +268,9 @@ def test_s21_a_name_that_turns_into_an_address_of_ours_is_not_connected_to(
     owed = [Owed(uuid4(), target, True, None, 1)]  # type: ignore[arg-type]
     service.attempts.clear()
     sender = Webpush(strict, identity)
-    assert [one.outcome for one in sender.send(owed)] == [Outcome.LATER]
+    assert [one.outcome for one in sender.send(owed)] == [Outcome.DOWN]
     told["push.example"] = ["93.184.216.34", "127.0.0.1"]
-    assert [one.outcome for one in sender.send(owed)] == [Outcome.LATER]
+    assert [one.outcome for one in sender.send(owed)] == [Outcome.DOWN]
     assert service.attempts == []
     pool = endpoints.connections(private=False, authority=None)
     with pytest.raises(endpoints.NotOutside):

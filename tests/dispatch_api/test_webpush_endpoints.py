@@ -20,6 +20,8 @@ BAD = [
     "https://127.0.0.1/x", "https://[::1]/x", "https://169.254.169.254/latest/meta-data", "https://localhost/x",
     "https://2130706433/x", "https://0x7f.1/x", "https://fcm。googleapis。com/x", "https://fcm.googleapis.com/ė",
     "https://fcm.googleapis.com/" + "x" * 2000, "https:///x", "https://[fcm.googleapis.com/x", "//fcm.googleapis.com/x",
+    "https://a..notify.windows.com/x", f"https://{'a' * 64}.notify.windows.com/x", "https://.notify.windows.com/x",
+    "https://-a.notify.windows.com/x", "https://*.notify.windows.com/x",
 ]  # fmt: skip
 
 
