@@ -194,11 +194,14 @@ class Sms:
         text = f"Outrider #{owed.number} {owed.priority} {link(to, owed)}"
         number = "".join(sign for sign in owed.address or "" if sign in "+0123456789")
         words = {"{to}": number, "{text}": text, "{id}": str(owed.id), "{secret}": secret}
-        how = {"json": "json", "form": "data", "query": "params"}[to.sms_format]
-        body: Any = {how: _filled(to.sms_fields, words)}
+        fields, headers = _filled(to.sms_fields, words), _filled(to.sms_headers, words)
         try:
-            headers = _filled(to.sms_headers, words)
-            with httpx.stream(to.sms_method, to.sms_url, headers=headers, timeout=TIMEOUT_S, **body) as answer:
+            url, body = httpx.URL(to.sms_url), {}
+            if to.sms_format == "query":
+                url = url.copy_merge_params(fields)  # what the address itself asks for stays
+            else:
+                body = {"json" if to.sms_format == "json" else "data": fields}
+            with httpx.stream(to.sms_method, url, headers=headers, timeout=TIMEOUT_S, **body) as answer:
                 return _told(answer)  # what else it says is of no interest
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             log.warning("sms_failed", outcome="down", error=type(error).__name__)
@@ -224,4 +227,4 @@ def _told(answer: httpx.Response) -> Told:
     outcome = Outcome.REFUSED if code in _REFUSES else Outcome.DOWN if code in _DOWN else Outcome.LATER
     log.warning("sms_failed", outcome=outcome.value, status=code)
     asked = answer.headers.get("Retry-After", "")
-    return Told(outcome, min(float(asked), LONGEST_ASKED_S) if asked.isdigit() else None)
+    return Told(outcome, min(float(asked), LONGEST_ASKED_S) if asked.isdecimal() and asked.isascii() else None)

@@ -12,5 +12,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE unknown_device NO FORCE ROW LEVEL SECURITY")  # else only a superuser would see a row
     op.execute("DELETE FROM unknown_device WHERE forwarder_id IS NOT NULL")
+    op.execute("ALTER TABLE unknown_device FORCE ROW LEVEL SECURITY")
     op.drop_column("unknown_device", "forwarder_id")

@@ -1,4 +1,5 @@
--- Trackers of units that have several: where each was last within ten minutes, and where a minute before now.
+-- Trackers of units that have several: where each was last within ten minutes, and where a minute before now. A phone is
+-- one of the unit whose shift its person began last, as in duty_devices.sql.
 WITH reporting AS (
   SELECT * FROM (
     SELECT DISTINCT ON (a.device_id) a.unit_id, a.device_id, d.protocol, a.valid_from AS since
@@ -7,9 +8,12 @@ WITH reporting AS (
     ORDER BY a.device_id, a.valid_from DESC NULLS LAST
   ) tracker
   UNION ALL
-  SELECT s.unit_id, d.id, d.protocol, greatest(s.on_at, m.joined_at)
-  FROM shift s JOIN shift_member m ON m.shift_id = s.id JOIN device d ON d.user_id = m.user_id
-  WHERE s.on_at <= :now AND s.off_at IS NULL AND d.revoked_at IS NULL
+  SELECT * FROM (
+    SELECT DISTINCT ON (d.id) s.unit_id, d.id, d.protocol, greatest(s.on_at, m.joined_at) AS since
+    FROM shift s JOIN shift_member m ON m.shift_id = s.id JOIN device d ON d.user_id = m.user_id
+    WHERE s.on_at <= :now AND s.off_at IS NULL AND d.revoked_at IS NULL
+    ORDER BY d.id, since DESC, s.unit_id
+  ) phone
 ), several AS MATERIALIZED (
   SELECT r.* FROM reporting r
   JOIN (SELECT unit_id FROM reporting GROUP BY unit_id HAVING count(*) > 1) u ON u.unit_id = r.unit_id

@@ -79,3 +79,55 @@ async def test_days_come_on_demand_and_go_by_when_they_were_received(database: D
     for connection in (ingest, app):
         await connection.close()
     assert [row["fix_at"] for row in await fetched(database, "SELECT fix_at FROM position")] == [fixed]
+
+
+PLAIN_OWNER = (
+    "CREATE ROLE {role} NOSUPERUSER NOBYPASSRLS CREATEROLE",
+    'GRANT SET ON PARAMETER "app.sees" TO {role}',
+    "ALTER DATABASE {name} OWNER TO {role}",
+)
+"""What docs/operate.md asks for when the owner is no superuser; PostGIS is made by one."""
+
+
+async def test_migrations_see_all_rows_also_when_their_owner_is_no_superuser(template: Database) -> None:
+    """Policies are forced on the owner as well: what a migration changes must be shown to it."""
+    made = Database(f"{template.name}_plain", template.host, template.port)
+    root, role = await template.owner(), f"plain_{template.name}"
+    await root.execute(f"CREATE DATABASE {made.name}")
+    try:
+        owner = await made.owner()
+        await owner.execute("CREATE EXTENSION postgis")
+        for statement in PLAIN_OWNER:
+            await owner.execute(statement.format(role=role, name=made.name))
+        await root.execute(f"ALTER ROLE outrider_owner IN DATABASE {made.name} SET role = '{role}'")
+        migrate(made, "upgrade", "head")
+        await owner.execute(
+            "WITH u AS (INSERT INTO user_account (id, login, name, roles, version, created_at, updated_at)"
+            " VALUES (gen_random_uuid(), 'o', 'o', '{officer}', 1, now(), now()) RETURNING id),"
+            " t AS (INSERT INTO task (id, kind, priority, status, version, title, instruction, reason_code,"
+            " required_capabilities, exercise, late, created_at, updated_at) VALUES (gen_random_uuid(), 'other', 'P3',"
+            " 'on_scene', 1, 't', '', 'random', '{}', false, false, now(), now()) RETURNING id),"
+            " a AS (INSERT INTO alert (id, kind, task_id, raised_at, reached, called, updated_at)"
+            " SELECT gen_random_uuid(), 'panic', id, now(), 'messages', '{}', now() FROM t)"
+            " INSERT INTO stop_form (id, task_id, recorded_by, recorded_by_name, recorded_at, first_stopped_at, point,"
+            " reason_code, result, exercise, attachments, body, warnings) SELECT gen_random_uuid(), t.id, u.id, 'o',"
+            " now(), now(), ST_SetSRID(ST_MakePoint(25, 54), 4326), 'random', 'nothing_found', false, 0, '{}', '[]'"
+            " FROM t, u"
+        )
+        await owner.execute(
+            "INSERT INTO unknown_device (protocol, identifier, first_seen, last_seen, n, address, forwarder_id)"
+            " VALUES ('traccar', 'x', now(), now(), 1, '', gen_random_uuid())"
+        )
+        migrate(made, "downgrade", "0022")
+        assert await owner.fetchval("SELECT reached FROM alert") == "supervisors"
+        assert await owner.fetchval("SELECT count(*) FROM unknown_device") == 0
+        migrate(made, "upgrade", "head")
+        assert await owner.fetchval("SELECT stop_forms FROM task") == 1
+        forced = "SELECT bool_and(relforcerowsecurity) FROM pg_class WHERE relname = ANY($1)"
+        assert await owner.fetchval(forced, ["task", "stop_form", "alert", "unknown_device"])
+        await owner.close()
+    finally:
+        await root.execute(f"DROP DATABASE {made.name} WITH (FORCE)")
+        await root.execute(f'REVOKE ALL ON PARAMETER "app.sees" FROM {role}')
+        await root.execute(f"DROP ROLE {role}")
+        await root.close()

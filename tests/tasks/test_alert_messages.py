@@ -267,9 +267,12 @@ async def test_gateways_that_want_forms_or_queries(desk: Desk, gateway: FakeGate
     await desk.escalated()
     fields = {"key": "{secret}", "to": "{to}", "message": "{text}"}
     update = {"sms_method": how[0], "sms_format": how[1], "sms_fields": fields, "sms_headers": {}}
+    if how[1] == "query":
+        update["sms_url"] = f"{desk.settings.sms_url}?account=7"
     desk.settings = desk.settings.model_copy(update=update)
     await desk.rounds(Channel.SMS)
     assert gateway.taken[0]["key"] == "hush"
+    assert gateway.taken[0].get("account") == ("7" if how[1] == "query" else None), "what the address says is kept"
     assert gateway.taken[0]["message"].startswith("Outrider #")
 
 

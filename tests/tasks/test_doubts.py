@@ -11,7 +11,7 @@ from core.work import open_work
 from geo.fix import Fix
 from tasks import alerts, doubts
 from tests.geo.fleet import Fleet, Ingest, now
-from tests.helpers import Database, eventually
+from tests.helpers import Database, eventually, person
 
 SECOND = timedelta(seconds=1)
 
@@ -151,3 +151,29 @@ async def test_the_last_tracker_of_a_unit_is_believed(engine: AsyncEngine, fleet
     await fleet.db.execute("UPDATE device SET revoked_at = now() WHERE id = $1", first_id)
     assert await watch(engine) == (0, 1)
     assert await fleet.db.fetchval("SELECT count(*) FROM device_doubt") == 0
+
+
+async def test_a_phone_whose_person_is_on_two_shifts_counts_for_the_later_unit(
+    engine: AsyncEngine, fleet: Fleet, ingest: Ingest
+) -> None:
+    """Far from the trackers of both, with fixes stored for both: it is doubted once, and the round goes on."""
+    (former, former_box, _), (later, later_box, _) = await fleet.crew(), await fleet.crew()
+    user, phone_id = await person(engine, "officer"), (await fleet.device(later))[0]
+    await fleet.db.execute("UPDATE device SET user_id = $2, protocol = 'owntracks' WHERE id = $1", phone_id, user.id)
+    await fleet.db.execute("DELETE FROM device_assignment WHERE device_id = $1", phone_id)
+    for unit_id, ago in ((former, 500), (later, 300)):
+        await fleet.db.execute(
+            "INSERT INTO shift_member (shift_id, user_id, joined_at) SELECT id, $2, $3 FROM shift WHERE unit_id = $1",
+            unit_id, user.id, now() - ago * SECOND,
+        )  # fmt: skip
+    places = [(former_box, former, 25.3, 100), (later_box, later, 25.3, 100), (phone_id, former, 25.9, 110)]
+    for device_id, unit_id, lon, ago in [*places, (phone_id, later, 25.9, 90)]:
+        await fleet.db.execute("SELECT ensure_position_day($1)", (now() - ago * SECOND).date())
+        await fleet.db.execute(
+            "INSERT INTO position (device_id, fix_at, received_at, unit_id, point)"
+            " VALUES ($1, $2, now(), $3, ST_SetSRID(ST_MakePoint($4, 54.7), 4326))",
+            device_id, now() - ago * SECOND, unit_id, lon,
+        )  # fmt: skip
+    assert await watch(engine) == (1, 0)
+    (alert,) = await standing(engine)
+    assert (alert["kind"], alert["unit_id"]) == ("tracker_apart", str(later))
