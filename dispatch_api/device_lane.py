@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.db import utcnow
-from core.errors import OutriderError, TooLarge
+from core.errors import OutriderError
 from core.ids import digest
 from dispatch_api import errors
 from dispatch_api.lane_request import JSON_HEADERS, Headers, Reply, sender_of
@@ -120,6 +120,4 @@ def _refusal(failure: BaseException, path: str) -> Reply:
         log.error("unexpected", path=path, exc_info=failure)
         response = errors.server_fault()
     kept = [(name, value) for name, value in response.raw_headers if name not in {b"content-length", b"cache-control"}]
-    if response.status_code == errors.STATUS[TooLarge]:
-        kept.append((b"connection", b"close"))  # the rest of the body is not worth reading
     return Reply(response.status_code, kept, bytes(response.body))

@@ -63,6 +63,8 @@ def problem(error: e.OutriderError) -> Response:
         headers["Retry-After"] = str(body["retry_after_s"])
     if status_of(error) == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, e.TooLarge):
+        headers["Connection"] = "close"  # the rest of the body is not worth reading
     return JSONResponse(body, body["status"], headers, media_type="application/problem+json")
 
 

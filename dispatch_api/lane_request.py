@@ -73,23 +73,16 @@ def sender_of(state: State, headers: Headers, peer: str) -> str:
 
 async def body_of(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The request's body; raises TooLarge as soon as more than `limit` bytes are announced or come."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > limit:
-            raise TooLarge(f"The body may have {limit} bytes at most.")
-        return body
-    announced = header(scope, b"content-length") or b"0"
-    chunks, size = [body], len(body)
-    while True:
-        if size > limit or int(announced) > limit:
-            raise TooLarge(f"The body may have {limit} bytes at most.")
-        if not message.get("more_body"):
-            return b"".join(chunks)
+    chunks: list[bytes] = []
+    size, announced = 0, int(header(scope, b"content-length") or b"0")
+    while max(size, announced) <= limit:
         message = await receive()
         _still_there(message)
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
+        if size <= limit and not message.get("more_body"):
+            return b"".join(chunks)
+    raise TooLarge(f"The body may have {limit} bytes at most.")
 
 
 def _still_there(message: Message) -> None:

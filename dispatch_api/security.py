@@ -1,7 +1,5 @@
 """What stands around every request: security headers, an access log without secrets, limits of size and depth."""
 
-import asyncio
-import contextlib
 import json
 import re
 import time
@@ -45,7 +43,6 @@ LIMITS = {"/api/v1/violations/import": MAX_IMPORT, "/api/v1/hotspot-runs": 8 * M
 TRACKS = re.compile(r"/api/v1/devices/[^/]+/tracks/import")
 PIECES = re.compile(r"/api/v1/attachments/[^/]+/content")
 """Where files come in, a piece at a time."""
-LINGER_S = 5
 MAX_DEPTH = 64
 TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 """A text, or the rest of a body that ends within one: no byte is looked at twice, however the quotes stand."""
@@ -141,7 +138,6 @@ class BodyLimit:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
-            await _linger(receive)
             await self._refuse(TooLarge(f"At most {limit} bytes."), scope, receive, send)
             return
         if limit > DEFAULT_LIMIT:
@@ -154,8 +150,6 @@ class BodyLimit:
             elif body and scope["path"].startswith("/api/"):
                 raise MediaType
         except OutriderError as error:
-            if isinstance(error, TooLarge):
-                await _linger(receive)
             await self._refuse(error, scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
@@ -181,14 +175,6 @@ def limit_of(path: str) -> int:
 
 
 FOREIGN_HOST = "This server does not go by that name: add its address to OUTRIDER_ALLOWED_ORIGINS."
-
-
-async def _linger(receive: Receive) -> None:
-    """Read on for a moment: a client that is still sending would not see the answer before a cut connection."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_S):
-            while (await receive()).get("more_body"):
-                pass
 
 
 async def _whole(receive: Receive, limit: int) -> bytes:

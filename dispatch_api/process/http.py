@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from dispatch_api.process.heads import Heads
+from dispatch_api.process.lingering import Lingering
 
 STRAIGHT = b"/api/v1/positions"
 STRAIGHT_LINE = b"POST /api/v1/positions HTTP/1.1\r\n"
@@ -37,9 +38,12 @@ class Lane(Protocol):
 class _Together:
     """A transport that sends at the end of the loop's turn what was written during it, in one system call."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, linger: Callable[[], bool]
+    ) -> None:
+        self._transport, self._loop, self._linger = transport, loop, linger
         self._held: list[bytes] = []
+        self._is_lingering = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -56,10 +60,19 @@ class _Together:
             held, self._held = self._held, []
             self._transport.write(b"".join(held))
 
+    def is_closing(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self._is_lingering or self._transport.is_closing()
+
     def close(self) -> None:
-        """Send what was kept, and close once it has left."""
+        """Send what was kept, and close once it has left; at the second call at the latest."""
         self.flush()
-        self._transport.close()
+        if self.is_closing() or not self._linger():
+            self._transport.close()
+            return
+        self._is_lingering = True
+        if self._transport.can_write_eof():  # not within TLS
+            self._transport.write_eof()
 
 
 class _Always:
@@ -99,7 +112,8 @@ class OnePacketProtocol(HttpToolsProtocol):
         self._idle_since: float | None = None
         self._is_between, self._whole = True, b""
         self._lane: Lane | None = self.app if hasattr(self.app, "store_soon") else None
-        super().connection_made(cast(asyncio.Transport, _Together(transport, self.loop)))
+        self._lingering: Lingering | None = None
+        super().connection_made(cast(asyncio.Transport, _Together(transport, self.loop, self._linger)))
 
     def handle_websocket_upgrade(self) -> None:
         """Sockets write whole frames: they get the plain transport."""
@@ -113,9 +127,27 @@ class OnePacketProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
+        if self._lingering:
+            self._lingering.end()
+        self.transport = self._plain  # the one that sends together knows this protocol
+
+    def _linger(self) -> bool:
+        """Read on before the connection is closed; whether that is needed: its sender may not be done."""
+        if self._is_between and not self.pipeline:
+            return False
+        self._lingering = self._lingering or Lingering(self._plain, self.loop)
+        self.flow.resume_reading()
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, wherever in it that shows."""
+        self._is_between = False
+        super().send_400_response(msg)
 
     def data_received(self, data: bytes) -> None:
         """Take a delivery whose head is known as it is; have all else parsed."""
+        if self._lingering and (not self._lingering.took(len(data)) or self.transport.is_closing()):
+            return
         if not (data.startswith(STRAIGHT_LINE) and self._is_between and self._is_free()):
             super().data_received(data)
             return
@@ -169,6 +201,9 @@ class OnePacketProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Hand a whole request over."""
         self._is_between = True
+        if self._lingering:
+            self._lingering.end()
+            self._lingering = None
         request: Any = self.cycle
         if type(request) is _Straight and not request.response_complete:
             opened, body = self._lane and self._lane.opened(self.headers), bytes(request.body)
@@ -196,9 +231,11 @@ class OnePacketProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)  # the list that the description holds
         super().on_headers_complete()
+        if expects:  # answered without being told to go on, a sender may leave its body out: it could be anything next
+            self.cycle.keep_alive = False
 
     def _answer(self, request: Any, status: int, head: bytes, body: bytes) -> None:
-        request.response_complete = True
+        request.response_complete, request.more_body = True, False
         if not request.disconnected:
             always = _Always.of(self.server_state.default_headers)
             self._plain.write(b"".join((STATUS_LINE[status], always, head, b"\r\n", body)))
@@ -212,6 +249,8 @@ class OnePacketProtocol(HttpToolsProtocol):
             super().on_response_complete()
             return
         self.server_state.total_requests += 1
+        if self.cycle.response_complete and self.cycle.more_body:
+            self._linger()
         self.flow.resume_reading()
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:

@@ -288,16 +288,12 @@ async def test_a_huge_body_is_refused_early_and_the_server_lives(server: Server,
     _, device_id, key = await fleet.crew()
 
     async def endless() -> AsyncIterator[bytes]:
-        for _ in range(100):
+        for _ in range(50):
             yield b" " * (1 << 20)
 
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        try:
-            answer = await http.post(URL, content=endless(), headers=headers)
-            assert answer.status_code == 413
-        except httpx.TransportError:
-            pass  # the server had answered and closed while we were still sending
+        assert (await http.post(URL, content=endless(), headers=headers)).status_code == 413
         assert (await http.post(URL, json={"fixes": [fix()]}, headers=headers)).json()["accepted"] == 1
     assert len(await fleet.track(device_id)) == 1
 
