@@ -34,10 +34,12 @@ KEY_BYTES = 32
 MAX_TARGETS = 10
 """A person's installations that are woken: those used last."""
 
-_ONE_EACH = text("UPDATE install SET push = NULL WHERE push ->> 'target' = :target AND id <> :id")
+_ONE_EACH = text(
+    "UPDATE install SET push = NULL WHERE push ->> 'target' = :target AND id <> :id RETURNING id"
+)  # fmt: skip
 _NEWEST = text(
     "UPDATE install SET push = NULL WHERE id IN (SELECT id FROM install WHERE user_id = :user_id AND push IS NOT NULL"
-    " AND id <> :id ORDER BY used_at DESC, id OFFSET :others)"
+    " AND id <> :id ORDER BY used_at DESC, id OFFSET :others) RETURNING id"
 )
 _REVOKED_SESSION = text(
     "SELECT s.id FROM sign_in s JOIN install i ON i.id = s.install_id"
@@ -131,9 +133,12 @@ async def set_push(work: Work, install_id: UUID, push: dict[str, Any] | None) ->
 async def _only_here(work: Work, install: Install) -> None:
     """A target wakes one installation: browsers have one for whoever uses them. And of a person's only so many do."""
     if install.push:
-        await work.session.execute(_ONE_EACH, {"target": install.push["target"], "id": install.id})
-        values = {"user_id": install.user_id, "id": install.id, "others": MAX_TARGETS - 1}
-        await work.session.execute(_NEWEST, values)
+        values = {
+            "target": install.push["target"], "user_id": install.user_id, "id": install.id, "others": MAX_TARGETS - 1,
+        }  # fmt: skip
+        for query in (_ONE_EACH, _NEWEST):
+            for given_up in (await work.session.execute(query, values)).scalars():
+                work.audit(Action.ALTERATION, "install", given_up, push=None, by_install=str(install.id))
 
 
 async def revoke(work: Work, install_id: UUID, *, anybodys: bool, recover: bool = False) -> None:

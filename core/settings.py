@@ -1,10 +1,11 @@
 """Every setting, read once from `OUTRIDER_*` variables or `.env`, then passed down."""
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -16,6 +17,28 @@ def _object(value: Any) -> Any:
         return json.loads(value)
     except ValueError as error:
         raise ValueError(f"it is not JSON ({error})") from error
+
+
+def _box(value: str) -> str:
+    """A box as it is written, or nothing; raises ValueError."""
+    try:
+        west, south, east, north = map(float, value.split(",")) if value.strip() else (0, 0, 1, 1)
+        right = -180 <= west < east <= 180 and -90 <= south < north <= 90
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("it is to be min_lon,min_lat,max_lon,max_lat in degrees, or empty")
+    return value
+
+
+def _networks(value: str) -> str:
+    """Addresses and networks as they are written; raises ValueError."""
+    for part in filter(None, map(str.strip, value.split(","))):
+        try:
+            ip_network(part, strict=False)
+        except ValueError as error:
+            raise ValueError("it is to be addresses or networks such as 10.0.0.5,10.1.0.0/16, no names") from error
+    return value
 
 
 _Json = (NoDecode, BeforeValidator(_object))
@@ -37,7 +60,9 @@ class Settings(BaseSettings):
     tls_cert: Path | None = Field(None, description="server certificate chain (PEM)")
     tls_key: Path | None = Field(None, description="private key of the certificate (PEM)")
     allowed_origins: str = Field("", description="further origins browsers may use, comma separated")
-    trusted_proxies: str = Field("", description="proxy addresses whose X-Forwarded-For counts, comma separated")
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
+        "", description="proxy addresses whose X-Forwarded-For counts, comma separated"
+    )
     metrics_token: SecretStr | None = Field(None, description="bearer token of /metrics")
     audit_head_dir: Path | None = Field(None, description="folder for each day's audit head; unset: data folder")
     retention_days: int = Field(90, ge=1, le=3650, description="days raw positions are kept after receipt")
@@ -49,7 +74,9 @@ class Settings(BaseSettings):
     retention_raw_days: int = Field(7, ge=1, le=90, description="days undecodable frames of trackers are kept")
     log_level: str = Field("info", description="debug, info, warning or error")
     timezone: str = Field("Europe/Vilnius", description="zone of local days in periods and reports")
-    operating_bbox: str = Field("20.5,53.7,27.0,56.6", description="min_lon,min_lat,max_lon,max_lat; only flags")
+    operating_bbox: Annotated[str, AfterValidator(_box)] = Field(
+        "20.5,53.7,27.0,56.6", description="min_lon,min_lat,max_lon,max_lat; only flags"
+    )
     ack_p1_s: int = Field(60, ge=5, le=86_400, description="seconds a P1 task may wait for its acknowledgement")
     ack_p2_s: int = Field(180, ge=5, le=86_400, description="the same for P2; each step of escalation takes as long")
     ack_p3_s: int = Field(900, ge=5, le=86_400, description="the same for P3")

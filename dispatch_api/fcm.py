@@ -1,7 +1,7 @@
 """Firebase Cloud Messaging, for apps, through Google's own library, which is loaded when the first push is sent."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,11 +9,43 @@ from uuid import uuid4
 import structlog
 
 from core.pushes import Outcome, Owed, Told
+from core.settings import Settings
 from dispatch_api.pushed import COLLAPSE, LONGEST_ASKED_S, PAYLOAD, TIMEOUT_S, TTL
 
 log = structlog.get_logger()
 
 FCM = "https://fcm.googleapis.com"
+
+
+def options(settings: Settings) -> dict[str, str] | None:
+    """What apps ask Firebase with, None when nothing is set; raises OSError and ValueError for a file of no use."""
+    if settings.fcm_web is None:
+        return None
+    found = json.loads(settings.fcm_web.read_text())
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("no object of texts")
+    return found
+
+
+def _project(credentials: Path) -> str:
+    found = json.loads(credentials.read_text())
+    if not isinstance(found, dict) or not isinstance(found.get("project_id"), str):
+        raise ValueError("no service account")
+    project: str = found["project_id"]
+    return project
+
+
+def troubles(settings: Settings) -> Iterator[str]:
+    """What is wrong with the files that Firebase's settings name, each as a sentence."""
+    try:
+        options(settings)
+    except (OSError, ValueError):
+        yield f"OUTRIDER_FCM_WEB={settings.fcm_web} does not hold the options of a Firebase app (JSON)."
+    try:
+        if settings.fcm_credentials:
+            _project(settings.fcm_credentials)
+    except (OSError, ValueError):
+        yield f"OUTRIDER_FCM_CREDENTIALS={settings.fcm_credentials} does not hold the key of a service account (JSON)."
 
 
 class Fcm:
@@ -43,7 +75,7 @@ class Fcm:
         from firebase_admin import messaging
         from requests.adapters import HTTPAdapter
 
-        project = json.loads(self._credentials.read_text())["project_id"]
+        project = _project(self._credentials)
         credential = self._credential or firebase_admin.credentials.Certificate(str(self._credentials))
         options = {"projectId": project, "httpTimeout": TIMEOUT_S}
         app = firebase_admin.initialize_app(credential, options, name=f"outrider-{uuid4()}")

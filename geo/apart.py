@@ -16,7 +16,7 @@ FAR_M = 20_000.0
 """Crews leave their vehicle for a while; a tracker this far from the others is in another one."""
 NEAR_M = 10_000.0
 """Closer than this it is back."""
-NO_SECRET = frozenset({"teltonika", "gt06", "h02"})
+NO_SECRET = frozenset({"teltonika", "gt06", "h02", "nmea"})
 """Protocols whose devices are known by a number that others may know as well."""
 
 

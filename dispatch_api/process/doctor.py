@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from core.db import asyncpg_dsn, utcnow
 from core.settings import Settings
-from dispatch_api import outside
+from dispatch_api import fcm, outside
 from dispatch_api.commands.database import with_database
 from dispatch_api.process import ports, tls
 from dispatch_api.process.cluster import Cluster
@@ -75,6 +75,11 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     for name, port in settings.unauthenticated.items():
         yield f"{name} on port {port} knows no secret: let it be reached through a private APN or a VPN alone", None
     yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
+    for name in ("cot_client_ca", "mqtt_ca", "mqtt_password_file"):
+        if file := getattr(settings, name):
+            yield f"OUTRIDER_{name.upper()}", _file_trouble(file)
+    if settings.fcm_credentials or settings.fcm_web:
+        yield "pushes to apps", " ".join(fcm.troubles(settings)) or None
     for channel in outside.wanted(settings):
         yield f"{channel} about alarms", " ".join(outside.troubles(settings, channel)) or None
     if webpush.is_wanted(settings):
@@ -93,6 +98,14 @@ def _folder_trouble(folder: Path) -> str | None:
     if not os.access(folder, os.W_OK | os.X_OK):
         return "it cannot be written to: chown it to the user Outrider runs as, or set OUTRIDER_DATA_DIR"
     return None
+
+
+def _file_trouble(file: Path) -> str | None:
+    try:
+        with file.open("rb"):
+            return None
+    except OSError as error:
+        return f"{file} cannot be read ({error.strerror}): the gateway will not start"
 
 
 def _space_trouble(settings: Settings) -> str | None:

@@ -1,22 +1,34 @@
 """Push targets as they come in: what apps are told to ask with, and what is taken of them."""
 
-import json
 from typing import Any
+
+import structlog
 
 from core.errors import Invalid
 from core.settings import Settings
+from dispatch_api import fcm
 from dispatch_api.webpush import codec, keys
 from dispatch_api.webpush.endpoints import Allowed
 from mobile_contract.session import PushTarget
+
+log = structlog.get_logger()
 
 
 def config(settings: Settings) -> dict[str, Any]:
     """What each channel is asked for a target with; null for one that is not set up."""
     identity = keys.identity(settings)
     return {
-        "fcm": json.loads(settings.fcm_web.read_text()) if settings.fcm_web else None,
+        "fcm": _fcm(settings),
         "webpush": identity and {"public_key": identity.public_key},
     }
+
+
+def _fcm(settings: Settings) -> dict[str, str] | None:
+    try:
+        return fcm.options(settings)
+    except (OSError, ValueError) as error:  # officers are woken by the other channel all the same
+        log.error("fcm_web_unusable", error=type(error).__name__)
+        return None
 
 
 def checked(settings: Settings, push: PushTarget | None) -> dict[str, Any] | None:

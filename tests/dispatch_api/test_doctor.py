@@ -46,6 +46,20 @@ def test_protocols_that_know_no_secret_are_named_when_they_are_on(
     assert "H02 on port 5013 knows no secret" in out
 
 
+def test_files_that_settings_name_and_that_are_of_no_use_are_told(settings: Settings, tmp_path: Path) -> None:
+    nowhere, wrong, right = tmp_path / "nowhere", tmp_path / "wrong.json", tmp_path / "right.json"
+    wrong.write_text('{"project_id": 7}')
+    right.write_text('{"project_id": "x"}')
+    names = ("cot_client_ca", "mqtt_ca", "mqtt_password_file")
+    broken = settings.model_copy(update=dict.fromkeys((*names, "fcm_web"), nowhere) | {"fcm_credentials": wrong})
+    found = troubles(broken)
+    assert set(found) == {*(f"OUTRIDER_{name.upper()}" for name in names), "pushes to apps"}
+    assert "OUTRIDER_FCM_WEB" in found["pushes to apps"]
+    assert "OUTRIDER_FCM_CREDENTIALS" in found["pushes to apps"]
+    sound = settings.model_copy(update=dict.fromkeys((*names, "fcm_web", "fcm_credentials"), right))
+    assert troubles(sound) == {}
+
+
 def test_secrets_are_not_shown(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     secret = settings.model_copy(
         update={

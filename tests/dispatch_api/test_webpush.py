@@ -25,7 +25,7 @@ from core.pushes import Outcome, Owed
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api.process import doctor
-from dispatch_api.webpush import codec, endpoints, keys
+from dispatch_api.webpush import codec, endpoints, keys, targets
 from dispatch_api.webpush.sender import Webpush
 from dispatch_api.workers import push
 from dispatch_api.workers.push import Post
@@ -359,6 +359,27 @@ async def test_a_target_wakes_one_installation_and_a_person_has_only_so_many(
     assert woken[second] == "webpush"
     assert sum(channel is not None for channel in woken.values()) == MAX_TARGETS
     assert woken[made[0]] is None, "the one used longest ago"
+
+
+async def test_who_is_woken_no_more_because_of_another_is_in_the_audit(
+    client: Client, service: FakePushService, desk: Desk
+) -> None:
+    (_, officer), (other, headers) = await client.new(Role.OFFICER), await client.new(Role.OFFICER)
+    target = service.subscribe("taken-over").target
+    first, second = await enrolled(client, officer, target), await enrolled(client, headers, target)
+    ((by, fields),) = await desk.sql(
+        "SELECT actor_id, fields FROM audit_event WHERE object_id = :id AND fields ? 'by_install'", id=first
+    )
+    assert (by, fields) == (other.id, {"push": None, "by_install": second})
+
+
+def test_a_broken_file_of_the_other_channel_keeps_no_browser_from_being_woken(settings: Settings) -> None:
+    for content in ("{", "[]", '{"a": {}}'):
+        file = settings.data_dir / "firebase.json"
+        file.write_text(content)
+        told = targets.config(settings.model_copy(update={"fcm_web": file}))
+        assert told["fcm"] is None
+        assert told["webpush"]
 
 
 async def test_without_a_key_browsers_are_told_so(engine: AsyncEngine, service: FakePushService) -> None:

@@ -35,6 +35,7 @@ def test_one_or_those_together_are_not_apart() -> None:
     ("first", "second"),
     [
         ({}, {"protocol": "teltonika"}),
+        ({}, {"protocol": "nmea"}),
         ({}, {"jumps": 3}),
         ({}, {"is_doubted": True}),
         ({}, {"since": NOW - MINUTE}),
