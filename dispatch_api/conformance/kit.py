@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from core.actor import system
 from core.errors import Conflict
-from core.work import open_work
+from core.work import Work, open_work
 from dispatch_api.conformance import wires
 from dispatch_api.conformance.vectors import NOTHING, Vector, difference
 from dispatch_api.conformance.wires import Device, NotSent, Place, Wrong
@@ -30,10 +30,13 @@ EVERY_S = 0.1
 FORGOTTEN_S, TRIES = 2.0, 3
 """A gateway knows for a moment the device that had an identifier before: who comes to it then sends again."""
 ACTOR = system("conformance")
+FORWARDED = "traccar"
+"""The protocol whose messages are not sent by the device itself."""
 _TRACK = text(
     "SELECT fix_at, received_at, ST_Y(point) lat, ST_X(point) lon, accuracy_m, altitude_m, speed_mps, heading_deg,"
-    " battery_pct, satellites FROM position WHERE device_id = :device ORDER BY fix_at"
+    " battery_pct, satellites FROM position WHERE device_id = :device AND point IS NOT NULL ORDER BY fix_at"
 )
+"""An alarm without a place is kept too, and is no fix."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ class Kit:
                 if any(vector.transport == "mqtt" for vector in turn):
                     await self._tell_broker()
                 tries = TRIES if number else 1
-                sent = [self._tried(vector, made[vector.name], tries) for vector in turn if vector.name in made]
+                sent = [
+                    self._tried(vector, device, made.get(forwarder(vector.name), device).key, tries)
+                    for vector in turn if (device := made.get(vector.name))
+                ]  # fmt: skip
                 done = await asyncio.gather(*sent)
                 found += [*refused, *[await self._still(outcome, made) for outcome in done]]
             finally:
@@ -100,9 +106,22 @@ class Kit:
         ]
         async with open_work(self._engine, ACTOR) as work:
             made = await devices.create(work, items)
+            found = {
+                vector.name: Device(str(device["id"]), device["key"], name)
+                for vector, device, name in zip(chosen, made, names, strict=True)
+            }
+            return found | await self._forwarders(work, unit_id, chosen, found)
+
+    async def _forwarders(
+        self, work: Work, unit_id: UUID, chosen: list[Vector], made: dict[str, Device]
+    ) -> dict[str, Device]:
+        """A device for each that another server forwards for, by the name that `forwarder` gives it."""
+        forwarded = [vector.name for vector in chosen if vector.protocol == FORWARDED]
+        items = [{"unit_id": unit_id, "protocol": FORWARDED, "forwards_for": [made[name].id]} for name in forwarded]
+        found = await devices.create(work, items)
         return {
-            vector.name: Device(str(device["id"]), device["key"], name)
-            for vector, device, name in zip(chosen, made, names, strict=True)
+            forwarder(name): Device(str(device["id"]), device["key"], "")
+            for name, device in zip(forwarded, found, strict=True)
         }
 
     async def _revoke(self, made: Iterable[Device]) -> None:
@@ -110,11 +129,11 @@ class Kit:
             for device in made:
                 await devices.revoke(work, UUID(device.id))
 
-    async def _tried(self, vector: Vector, device: Device, tries: int) -> Outcome:
+    async def _tried(self, vector: Vector, device: Device, key: str, tries: int) -> Outcome:
         async with self._slots:
             for _ in range(tries):
                 try:
-                    await wires.send(self._place, vector, device)
+                    await wires.send(self._place, vector, device, key)
                     wrong = await self._settled(vector, device)
                 except NotSent as off:
                     return Outcome(vector, "not sent", str(off))
@@ -146,6 +165,11 @@ class Kit:
         async with self._reading, open_work(self._engine, ACTOR) as work:
             found = await work.session.execute(_TRACK, {"device": UUID(device.id)})
             return [dict(row) for row in found.mappings()]
+
+
+def forwarder(name: str) -> str:
+    """What the device that forwards for a vector's is called beside it."""
+    return f"{name}\0{FORWARDED}"
 
 
 def _turns(vectors: Iterable[Vector]) -> list[list[Vector]]:

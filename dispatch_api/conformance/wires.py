@@ -16,7 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from yarl import URL
 
 from core.settings import Settings
-from dispatch_api.conformance.vectors import Vector
+from dispatch_api.conformance.vectors import NOTHING, Vector
+from dispatch_api.simulation.wires import END_OF_EVENT, PONG, unchecked
 from geo.protocols import gpslogger
 from geo.protocols.checksum import crc16_x25
 
@@ -25,6 +26,11 @@ SILENCE_S = 1.0
 """So long is waited for an answer where none is expected."""
 PAUSE_S = 0.02
 SERVER_FAULT = 500
+BEARERS = {"overland", "traccar"}
+PING = (
+    b'<event version="2.0" uid="ping" type="t-x-c-t" how="m-g" time="2026-05-01T12:00:00Z" start="2026-05-01T12:00:00Z"'
+    b' stale="2026-05-01T12:00:10Z"><point lat="0" lon="0" hae="0" ce="9999999" le="9999999"/><detail/></event>'
+)
 _OSMAND_QUERY = re.compile(r"(^|&)(id|deviceid)=[^&]*")
 _OSMAND_JSON = re.compile(r'("device_id"\s*:\s*)("[^"]*"|\d+)')
 _GPSLOGGER_NAME = re.compile(rf"((?:^|[&\n])(?:{'|'.join(gpslogger.KEY_NAMES)})=)[^&\n]+", re.IGNORECASE)
@@ -64,10 +70,12 @@ class Device:
     identifier: str
 
 
-async def send(place: Place, vector: Vector, device: Device) -> None:
-    """Send it; returns once it is answered as it should be. Raises Wrong, NotSent, OSError."""
+async def send(place: Place, vector: Vector, device: Device, key: str) -> None:
+    """Send it with this key; returns once it is answered as it should be. Raises Wrong, NotSent, OSError."""
     if vector.steps:
         await _converse(place, vector, device)
+    elif vector.protocol == "cot":
+        await _event(place, vector)
     elif vector.transport == "tcp":
         await _over_tcp(place, vector, device)
     elif vector.transport == "udp":
@@ -75,13 +83,13 @@ async def send(place: Place, vector: Vector, device: Device) -> None:
     elif vector.transport == "mqtt":
         await asyncio.to_thread(_over_mqtt, place, vector, device)
     else:
-        await _over_http(place, vector, device)
+        await _over_http(place, vector, key)
 
 
 # HTTP
 
 
-async def _over_http(place: Place, vector: Vector, device: Device) -> None:
+async def _over_http(place: Place, vector: Vector, key: str) -> None:
     """Its request, to our address and with the key where the protocol carries it; a file is sent as a body."""
     asked = vector.http or {"method": "POST", "uri": "/"}
     query = asked["uri"].partition("?")[2]
@@ -91,12 +99,12 @@ async def _over_http(place: Place, vector: Vector, device: Device) -> None:
         headers = {"Content-Type": "text/csv" if vector.protocol == "gpslogger" else "text/plain"}
     elif vector.protocol == "nmea" and not vector.http:
         asked, query, body = {"method": "GET"}, urlencode({"gprmc": body}), ""
-    named = [_named(vector.protocol, text, device.key) for text in (query, body)]
+    named = [_named(vector.protocol, text, key) for text in (query, body)]
     is_nameless = vector.protocol == "gpslogger" and named == [query, body] != ["", ""]
-    if vector.protocol == "overland":
-        headers["Authorization"] = f"Bearer {device.key}"
+    if vector.protocol in BEARERS:
+        headers["Authorization"] = f"Bearer {key}"
     elif vector.protocol != "osmand" and not (is_nameless and vector.outcome == "reject"):
-        headers["Authorization"] = _basic(device)
+        headers["Authorization"] = _basic(key)
     query, body = named
     url = f"{place.url}/ingest/{vector.protocol}{'?' if query else ''}{query}"
     async with place.http.request(
@@ -115,8 +123,8 @@ def _named(protocol: str, text: str, key: str) -> str:
     return _GPSLOGGER_NAME.sub(rf"\1{key}", text) if protocol == "gpslogger" else text
 
 
-def _basic(device: Device) -> str:
-    return "Basic " + base64.b64encode(f"conformance:{device.key}".encode()).decode()
+def _basic(key: str) -> str:
+    return "Basic " + base64.b64encode(f"conformance:{key}".encode()).decode()
 
 
 # TCP
@@ -153,9 +161,7 @@ class Wire:
 @contextlib.asynccontextmanager
 async def connected(place: Place, protocol: str) -> AsyncIterator[Wire]:
     """A connection to the gateway's port of a protocol."""
-    secure = ssl.create_default_context() if protocol == "teltonika" and place.settings.teltonika_tls else None
-    if secure:  # what is shown is how messages are read, not whose certificate it is
-        secure.check_hostname, secure.verify_mode = False, ssl.CERT_NONE
+    secure = unchecked() if protocol == "teltonika" and place.settings.teltonika_tls else None
     reader, writer = await asyncio.open_connection(place.host, place.port(protocol), ssl=secure)
     try:
         yield Wire(reader, writer)
@@ -223,6 +229,26 @@ async def _converse(place: Place, vector: Vector, device: Device) -> None:
                     raise Wrong(f"step {done} is answered {found.hex() or 'nothing'} instead of {wanted.hex()}")
                 if wire.is_over:
                     break
+
+
+# Cursor on Target
+
+
+async def _event(place: Place, vector: Vector) -> None:
+    """An event as a tablet sends it; a ping behind a place is answered once that is stored."""
+    if place.settings.cot_client_ca:
+        raise NotSent("OUTRIDER_COT_CLIENT_CA: tablets need certificates; `outrider simulate --protocol cot` has them")
+    async with connected(place, "cot") as wire:
+        if vector.outcome in NOTHING:
+            await wire.say(vector.sent, None)
+            return
+        wire.writer.write(vector.sent + PING)
+        async with asyncio.timeout(ANSWER_S):
+            try:
+                while PONG not in await wire.reader.readuntil(END_OF_EVENT):
+                    pass
+            except asyncio.IncompleteReadError as error:
+                raise Wrong("the connection ended before a ping was answered") from error
 
 
 # UDP

@@ -105,6 +105,8 @@ class CotLine(Line):
 
     def _is_own(self, event: Event) -> bool:
         """Whether an event is of the tablet itself: what its user draws has other uids."""
+        if event.of_sender:
+            return True
         self._uid = self._uid or (event.uid if self._mutual else self.identifier)
         return event.uid == self._uid
 

@@ -35,7 +35,7 @@ class DecodeError(Malformed):
 class Event(NamedTuple):
     """An event: of which device, and what it says; `outcome` is None for what is no place of a device.
 
-    `about` names the tablet and its program.
+    `about` names the tablet and its program. An emergency that links to no device is `of_sender`: of whoever sends it.
     """
 
     uid: str
@@ -43,6 +43,7 @@ class Event(NamedTuple):
     call_sign: str | None
     outcome: Fix | Wrong | None
     about: str | None = None
+    of_sender: bool = False
 
     @property
     def is_ping(self) -> bool:
@@ -68,12 +69,13 @@ def decode(frame: bytes | bytearray, now: datetime) -> Event:
     uid, call_sign = event.get("uid", ""), _of(event, "detail/contact").get("callsign")
     if event.tag != "event" or not kind or not uid or "\x00" in uid or len(uid) > 200:
         raise DecodeError("The event has no type, or no uid.")
-    is_emergency = kind in PANIC or kind == CANCELLED
+    is_emergency, parent = kind in PANIC or kind == CANCELLED, _parent(event)
     if is_emergency:
-        uid = _parent(event) or uid.removesuffix(_OF_EMERGENCY)
-    if not is_emergency and not kind.startswith("a-"):
+        uid = parent or uid.removesuffix(_OF_EMERGENCY)
+    elif parent or not kind.startswith("a-"):  # what a user marks on the map links to the tablet
         return Event(uid, kind, call_sign, None)
-    return Event(uid, kind, call_sign, _fix(event, kind, now), _about(_of(event, "detail/takv")))
+    about = _about(_of(event, "detail/takv"))
+    return Event(uid, kind, call_sign, _fix(event, kind, now), about, of_sender=is_emergency and not parent)
 
 
 def parsed(frame: bytes) -> Element:
@@ -117,7 +119,7 @@ def _about(takv: Mapping[str, str]) -> str | None:
 
 
 def _parent(event: Element) -> str | None:
-    """The device that an emergency is linked to."""
+    """The device that an emergency or a marker is linked to."""
     links = event.findall("detail/link")
     return next((link.get("uid") for link in links if link.get("relation") == "p-p" and link.get("uid")), None)
 

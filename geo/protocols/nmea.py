@@ -262,7 +262,8 @@ def _when(open_: _Moment, clock: Clock, now: datetime) -> datetime | None:
     said = open_.said
     try:
         if "stamp" in said:
-            return datetime.strptime(said["stamp"][:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+            whole, _, part = said["stamp"].partition(".")
+            return datetime.strptime(f"{whole}.{part[:6] or 0}", "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC)
         day = None
         if "date" in said:
             day = _day(said["date"][4:6], said["date"][2:4], said["date"][:2], said["date"][6:])

@@ -13,6 +13,9 @@ from geo.fix import Decoded, Fix
 from geo.protocols import fixes
 from geo.protocols.foreign import gathered, known, moment, number, reading, speed, unfixed, whole
 
+TIMES = ("fixTime", "deviceTime", "serverTime")
+"""When it was, the exacter ones first; the first holds for a fix alone."""
+
 
 class Forwarded(NamedTuple):
     """The identifier of a device, what it sent, and what is said of it: model and firmware."""
@@ -41,7 +44,7 @@ def decode(body: bytes, now: datetime) -> Forwarded:
     attributes = _part(position, "attributes")
     found = reading(
         now,
-        fix_at=moment(position.get("fixTime")) if has_fix else moment(position.get("deviceTime")),
+        fix_at=moment(next((at for name in (TIMES if has_fix else TIMES[1:]) if (at := position.get(name))), None)),
         lat=number(position.get("latitude")),
         lon=number(position.get("longitude")),
         accuracy_m=known(position.get("accuracy")) or None,  # Traccar writes 0 for what it does not know

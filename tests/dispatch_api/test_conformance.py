@@ -36,7 +36,7 @@ async def settings(database: Database, server: Server, broker: Broker) -> AsyncI
     made = Settings(
         database_url=database.app_url, ingest_database_url=database.ingest_url, data_dir=broker.folder,
         port=server.port, teltonika_port=free_port(), gt06_port=free_port(), h02_port=free_port(),
-        nmea_port=free_port(), mqtt_host="127.0.0.1", mqtt_port=broker.port,
+        nmea_port=free_port(), cot_port=free_port(), mqtt_host="127.0.0.1", mqtt_port=broker.port,
         mqtt_password_file=broker.folder / "password",
     )  # fmt: skip
     await known_to(broker, made)

@@ -162,6 +162,21 @@ async def test_what_a_tablet_says_of_itself_is_stored_before_its_ping_is_answere
     ]  # fmt: skip
 
 
+async def test_a_marker_that_comes_first_names_nobody_and_a_cancelled_alarm_links_to_nobody(tablet: Tablet) -> None:
+    at = now() - timedelta(minutes=5)
+    link = f'<link uid="{tablet.name}" type="a-f-G-U-C" parent_callsign="V" relation="p-p"/></detail>'.encode()
+    async with tablet.connected() as wire:
+        wire.send(event("marker-1", at, "a-h-G", lat=55).replace(b"</detail>", link), event(tablet.name, at))
+        called = event("37060000000-9-1-1", at + timedelta(seconds=9), "b-a-o-tbl").replace(b"</detail>", link)
+        wire.send(called, event("37060000000-9-1-1", at + timedelta(seconds=19), "b-a-o-can"))
+        await wire.pong()
+    told = [(row["fix_at"] - at, row["lat"], row["event"]) for row in await tablet.track()]
+    assert told == [
+        (timedelta(0), 54.7, None), (timedelta(seconds=9), 54.7, "panic"),
+        (timedelta(seconds=19), 54.7, "panic_cancelled"),
+    ]  # fmt: skip
+
+
 async def test_events_split_by_byte_and_glued(tablet: Tablet) -> None:
     at = now() - timedelta(minutes=5)
     async with tablet.connected() as wire:

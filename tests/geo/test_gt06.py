@@ -51,7 +51,7 @@ def test_vectors(vector: dict[str, Any]) -> None:
         return
     fixes = found.fixes if isinstance(found, Message) else []
     vectors.check(vector, [msgspec.structs.asdict(fix) for fix in fixes], NOW)
-    for fix, wanted in zip(fixes, vector["expected"], strict=bool(fixes)):
+    for fix, wanted in zip(fixes, vector["expected"], strict=vector["outcome"] == "positions"):
         assert fix.nowhere is not (wanted["valid"] and (wanted["lat"] or wanted["lon"]) != 0)
 
 

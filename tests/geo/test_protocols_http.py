@@ -19,7 +19,7 @@ from tests.geo import vectors
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 JAN = datetime(2026, 1, 1, tzinfo=UTC)
-PROTOCOLS = ("osmand", "gpslogger", "owntracks", "overland")
+PROTOCOLS = ("osmand", "gpslogger", "owntracks", "overland", "traccar")
 VECTORS = [vector for protocol in PROTOCOLS for vector in vectors.everywhere(protocol)]
 
 
@@ -38,6 +38,8 @@ def decoded(vector: dict[str, Any]) -> Decoded:
         if vector["outcome"] == "reject" and body and not gpslogger.keys_of(query_fields, *gpslogger.parts(body)):
             return [], []
         return gpslogger.decode(query_fields, body, NOW)
+    if vector["protocol"] == "traccar":
+        return traccar.decode(body, NOW).found
     return {"owntracks": owntracks, "overland": overland}[vector["protocol"]].decode(body, NOW)
 
 
