@@ -56,7 +56,11 @@ class View(_Boxed):
 
 
 class Ack(_Received):
-    """Everything up to this `seq` is stored on this installation."""
+    """Everything up to this `seq` is stored on this installation; said once more after each `welcome`.
+
+    It is not answered: what was said over a line that broke may not have arrived. A number that was never sent is
+    passed over, since `resync` says so.
+    """
 
     kind: Literal["ack"]
     upto: Seq

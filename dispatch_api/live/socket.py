@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from core import inbox, sign_in
 from core.actor import Actor, May
 from core.audit import Action
-from core.errors import NotSignedIn, OutriderError
+from core.errors import Invalid, NotSignedIn, OutriderError
 from core.work import open_work
 from dispatch_api import access
 from dispatch_api.live import wire
@@ -184,6 +184,8 @@ async def _read(socket: WebSocket, state: State, actor: Actor, hello: Hello) -> 
         try:
             async with open_work(state.engine, actor, state.bus) as work:
                 await inbox.ack(work, reader.install_id, message.upto)
+        except Invalid:
+            return  # a number of before the server was set back: `resync` says so
         except OutriderError as error:
             raise Ended(BAD_MESSAGE, str(error)) from error
 

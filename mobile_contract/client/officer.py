@@ -247,17 +247,23 @@ class Officer:
             case "welcome":
                 self.is_online = True
                 self._stirred.set()
+                await self._tell(socket)  # what was said over the line before may not have arrived
             case "resync":
                 self.store.forget_inbox()
             case "inbox":
                 before = self.store.head()
-                upto = self.store.keep(message["items"])
-                await socket.send(json.dumps({"kind": "ack", "upto": upto}))
+                self.store.keep(message["items"])
+                await self._tell(socket)
                 for item in message["items"]:
                     if item["seq"] > before:
                         self._heard(item)
             case "bye" if message["code"] == 4401:
                 await self._signed_in(self._check)
+
+    async def _tell(self, socket: websockets.ClientConnection) -> None:
+        """Say how far everything is stored."""
+        if upto := self.store.head():
+            await socket.send(json.dumps({"kind": "ack", "upto": upto}))
 
     async def _check(self) -> None:
         """Ask once over HTTP: that says whether the session has ended or the installation was shut out."""

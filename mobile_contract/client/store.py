@@ -63,14 +63,13 @@ class Store:
         """The newest `seq` that is stored."""
         return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM inbox").fetchone()[0])
 
-    def keep(self, items: Iterable[dict[str, Any]]) -> int:
-        """Store items of the inbox, those that are there already once; the newest `seq`."""
+    def keep(self, items: Iterable[dict[str, Any]]) -> None:
+        """Store items of the inbox, those that are there already once."""
         self._db.execute("BEGIN")
         self._db.executemany(
             "INSERT OR IGNORE INTO inbox VALUES (?, ?)", [(item["seq"], json.dumps(item)) for item in items]
         )
         self._db.execute("COMMIT")
-        return self.head()
 
     def forget_inbox(self) -> None:
         """The server knows another sequence: begin anew."""

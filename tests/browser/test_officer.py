@@ -7,10 +7,23 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import AWAY, PHONE, TABLET, Watch, on_phone_and_tablet
-from tests.browser.officer_pages import Centre, begin, big, field, fill, kept, onward, row, send, sign_in, until
+from tests.browser.officer_pages import (
+    Centre,
+    begin,
+    big,
+    field,
+    fill,
+    fill_in,
+    kept,
+    onward,
+    row,
+    send,
+    sign_in,
+    until,
+)
 from tests.helpers import ROOT, Server
 
 I18N = ROOT / "web_map" / "client" / "src" / "shared" / "i18n"
@@ -95,6 +108,29 @@ def test_o1_a_lost_answer_is_asked_for_again_and_changes_nothing(watch: Watch, c
     assert lost
     expect(page.locator("#badge")).to_have_text("Online", timeout=30_000)
     assert centre.steps(task["id"]) == [("acknowledge", "applied")]
+
+
+def test_what_was_stored_is_told_again_when_the_line_broke_on_the_way(watch: Watch, centre: Centre) -> None:
+    page = watch.open(f"{centre.server.url}/officer")
+    lost: list[str] = []
+
+    def line(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def said(message: str | bytes) -> None:
+            if lost or '"ack"' not in str(message):
+                server.send(message)
+            else:
+                lost.append(str(message))
+                socket.close()
+
+        socket.on_message(said)
+
+    page.route_web_socket("**/api/v1/inbox/live", line)
+    fill_in(page, centre)
+    task = centre.issue("Check the hold")
+    until(page, lambda: bool(lost))
+    until(page, lambda: centre.task(task["id"])["delivered_at"] is not None)
 
 
 CLOCK = """() => {

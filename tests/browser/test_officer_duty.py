@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from playwright.sync_api import Geolocation, Page, expect
+from playwright.sync_api import APIResponse, Geolocation, Page, Route, expect
 from sqlalchemy import text
 
 from core.actor import Role, system
@@ -142,6 +142,32 @@ def test_a_shift_begun_without_a_network_sends_what_was_kept(watch: Watch, share
     until(page, lambda: centre.seen_at() == [[21.25, 55.71]])
     until(page, lambda: fixes(page) == 0)
     expect(page.locator(".tracking")).to_contain_text("by this device")
+
+
+def test_what_was_asked_before_a_shift_began_does_not_end_it(watch: Watch, shared_server: Server) -> None:
+    """An answer that says "no shift" and comes after the begin of one is of a time before; the page asks again."""
+    centre = Trackerless(shared_server)
+    page = sign_in(watch, centre)
+    expect(page.get_by_role("link", name="Begin a shift")).to_be_visible()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if len(held) < 2:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/shifts/mine", hold)
+    page.reload()
+    until(page, lambda: len(held) == 2)  # when the page begins, and, in its place, when its line stands
+    begin(page)
+    until(page, lambda: [one["off_at"] for one in centre.shifts()] == [None])
+    expect(page.locator(".tracking")).to_contain_text("Tracking ON since")
+    route, answer = held[-1]
+    assert answer.json() is None
+    with page.expect_request("**/api/v1/shifts/mine"):
+        route.fulfill(response=answer)
+    expect(page.locator(".tracking")).to_contain_text("Tracking ON since")
 
 
 def test_a_refused_shift_gives_its_positions_up(watch: Watch, shared_server: Server) -> None:

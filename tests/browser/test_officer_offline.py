@@ -114,6 +114,36 @@ def test_what_is_kept_cannot_be_read_and_is_never_another_persons(watch: Watch, 
     until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])
 
 
+HOLD = """(name) => new Promise((held) => navigator.locks.request(name, () => {
+  held();
+  return new Promise((release) => { window.release = release; });
+}))"""
+
+
+def test_what_is_being_kept_while_somebody_else_comes_is_kept(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    task = centre.issue("Follow the blue car")
+    expect(page.locator(".card.now")).to_contain_text("Follow the blue car")
+    cut(page, watch)
+    page.evaluate(HOLD, f"outrider-store-{centre.crew.officer.id}")  # as another tab that writes
+    big(page, "acknowledge")
+    expect(page.locator("#badge")).to_have_text("Offline")
+    other = Centre(centre.server)
+    body = {"login": other.crew.officer.login, "password": PASSWORD}
+    page.context.clear_cookies()
+    watch.allow(re.compile("status of 403"))
+    assert page.request.post(f"{centre.server.url}/api/v1/session", data=body).ok
+    page.context.set_offline(False)
+    expect(page.locator(".call-sign")).to_have_text(other.crew.unit.call_sign, timeout=30_000)
+    page.evaluate("() => window.release()")
+    expect(page.locator("#badge")).to_have_text("Online")
+    page.context.clear_cookies()
+    page.reload()
+    fill_in(page, centre)
+    until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])
+    other.http.close()
+
+
 def test_two_tabs_do_everything_once_and_in_order(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre)
     task = centre.issue("Search the barge")
@@ -158,8 +188,9 @@ def test_a_tap_survives_the_browsers_death(
     kill(tmp_path)
     page = start(offline=True)
     expect(page.locator("#badge")).to_have_text("Offline · 1 waiting")
+    page.context.clear_cookies()  # whether Chromium had written the session's to its disk is chance
     page.context.set_offline(False)
-    expect(page.get_by_text("Not sent yet: 1")).to_be_visible()  # Chromium had not written the cookie to its disk yet
+    expect(page.get_by_text("Not sent yet: 1")).to_be_visible()
     fill_in(page, centre)
     until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])
     page.context.close()

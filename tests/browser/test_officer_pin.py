@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.actor import Role
 from core.db import make_engine
@@ -105,6 +105,22 @@ def test_a_pin_opens_the_page_with_and_without_a_network(watch: Watch, centre: C
     big(page, "acknowledge")
     page.context.set_offline(False)
     until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])
+
+
+def test_a_name_that_is_being_typed_is_left_alone(watch: Watch, centre: Centre) -> None:
+    """What is proposed changes once the unit is known; not under the fingers of whoever types."""
+    page = watch.open(f"{centre.server.url}/officer")
+    held: list[Route] = []
+    page.route("**/api/v1/units", lambda route: held.append(route))
+    fill_in(page, centre)
+    page.goto(f"{page.url}#/pin")
+    name = page.get_by_label("Name of this tablet")
+    expect(name).to_have_value(f"Tablet {centre.crew.officer.name}")
+    name.select_text()
+    held[-1].continue_()
+    expect(page.locator(".call-sign")).to_have_text(centre.crew.unit.call_sign)
+    page.keyboard.type(TABLET_NAME)
+    expect(name).to_have_value(TABLET_NAME)
 
 
 def test_a_forgotten_pin_is_chosen_anew_with_the_password(

@@ -156,6 +156,29 @@ async def test_the_inbox_goes_on_where_it_stopped_without_a_gap(desk: Desk) -> N
             assert [item["seq"] for item in app.store.inbox()] == list(range(1, 6 * round_ + 1))
 
 
+async def test_what_was_stored_and_not_told_is_told_on_the_next_line(desk: Desk) -> None:
+    """The app died, or its line did, between storing and telling; nothing more comes meanwhile."""
+    one, file = await desk.app()
+    task_id = await desk.task(one)
+    async with Officer.at(desk.server.url, file) as app:
+        await app.sign_in("2580")
+        app.store.keep((await app.wire.call("GET", "/inbox?after=0"))["items"])
+        assert await _is(desk, task_id, "issued")
+        async with running(app):
+            await eventually(lambda: _is(desk, task_id, "delivered"))
+
+
+async def test_an_inbox_of_before_the_server_was_set_back_is_read_anew(desk: Desk) -> None:
+    one, file = await desk.app()
+    task_id = await desk.task(one)
+    async with Officer.at(desk.server.url, file) as app:
+        await app.sign_in("2580")
+        app.store.keep([{"seq": 500, "kind": "task", "body": {"id": "lost"}}])
+        async with running(app):
+            await eventually(lambda: [item["body"]["id"] for item in app.store.inbox()] == [task_id])
+            await eventually(lambda: _is(desk, task_id, "delivered"))
+
+
 async def test_an_app_that_is_told_of_a_network_comes_back_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     _, file = await desk.app()
     monkeypatch.setattr(officer_module, "wait_s", lambda *_: 3600.0)  # unless it is told, in an hour

@@ -1,8 +1,8 @@
 /** The open store and queue of whoever uses the page; everything that uses them runs after sign-in. */
 import type { Inbox } from "./inbox";
-import type { Local } from "./local";
+import type { Facts, Kept, Local } from "./local";
 import type { Outbox } from "./outbox";
-import { update } from "./store";
+import { state, update } from "./store";
 import type { Uploads } from "./uploads";
 
 export interface Desk {
@@ -29,12 +29,42 @@ export function store(): Local {
   return desk.local;
 }
 
-/** Read again what is kept, and draw it. */
-export async function refresh(): Promise<void> {
-  const local = desk?.local;
-  if (!local) return;
-  const kept = await local.kept();
-  if (desk?.local === local) update({ kept });
+let reading: Promise<void> | null = null;
+let again = false;
+/** How often something was drawn without reading it first. */
+let ahead = 0;
+
+/** Read again what is kept, and draw it; resolves once what is kept now is drawn. */
+export function refresh(): Promise<void> {
+  if (!desk) return Promise.resolve();
+  again = true;
+  return (reading ??= read());
+}
+
+/** One reading after the other, so that an older one is never drawn over a newer. */
+async function read(): Promise<void> {
+  try {
+    while (again && desk) {
+      again = false;
+      const [{ local }, before] = [desk, ahead];
+      const { kept, facts } = await local.held();
+      if (before !== ahead) again = true;
+      else if (current()?.local === local) draw(kept, facts);
+    }
+  } finally {
+    reading = null;
+  }
+}
+
+function draw(kept: Kept, facts: Partial<Facts>): void {
+  const { units = [], shift = null, codes = {}, sheet = null, aides = [], panic = null, reporting = null } = facts;
+  update({ kept, units, shift, codes, sheet, aides, panic, reporting });
+}
+
+/** Draw at once what was just kept; a reading begun before that is done anew. */
+export function drawKept(kept: Partial<Kept>): void {
+  ahead++;
+  update({ kept: { ...state.kept, ...kept } });
 }
 
 /** Say something to screen readers, and show it for a moment. */

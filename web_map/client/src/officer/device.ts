@@ -86,16 +86,16 @@ export async function enrolled(): Promise<Enrolled[]> {
 }
 
 /** Change what is known of a person, if they are known. */
-export async function note(id: string, fields: Partial<Person>): Promise<void> {
+export const note = (id: string, fields: Partial<Person>): Promise<void> => changePerson(id, (kept) => ({ ...kept, ...fields }));
+
+export const noteEnrolment = (id: string, fields: Partial<Enrolment>): Promise<void> =>
+  changePerson(id, (kept) => (kept.enrolment ? { ...kept, enrolment: { ...kept.enrolment, ...fields } } : kept));
+
+async function changePerson(id: string, changed: (kept: Person) => Person): Promise<void> {
   const t = (await database()).transaction("people", "readwrite");
   const kept = await t.store.get(id);
-  if (kept) await t.store.put({ ...kept, ...fields });
+  if (kept) await t.store.put(changed(kept));
   await t.done;
-}
-
-export async function noteEnrolment(id: string, fields: Partial<Enrolment>): Promise<void> {
-  const kept = await person(id);
-  if (kept?.enrolment) await note(id, { enrolment: { ...kept.enrolment, ...fields } });
 }
 
 /** Whether what is open may stay so: its session runs, and with a PIN it was not left alone for long. */

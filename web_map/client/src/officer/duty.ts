@@ -1,29 +1,47 @@
 /** The shift and what belongs to being on duty: own units and their people, value lists, aide-memoires. */
 import { api, ApiError } from "../shared/api";
 import type { AideMemoires } from "../shared/contract";
-import { current, keep, now } from "./desk";
+import { current, keep, now, refresh } from "./desk";
 import type { Checked, CodeLists, DutySheet, Ending, Shift, Starting, Unit } from "./model";
 import { UNDO_MS } from "./steps";
 import { state, update } from "./store";
 import { follow } from "./track";
 
-/** Own units, own shift and the value lists, kept for the time without a network; `heard` is told how it went. */
+const READ_MS = 20_000;
+let reading = new AbortController();
+
+/**
+ * Own units, own shift and the value lists, kept for the time without a network; `heard` is told how it went.
+ *
+ * A reading takes the place of one under way. What was asked for before a shift was begun or ended here is asked again.
+ */
 export async function readDuty(heard: (error: ApiError | null) => void): Promise<void> {
   const local = current()?.local;
   if (!local) return;
+  reading.abort();
+  const mine = (reading = new AbortController()).signal;
   try {
-    const [{ items: units }, shift, codes] = await Promise.all([
-      api.get<{ items: Unit[] }>("/units"), api.get<Shift | null>("/shifts/mine"), api.get<CodeLists>("/code-lists"),
-    ]);
-    if (current()?.local !== local) return;
-    heard(null);
-    await local.setFacts({ units, shift, codes });
-    update({ units, shift, codes });
+    for (let isKept = false; !isKept; ) {
+      const settled = (await local.fact("settled")) ?? 0;
+      const duty = await askDuty(AbortSignal.any([mine, AbortSignal.timeout(READ_MS)]));
+      if (mine.aborted || current()?.local !== local) return;
+      heard(null);
+      isKept = await local.putDuty(duty, settled);
+    }
+    await refresh();
     follow();
   } catch (error) {
+    if (mine.aborted || current()?.local !== local) return;
     if (!(error instanceof ApiError)) throw error;
-    if (current()?.local === local) heard(error);
+    heard(error);
   }
+}
+
+async function askDuty(signal: AbortSignal): Promise<{ units: Unit[]; shift: Shift | null; codes: CodeLists }> {
+  const [{ items: units }, shift, codes] = await Promise.all([
+    api.get<{ items: Unit[] }>("/units", signal), api.get<Shift | null>("/shifts/mine", signal), api.get<CodeLists>("/code-lists", signal),
+  ]);
+  return { units, shift, codes };
 }
 
 /** What changes rarely: who belongs to own units, whether they have trackers, and the aide-memoires. */
@@ -36,7 +54,7 @@ export async function readSheet(): Promise<void> {
     ]);
     if (current()?.local !== local) return;
     await local.setFacts({ sheet, aides });
-    update({ sheet, aides });
+    await refresh();
     follow();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error; // what is kept stands

@@ -1,7 +1,7 @@
 /** Forms being written: kept with every field, sent whole, opened again when they were taken back or refused. */
 import { newId } from "../shared/api";
 import type { Doubt } from "./checks";
-import { current, keep, now, refresh, store } from "./desk";
+import { current, drawKept, keep, now, refresh, store } from "./desk";
 import { bodyOf, doubts, markOf, needs, withValue } from "./form_rules";
 import { formSent } from "./local";
 import type { Entry, Fields, Form, FormKind, Place, Recorded, Task } from "./model";
@@ -122,9 +122,8 @@ async function change(form: Form): Promise<void> {
   unwritten.set(form.id, form);
   redraw();
   if (!(await written(() => store().putForm(form))) || unwritten.get(form.id) !== form) return;
-  state.kept.forms = state.kept.forms.map((one) => (one.id === form.id ? form : one));
   unwritten.delete(form.id);
-  redraw();
+  drawKept({ forms: state.kept.forms.map((one) => (one.id === form.id ? form : one)) });
 }
 
 /** Change fields of a form, and keep it; what the server said of them no longer holds. */

@@ -35,6 +35,8 @@ export class Inbox {
   private closed = false;
 
   private seq = 0;
+  /** Up to where the server has been told that this device has stored; what went over a socket that is lost does not count. */
+  private told = 0;
   /** `seq` is read from the device. */
   private readonly began: Promise<void>;
 
@@ -78,12 +80,15 @@ export class Inbox {
     const before = this.link;
     this.link = state;
     this.hooks.link(state);
+    if (state === "lost") this.told = 0;
     if (state === "lost" && before === "up") this.poll();
   }
 
   private heard(message: ServerMessage): void {
-    if (message.kind === "welcome") this.hooks.clock(Date.now() - Date.parse(message.server_time));
-    if (message.kind === "inbox") this.queue(() => this.take(message.items as unknown as InboxItem[]));
+    if (message.kind === "welcome") {
+      this.hooks.clock(Date.now() - Date.parse(message.server_time));
+      this.queue(() => this.tell());
+    } else if (message.kind === "inbox") this.queue(() => this.take(message.items as unknown as InboxItem[]));
     else if (message.kind === "resync") this.poll();
   }
 
@@ -111,13 +116,14 @@ export class Inbox {
       this.hooks.reached(true);
       if (page.head_seq < this.seq) {
         await this.local.forgetInbox(); // the server was set back: what it has now is what counts
-        this.seq = 0;
+        this.seq = this.told = 0;
         continue;
       }
       await this.keep(page.items);
       more = page.next !== null;
     }
     this.hooks.caughtUp();
+    await this.tell();
   }
 
   private async keep(items: InboxItem[]): Promise<void> {
@@ -126,7 +132,15 @@ export class Inbox {
     const fresh = await this.local.store(items);
     this.seq = Math.max(this.seq, last.seq);
     this.hooks.stored(this.seq);
-    if (!this.live.send({ kind: "ack", upto: this.seq })) await renewed(() => api.post("/inbox/ack", { upto: this.seq }));
+    await this.tell();
     await this.hooks.arrived(fresh);
+  }
+
+  /** Say how far everything is stored, unless that was said. */
+  private async tell(): Promise<void> {
+    const upto = this.seq;
+    if (upto <= this.told) return;
+    if (!this.live.send({ kind: "ack", upto })) await renewed(() => api.post("/inbox/ack", { upto }));
+    this.told = upto;
   }
 }

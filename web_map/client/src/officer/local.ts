@@ -15,12 +15,14 @@ export interface KeptFix {
 }
 
 /** Single values, by name. */
-interface Facts {
+export interface Facts {
   seq: number;
   /** The number of the last action on this device; it only grows, whatever the clock does. */
   order: number;
   units: Unit[];
   shift: Shift | null;
+  /** How many begins and ends of shifts the server has answered here: what was asked before the last knows less. */
+  settled: number;
   codes: CodeLists;
   sheet: DutySheet;
   aides: AideMemoire[];
@@ -40,7 +42,7 @@ const BYTES = ["pieces", "copies"] as const;
 /** A file is kept in pieces of so many bytes, each sealed on its own: to send one is not to open all. */
 export const PIECE_BYTES = 256 * 1024;
 
-/** Everything kept, as the screen is drawn from it. */
+/** Records as the screen is drawn from them. */
 export interface Kept {
   tasks: KeptTask[];
   notices: KeptNotice[];
@@ -134,21 +136,19 @@ export class Local {
     this.sealed.close();
   }
 
-  async kept(): Promise<Kept> {
-    const all = await this.sealed.all(RECORDS);
+  /** Everything kept, as of one moment. */
+  async held(): Promise<{ kept: Kept; facts: Partial<Facts> }> {
+    const all = await this.sealed.all([...RECORDS, "facts"]);
     const of = <Value>(store: (typeof RECORDS)[number]): Value[] => [...(all.get(store)?.values() ?? [])] as Value[];
-    return {
+    const kept: Kept = {
       tasks: of("tasks"), notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late"),
       forms: of("forms"), files: of("files"), recorded: of("recorded"),
     };
+    return { kept, facts: Object.fromEntries(all.get("facts") ?? []) as Partial<Facts> };
   }
 
   fact<K extends keyof Facts>(name: K): Promise<Facts[K] | undefined> {
     return this.sealed.get<Facts[K]>("facts", name);
-  }
-
-  async facts(): Promise<Partial<Facts>> {
-    return Object.fromEntries((await this.sealed.all(["facts"])).get("facts") ?? []) as Partial<Facts>;
   }
 
   setFacts(facts: Partial<Facts>): Promise<void> {
@@ -157,8 +157,22 @@ export class Local {
     });
   }
 
-  dropFact(name: keyof Facts): Promise<void> {
-    return this.sealed.change(async (turn) => turn.delete("facts", name));
+  /** The server has begun or ended a shift; `begin` is the entry that began it. */
+  settleShift(shift: Shift | null, begin: string): Promise<void> {
+    return this.sealed.change(async (turn) => {
+      turn.put("facts", "shift", shift);
+      turn.put("facts", "settled", ((await turn.get<number>("facts", "settled")) ?? 0) + 1);
+      if (shift) turn.put("facts", "begun", { ...(await turn.get<Facts["begun"]>("facts", "begun")), [begin]: shift.id });
+    });
+  }
+
+  /** Keep what was read of the duty, unless a shift was settled since `settled` were; whether it is kept. */
+  putDuty(duty: Pick<Facts, "units" | "shift" | "codes">, settled: number): Promise<boolean> {
+    return this.sealed.change(async (turn) => {
+      if (((await turn.get<number>("facts", "settled")) ?? 0) !== settled) return false;
+      for (const [name, value] of Object.entries(duty)) turn.put("facts", name, value);
+      return true;
+    });
   }
 
   /** Store items and how far the inbox is read together; items stored before change nothing. Those new here. */
@@ -348,6 +362,10 @@ export class Local {
   /** An own position during a shift; `shift` is its id, or that of its begin which still waits. */
   addFix(fix: KeptFix): Promise<void> {
     return this.sealed.change(async (turn) => turn.put("fixes", fix.fix.fix_at, fix));
+  }
+
+  countFixes(): Promise<number> {
+    return this.sealed.count("fixes");
   }
 
   async fixes(): Promise<KeptFix[]> {

@@ -62,6 +62,7 @@ export class Outbox {
 
   close(): void {
     this.runner.close();
+    for (const sending of this.under.keys()) sending.abort();
   }
 
   /** Send what is due, now. */
@@ -160,6 +161,7 @@ export class Outbox {
     try {
       const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), sending.signal]);
       const answer = await renewed(() => request<unknown>("POST", entry.path, { body: entry.body, signal }));
+      if (this.runner.closed) return null; // it is sent once more, and changes nothing
       this.failures = 0;
       this.paused.delete(chainOf(entry));
       this.hooks.reached(true);

@@ -86,7 +86,7 @@ export async function enter(person: Me): Promise<void> {
 async function settle(person: Me, key: CryptoKey, until?: string): Promise<void> {
   await device.arrive(person, key, until);
   if (state.phase !== "ready" || state.me?.id !== person.id) await open(person, key);
-  connect(person);
+  if (state.phase === "ready" && state.me?.id === person.id) connect(person);
 }
 
 /** The key of a person's store, null when only the PIN opens it. */
@@ -160,29 +160,37 @@ export async function confirm(): Promise<void> {
   }
 }
 
+/** Grows with everybody who comes or leaves. */
+let opening = 0;
+
 /** Open this person's store on the device, and show what it holds. */
 async function open(person: Me, key: CryptoKey): Promise<void> {
   stop();
   if (state.me?.id !== person.id) update({ alarm: null });
+  const mine = ++opening;
   const local = await Local.open(person.id, key, () => void refresh());
+  if (mine !== opening) return local.close(); // somebody else came, or left, meanwhile
+  const ready = (): boolean => current()?.local === local && current()?.inbox !== null;
   const outbox = new Outbox(local, `outrider-outbox-${person.id}`, {
-    ready: () => current()?.inbox !== null, changed: refresh, sent, refused, signedOut: ended, reached,
+    ready, changed: refresh, signedOut: ended, reached,
+    sent: (entry, answer) => sent(local, entry, answer), refused: (entry) => refused(local, entry),
   });
   const uploads = new Uploads(local, `outrider-uploads-${person.id}`, {
-    ready: () => current()?.inbox !== null, changed: refresh, signedOut: ended, reached,
+    ready, changed: refresh, signedOut: ended, reached,
     smallFirst: outbox.idle, progress: uploading, refused: uploadRefused,
   });
   use({ local, outbox, uploads, inbox: null });
-  const facts = await local.facts();
+  const { facts } = await local.held();
+  const enrolled = Boolean((await device.person(person.id))?.enrolment);
+  if (mine !== opening) return;
   update({
-    me: person, units: facts.units ?? [], shift: facts.shift ?? null, codes: facts.codes ?? {},
-    checkedAt: facts.checked_at ?? null, panic: facts.panic ?? null, sheet: facts.sheet ?? null, aides: facts.aides ?? [],
-    reporting: facts.reporting ?? null, starting: facts.starting ?? null, ending: facts.ending ?? null,
+    me: person, enrolled, checkedAt: facts.checked_at ?? null, starting: facts.starting ?? null, ending: facts.ending ?? null,
     caughtUp: false, push: null,
   });
   await refresh();
+  if (mine !== opening) return;
   track(local, person.id);
-  update({ phase: "ready", enrolled: Boolean((await device.person(person.id))?.enrolment) });
+  update({ phase: "ready" });
 }
 
 /** The server has said that the session is this person's: read, and send what waits. */
@@ -299,12 +307,13 @@ async function revoked(one: device.Enrolled, recovery: boolean, pin?: string): P
 
 async function waitingOf(id: string, key: CryptoKey): Promise<Kept["outbox"]> {
   const local = await Local.open(id, key, () => undefined);
-  const { outbox } = await local.kept();
+  const { kept } = await local.held();
   local.close();
-  return outbox;
+  return kept.outbox;
 }
 
 function stop(): void {
+  opening++;
   clearInterval(dutyTimer);
   const desk = current();
   desk?.outbox.close();

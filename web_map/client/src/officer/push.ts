@@ -15,6 +15,8 @@ import { state, update } from "./store";
 export type PushState = "unsupported" | "unset" | "needs_pin" | "denied" | "off" | "on";
 
 const LEAVE_MS = 4_000;
+/** How often it was asked how things stand: only the last answer counts. */
+let settling = 0;
 
 const isSupported = (): boolean => "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
 
@@ -43,9 +45,10 @@ export async function tellOutside(items: readonly News[]): Promise<void> {
 
 /** Ask the server what it can do, and have it know this browser again if the person wants that. */
 export async function settlePush(id: string): Promise<void> {
+  const mine = ++settling;
   try {
     const now = await standing(id);
-    if (state.me?.id === id) update({ push: now });
+    if (state.me?.id === id && mine === settling) update({ push: now });
   } catch (error) {
     if (!(error instanceof ApiError) && !(error instanceof DOMException)) throw error;
   }

@@ -41,6 +41,9 @@ const packed = (value: unknown): Bytes => (value instanceof Uint8Array ? (value 
 
 export class Sealed {
   private readonly channel: BroadcastChannel;
+  /** What has been begun and not ended. */
+  private readonly under = new Set<Promise<unknown>>();
+  private closed = false;
 
   private constructor(
     readonly name: string,
@@ -62,23 +65,56 @@ export class Sealed {
     const all = [...stores, ...raw];
     const db = await openDB(name, all.length, {
       upgrade: (made) => all.filter((store) => !made.objectStoreNames.contains(store)).forEach((store) => made.createObjectStore(store)),
-      blocking: (_old, _new, event) => (event.target as IDBDatabase).close(), // it is being wiped
+      blocking: () => sealed.close(), // it is being wiped
     });
-    return new Sealed(name, db, key, new Set(raw), changed);
+    const sealed = new Sealed(name, db, key, new Set(raw), changed);
+    return sealed;
   }
 
+  /** Begin nothing more; what was begun is done to its end. */
   close(): void {
-    this.channel.close();
-    this.db.close();
+    this.closed = true;
+    this.channel.onmessage = null;
+    void Promise.allSettled(this.under).then(() => {
+      this.channel.close();
+      this.db.close();
+    });
   }
 
-  async get<Value>(store: string, key: Key): Promise<Value | undefined> {
+  private during<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.closed) return Promise.reject(new DOMException("The store is closed.", "AbortError"));
+    const doing = work();
+    const ended = (): void => void this.under.delete(doing);
+    this.under.add(doing);
+    doing.then(ended, ended);
+    return doing;
+  }
+
+  get<Value>(store: string, key: Key): Promise<Value | undefined> {
+    return this.during(() => this.read<Value>(store, key));
+  }
+
+  /** Every record of these stores as of one moment, in the order of their keys; one that cannot be read is reported. */
+  all(stores: readonly string[]): Promise<Map<string, Map<Key, unknown>>> {
+    return this.during(() => this.readAll(stores));
+  }
+
+  /** How many records a store holds. */
+  count(store: string): Promise<number> {
+    return this.during(() => this.db.count(store));
+  }
+
+  /** Read, decide and write together; what `work` gives back, once it is on the disk. */
+  change<Result>(work: (turn: Turn) => Promise<Result>): Promise<Result> {
+    return this.during(() => this.changing(work));
+  }
+
+  private async read<Value>(store: string, key: Key): Promise<Value | undefined> {
     const sealed = (await this.db.get(store, key)) as Bytes | undefined;
     return sealed && this.opened<Value>(store, key, sealed);
   }
 
-  /** Every record of these stores as of one moment, in the order of their keys; one that cannot be read is reported. */
-  async all(stores: readonly string[]): Promise<Map<string, Map<Key, unknown>>> {
+  private async readAll(stores: readonly string[]): Promise<Map<string, Map<Key, unknown>>> {
     const t = this.db.transaction([...stores]);
     const read = await Promise.all(stores.map(async (store) => {
       const [keys, values] = await Promise.all([t.objectStore(store).getAllKeys(), t.objectStore(store).getAll()]);
@@ -94,7 +130,7 @@ export class Sealed {
     return found;
   }
 
-  async change<Result>(work: (turn: Turn) => Promise<Result>): Promise<Result> {
+  private async changing<Result>(work: (turn: Turn) => Promise<Result>): Promise<Result> {
     const done = await navigator.locks.request(this.name, async () => {
       const written = new Map<string, { store: string; key: Key; value: unknown }>();
       const result = await work(this.turn(written));
@@ -108,7 +144,7 @@ export class Sealed {
   private turn(written: Map<string, { store: string; key: Key; value: unknown }>): Turn {
     const put = (store: string, key: Key, value: unknown): void => void written.set(place(store, key), { store, key, value });
     const all = async (store: string): Promise<Map<Key, unknown>> => {
-      const records = (await this.all([store])).get(store) ?? new Map<Key, unknown>();
+      const records = (await this.readAll([store])).get(store) ?? new Map<Key, unknown>();
       for (const one of written.values()) {
         if (one.store !== store) continue;
         if (one.value === undefined) records.delete(one.key);
@@ -121,7 +157,7 @@ export class Sealed {
       delete: (store, key) => put(store, key, undefined),
       get: async <Value>(store: string, key: Key) => {
         const own = written.get(place(store, key));
-        return own ? (own.value as Value | undefined) : this.get<Value>(store, key);
+        return own ? (own.value as Value | undefined) : this.read<Value>(store, key);
       },
       all: async <Value>(store: string) => [...(await all(store)).values()] as Value[],
       clear: async (store) => {

@@ -1,29 +1,30 @@
 /** The server has done what waited: keep what it answered, and say what the officer must know. */
 import { code, hourMinute, t } from "../shared/i18n";
 import type { StopForm } from "../shared/contract";
-import { current, say, store } from "./desk";
+import { current, drawKept, refresh, say } from "./desk";
+import type { Local } from "./local";
 import type { Entry, KeptFile, Message, Panic, Shift, Transition, Verb } from "./model";
 import { LEADS_TO } from "./steps";
-import { state, update } from "./store";
-import { begun, giveUp } from "./track";
+import { state } from "./store";
+import { giveUp, sendTrack } from "./track";
 
-export async function sent(entry: Entry, answer: unknown): Promise<void> {
+/** `local` is the store of whoever did it, whoever uses the page by now. */
+export async function sent(local: Local, entry: Entry, answer: unknown): Promise<void> {
   const { about } = entry;
-  if (about.kind === "task") await stepSent(entry, answer as Transition);
+  if (about.kind === "task") await stepSent(local, entry, answer as Transition);
   else if (about.kind === "shift") {
     const shift = about.verb === "shift_start" ? (answer as Shift) : null;
-    await store().setFacts({ shift });
-    if (shift) await begun(entry.id, shift.id);
-    update({ shift });
+    await local.settleShift(shift, entry.id);
+    await refresh();
+    sendTrack();
     say(t(shift ? "officer.said.shift_on" : "officer.said.shift_off"));
     current()?.inbox?.poll();
   } else if (about.kind === "talk") {
-    await store().storeMessages([answer as Message]);
+    await local.storeMessages([answer as Message]);
     if (about.verb === "support") say(t("officer.said.support"));
   } else if (about.kind === "panic") {
     const panic = answer as Panic;
-    await store().setFacts({ panic });
-    update({ panic });
+    await local.setFacts({ panic });
     say(t("officer.panic.raised", { time: hourMinute(panic.raised_at), number: panic.number }));
   } else if (about.form) {
     say(about.kind === "stop" ? t("officer.said.stop_form", { number: (answer as StopForm).number }) : t("officer.said.violation"));
@@ -33,7 +34,7 @@ export async function sent(entry: Entry, answer: unknown): Promise<void> {
 
 /** More of a photo is with the server: shown without reading everything that is kept. */
 export function uploading(file: KeptFile): void {
-  update({ kept: { ...state.kept, files: state.kept.files.map((one) => (one.id === file.id ? file : one)) } });
+  drawKept({ files: state.kept.files.map((one) => (one.id === file.id ? file : one)) });
 }
 
 export function uploadRefused(file: KeptFile): void {
@@ -41,15 +42,15 @@ export function uploadRefused(file: KeptFile): void {
 }
 
 /** The server does not take it: a shift that was not begun gives up the positions that were kept for it. */
-export async function refused(entry: Entry): Promise<void> {
-  if (entry.about.verb === "shift_start") await giveUp(entry.id);
+export async function refused(local: Local, entry: Entry): Promise<void> {
+  if (entry.about.verb === "shift_start") await giveUp(local, entry.id);
 }
 
-async function stepSent(entry: Entry, { result, task }: Transition): Promise<void> {
+async function stepSent(local: Local, entry: Entry, { result, task }: Transition): Promise<void> {
   const { verb } = entry.about;
-  if (verb === "seen") return store().storeTask(task);
-  await store().storeTask(task, result === "applied" ? LEADS_TO[verb as Verb] : undefined);
+  if (verb === "seen") return local.storeTask(task);
+  await local.storeTask(task, result === "applied" ? LEADS_TO[verb as Verb] : undefined);
   if (result === "applied") return;
-  await store().addLate({ id: entry.id, task_id: task.id, verb: verb as Verb, result, at: entry.made_at });
+  await local.addLate({ id: entry.id, task_id: task.id, verb: verb as Verb, result, at: entry.made_at });
   say(t(`officer.late.${result}`, { verb: t(`officer.verb.${verb}`), status: code("task_status", task.status) }));
 }

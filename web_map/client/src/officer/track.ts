@@ -6,7 +6,7 @@
 import { ApiError, request } from "../shared/api";
 import { t } from "../shared/i18n";
 import { renewed } from "../shared/session";
-import { current, say } from "./desk";
+import { current, refresh, say } from "./desk";
 import type { KeptFix, Local } from "./local";
 import type { OwnFix, Place } from "./model";
 import { towards } from "./place";
@@ -61,10 +61,9 @@ export function follow(): void {
 /** The whole second after a moment: two tabs take the same one, and never one before the shift. */
 const wholeSecond = (at: string): string => `${new Date(Math.ceil(Date.parse(at) / 1_000) * 1_000).toISOString().slice(0, 19)}Z`;
 
-async function count(local: Local): Promise<KeptFix[]> {
-  const fixes = await local.fixes();
-  if (current()?.local === local) update({ track: { ...state.track, waiting: fixes.length } });
-  return fixes;
+async function count(local: Local): Promise<void> {
+  const waiting = await local.countFixes();
+  if (current()?.local === local) update({ track: { ...state.track, waiting } });
 }
 
 function isDue(place: Place): boolean {
@@ -79,11 +78,21 @@ onPlace((place) => {
   last = place;
   const fix_at = wholeSecond(place.at);
   const fix: OwnFix = { fix_at, lat: place.lat, lon: place.lon, ...(place.accuracy_m === null ? {} : { accuracy_m: place.accuracy_m }) };
-  void local.addFix({ shift: shift.id, fix }).then(() => {
-    update({ track: { waiting: state.track.waiting + 1, at: fix_at } });
-    if (state.track.waiting === 1) sendTrack();
-  }, reportError);
+  void keepFix(local, { shift: shift.id, fix }).catch((error: unknown) => unlessClosed(local, error));
 });
+
+async function keepFix(local: Local, kept: KeptFix): Promise<void> {
+  await local.addFix(kept);
+  await count(local);
+  if (current()?.local !== local) return;
+  update({ track: { ...state.track, at: kept.fix.fix_at } });
+  if (state.track.waiting === 1) sendTrack();
+}
+
+/** Work of somebody who does not use the page any more ends without a word. */
+function unlessClosed(local: Local, error: unknown): void {
+  if (current()?.local === local) reportError(error);
+}
 
 /** Send what is kept of shifts the server knows. */
 export function sendTrack(): void {
@@ -91,17 +100,17 @@ export function sendTrack(): void {
   if (!desk?.inbox) return;
   const { local } = desk;
   void navigator.locks.request(lockName, { ifAvailable: true }, async (lock) => {
-    if (lock) await send(local).catch((error: unknown) => { if (!(error instanceof ApiError)) reportError(error); });
+    if (lock) await send(local).catch((error: unknown) => { if (!(error instanceof ApiError)) unlessClosed(local, error); });
   });
 }
 
 async function send(local: Local): Promise<void> {
-  const [fixes, begins] = [await count(local), (await local.fact("begun")) ?? {}];
+  const [fixes, begins] = [await local.fixes(), (await local.fact("begun")) ?? {}];
   const known = new Map<string, KeptFix[]>();
   const unsent = new Set(waiting().filter(({ about }) => about.verb === "shift_start").map(({ id }) => id));
   for (const one of fixes) {
-    if (unsent.has(one.shift)) continue;
     const shift = begins[one.shift] ?? one.shift;
+    if (unsent.has(shift)) continue;
     known.set(shift, [...(known.get(shift) ?? []), one]);
   }
   for (const [shift, all] of known) {
@@ -121,18 +130,8 @@ async function deliver(local: Local, shift: string, kept: KeptFix[]): Promise<vo
   await local.dropFixes(kept);
 }
 
-/** The server has taken a shift's begin: what was kept for it belongs to this shift. */
-export async function begun(entryId: string, shiftId: string): Promise<void> {
-  const local = current()?.local;
-  if (!local) return;
-  await local.setFacts({ begun: { ...(await local.fact("begun")), [entryId]: shiftId } });
-  setTimeout(sendTrack, 1_000); // once the begin has left the outbox
-}
-
 /** The shift was refused: what was kept for it is deleted, unseen by anybody. */
-export async function giveUp(entryId: string): Promise<void> {
-  const local = current()?.local;
-  if (!local) return;
+export async function giveUp(local: Local, entryId: string): Promise<void> {
   const kept = (await local.fixes()).filter(({ shift }) => shift === entryId);
   await local.dropFixes(kept);
   await count(local);
@@ -141,7 +140,7 @@ export async function giveUp(entryId: string): Promise<void> {
 
 /** Let this device report or not, whatever the unit has. */
 export async function setReporting(reporting: boolean): Promise<void> {
-  update({ reporting });
   await current()?.local.setFacts({ reporting });
+  await refresh();
   follow();
 }

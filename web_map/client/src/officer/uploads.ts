@@ -78,8 +78,8 @@ export class Uploads {
 
   /** The file added first among those whose form the server has. */
   private async next(): Promise<KeptFile | undefined> {
-    const [files, entries] = await Promise.all([this.local.files(), this.local.kept()]);
-    const unsent = new Set([...entries.outbox.map((entry) => entry.id), ...entries.forms.map((form) => form.id)]);
+    const { files, outbox, forms } = (await this.local.held()).kept;
+    const unsent = new Set([...outbox, ...forms].map(({ id }) => id));
     return files.filter((file) => file.state === "waiting" && !unsent.has(file.form_id))
       .sort((a, b) => a.added_at.localeCompare(b.added_at))[0];
   }

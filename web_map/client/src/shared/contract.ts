@@ -1,6 +1,6 @@
 /** Version 1.2 of the officers' contract. Written by tools/contract.py; never by hand. */
 
-/** Everything up to this `seq` is stored on this installation. */
+/** Everything up to this `seq` is stored on this installation; said once more after each `welcome`. */
 export interface Ack {
   kind: "ack";
   upto: number;

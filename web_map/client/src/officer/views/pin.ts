@@ -128,9 +128,9 @@ const proposedName = (): string => t("officer.pin.device", { unit: state.units[0
 /** The name by which the centre finds a lost tablet among the others; asked once, before the PIN. */
 function nameField(): TemplateResult | typeof nothing {
   if (state.enrolled || first) return nothing;
-  const typed = (event: Event): void => { called = (event.target as HTMLInputElement).value; };
+  const typed = (event: Event): void => { called = (event.target as HTMLInputElement).value; }; // from the first touch it is theirs
   return html`<label class="field"><span>${t("officer.pin.name")}</span><input type="text" name="tablet" maxlength="60" autocomplete="off"
-    .value=${called ?? proposedName()} @input=${typed}><small>${t("officer.pin.name.hint")}</small></label>`;
+    .value=${called ?? proposedName()} @focus=${typed} @input=${typed}><small>${t("officer.pin.name.hint")}</small></label>`;
 }
 
 /** Choose a PIN for this device, or another one. */
