@@ -109,24 +109,26 @@ class OnePacketProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Speak through a transport that sends together what belongs together."""
         self._plain, self._unheard = transport, asyncio.Event()
-        self._idle_since: float | None = None
+        self._idle_since: float | None = self.loop.time()
+        self._heard_at = 0.0
         self._is_between, self._whole = True, b""
         self._lane: Lane | None = self.app if hasattr(self.app, "store_soon") else None
         self._lingering: Lingering | None = None
         super().connection_made(cast(asyncio.Transport, _Together(transport, self.loop, self._linger)))
+        self._look_again_in(self.timeout_keep_alive)
 
     def handle_websocket_upgrade(self) -> None:
         """Sockets write whole frames: they get the plain transport."""
         cast(_Together, self.transport).flush()
         self.transport = self._plain
         super().handle_websocket_upgrade()
+        self._look_no_more()
         self.parser = cast(Any, None)  # the two hold each other, and neither has anything left to do
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind."""
         super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
+        self._look_no_more()
         if self._lingering:
             self._lingering.end()
         self.transport = self._plain  # the one that sends together knows this protocol
@@ -149,6 +151,7 @@ class OnePacketProtocol(HttpToolsProtocol):
         if self._lingering and (not self._lingering.took(len(data)) or self.transport.is_closing()):
             return
         if not (data.startswith(STRAIGHT_LINE) and self._is_between and self._is_free()):
+            self._heard_at = self.loop.time()
             super().data_received(data)
             return
         known = self._heads.find(data)
@@ -174,6 +177,7 @@ class OnePacketProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose the way."""
+        self._idle_since = None
         parser = self.parser
         if (
             self.url == STRAIGHT
@@ -245,6 +249,8 @@ class OnePacketProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Start what waits, else let the connection idle: one timer for all its pauses, not one for each."""
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self._look_again_in(self.timeout_keep_alive)
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
@@ -253,21 +259,29 @@ class OnePacketProtocol(HttpToolsProtocol):
             self._linger()
         self.flow.resume_reading()
         self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_again_in(self.timeout_keep_alive)
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
+        """Bytes alone are no reason to wait on: what is waited for is a whole head, then all of its body."""
 
     def _look_again_in(self, wait_s: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(wait_s, self._close_if_idle)
 
+    def _look_no_more(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+
     def _close_if_idle(self) -> None:
+        """End a connection whose sender keeps the next request back, or has fallen silent within its body."""
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:
-            return  # the end of the request under way sets the timer again
-        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        since = self._idle_since
+        if since is None:
+            if self._is_between:
+                return  # the end of the request under way sets the timer again
+            since = self.loop.time() if self.flow.read_paused else self._heard_at
+        left_s = since + self.timeout_keep_alive - self.loop.time()
         if left_s > 0:
             self._look_again_in(left_s)
-        else:
+        elif self._is_between:
             self.transport.close()
+        else:
+            self.transport.abort()

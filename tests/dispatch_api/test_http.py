@@ -1,6 +1,7 @@
 """Bytes on a connection: the straight way of positions and the usual one answer alike, in order, whatever comes."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -154,8 +155,13 @@ async def test_who_leaves_before_the_answer_has_delivered(line: Line) -> None:
     assert (await line.ask(line.post(line.body())))[0] == 200
 
 
-async def test_an_idle_connection_is_closed_in_time_and_one_in_use_is_not() -> None:
+@pytest_asyncio.fixture
+async def impatient() -> AsyncIterator[tuple[str, int]]:
+    """Where a server listens that reads bodies, answers 204, and waits for nobody longer than a second."""
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -165,10 +171,49 @@ async def test_an_idle_connection_is_closed_in_time_and_one_in_use_is_not() -> N
     listening = await asyncio.get_running_loop().create_server(
         lambda: OnePacketProtocol(config=config, server_state=states, app_state={}), "127.0.0.1"
     )
-    reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+    yield listening.sockets[0].getsockname()
+    listening.close()
+
+
+async def test_an_idle_connection_is_closed_in_time_and_one_in_use_is_not(impatient: tuple[str, int]) -> None:
+    reader, writer = await asyncio.open_connection(*impatient)
     for _ in range(3):  # with pauses shorter than the limit, and longer than it together
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"204" in await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.6)
     assert await asyncio.wait_for(reader.read(), 5) == b"", "closed by the server"
-    listening.close()
+    writer.close()
+
+
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+BEGINNINGS = {"nothing": b"", "half a head": POST[:20], "half a body": POST + b"1234"}
+
+
+@pytest.mark.parametrize("begun", BEGINNINGS)
+async def test_who_begins_and_falls_silent_is_let_go(begun: str, impatient: tuple[str, int]) -> None:
+    """A tracker whose network is gone says no goodbye."""
+    reader, writer = await asyncio.open_connection(*impatient)
+    writer.write(BEGINNINGS[begun])
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_a_head_that_drips_is_cut_and_a_body_that_drips_is_not(impatient: tuple[str, int]) -> None:
+    reader, writer = await asyncio.open_connection(*impatient)
+    answered, sent = asyncio.create_task(reader.read(12)), 0
+    while not answered.done() and sent < len(POST):
+        writer.write(POST[sent : sent + 1])
+        sent += 1
+        await asyncio.sleep(0.1)
+    with contextlib.suppress(ConnectionError):
+        assert await answered == b""
+    assert sent < len(POST) / 2
+    writer.close()
+    reader, writer = await asyncio.open_connection(*impatient)
+    writer.write(POST)
+    for byte in b"123456789":
+        await asyncio.sleep(0.3)
+        writer.write(bytes([byte]))
+    assert b" 204 " in await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
+    writer.close()
