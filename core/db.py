@@ -32,10 +32,11 @@ def make_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """An engine whose pool refuses after WAITS_S (answered as 503) rather than queueing without end.
 
     The connection used last is used next: it has its statements prepared and planned, and a click that meets a cold
-    one takes several times as long.
+    one takes several times as long. Its errors tell no values: those of people would end in logs.
     """
     return create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=WAITS_S,

@@ -12,14 +12,17 @@ SECRET_NAMES = re.compile(r"password|token|secret|key|credential|authorization|c
 SECRET_TEXT = re.compile(r"\b(?:od|os|oi|ot)_[A-Za-z0-9_-]{20,}")
 """Keys of devices, sessions, installations and tickets (see core/ids.py) wherever they turn up in a text."""
 
+ROW = re.compile(r"DETAIL:  .*?(?=\nHINT:  |\n\[SQL: |\n\nThe above exception|\n\nDuring handling|\Z)", re.DOTALL)
+"""What PostgreSQL adds to an error: the row that failed, with people's names and all."""
+
 
 def redact(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The entry with the values of secret fields, and secrets within texts, taken out."""
+    """The entry without the values of secret fields, and without secrets and stored rows within texts."""
     for name, value in entry.items():
         if SECRET_NAMES.search(name):
             entry[name] = "[secret]"
         elif isinstance(value, str):
-            entry[name] = SECRET_TEXT.sub("[secret]", value)
+            entry[name] = ROW.sub("DETAIL:  [hidden]", SECRET_TEXT.sub("[secret]", value))
     return entry
 
 

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
+from structlog.processors import format_exc_info
 
 from core import actor
 from core.actor import May, Role
 from core.errors import Malformed
+from core.models import UserAccount
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api.access import client_address
@@ -128,6 +130,21 @@ def test_logs_hold_no_secret() -> None:
     assert '"p"' not in text_of
     assert "AAAA" not in text_of
     assert '"/api"' in text_of
+
+
+async def test_a_fault_of_the_database_writes_nobodys_name_into_the_log(client: Client) -> None:
+    """Neither what was sent to it nor the row it refused."""
+    name = "Jonas Jonaitis\n\n1980-01-31"
+    with pytest.raises(DBAPIError) as failed:
+        async with open_work(client.engine, actor.system("test")) as work:
+            work.session.add(UserAccount(login="jonas", name=name, roles=None))  # type: ignore[arg-type]
+    told = format_exc_info(None, "error", {"event": "unexpected", "exc_info": failed.value})  # type: ignore[arg-type]
+    assert "Failing row contains" in told["exception"]
+    entry = redact(None, "error", told)
+    assert "NotNullViolation" in entry["exception"]
+    assert "DETAIL:  [hidden]" in entry["exception"]
+    for hidden in ("Jonas", "jonas", "1980-01-31"):
+        assert hidden not in entry["exception"]
 
 
 async def test_the_access_log_holds_no_query_string(server: Server) -> None:
