@@ -15,8 +15,9 @@ from core.settings import Settings
 
 
 def own_names(settings: Settings) -> frozenset[str]:
-    """The names with a dot: of its address, the machine, the allowed origins and the certificate."""
-    origins = {urlsplit(origin.strip()).hostname or "" for origin in settings.allowed_origins.split(",")}
+    """The names with a dot: of its address, the machine, the allowed origins, its links and the certificate."""
+    addresses = (*settings.allowed_origins.split(","), settings.public_url or "")
+    origins = {urlsplit(address.strip()).hostname or "" for address in addresses}
     return frozenset({settings.host.lower(), socket.gethostname().lower(), *origins, *_certified(settings.tls_cert)})
 
 

@@ -26,6 +26,8 @@ from dispatch_api.process.postgres import Binaries
 from dispatch_api.routes.health import DURABLE
 from dispatch_api.webpush import keys as webpush
 
+_UNCONNECTED = (OSError, asyncpg.PostgresError, TimeoutError, ValueError)
+_MIGHTY = "SELECT rolname FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls)"
 _PASSWORD = re.compile(r"(://[^:@/]*):[^@/]*@")
 
 
@@ -69,6 +71,8 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     """Each check by name, with None or what is wrong and what to do."""
     folder = Path(settings.data_dir)
     yield f"data folder {folder}", _folder_trouble(folder)
+    if heads := settings.audit_head_dir:
+        yield f"folder of audit heads {heads}", _folder_trouble(heads, "OUTRIDER_AUDIT_HEAD_DIR")
     yield "free disk space", _space_trouble(settings)
     yield f"this machine's clock{'' if clock_is_kept() else ': no time service is known to keep it'}", None
     yield f"time zone {settings.timezone}", _zone_trouble(settings.timezone)
@@ -90,13 +94,13 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     yield _browser_check(settings)
 
 
-def _folder_trouble(folder: Path) -> str | None:
+def _folder_trouble(folder: Path, setting: str = "OUTRIDER_DATA_DIR") -> str | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return f"it cannot be made ({error.strerror}): give its parent the right, or set OUTRIDER_DATA_DIR"
+        return f"it cannot be made ({error.strerror}): give its parent the right, or set {setting}"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return "it cannot be written to: chown it to the user Outrider runs as, or set OUTRIDER_DATA_DIR"
+        return f"it cannot be written to: chown it to the user Outrider runs as, or set {setting}"
     return None
 
 
@@ -148,6 +152,7 @@ def _running_checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
             return
         settings = with_database(settings)
     yield "database answers, PostGIS there, writes durable", asyncio.run(_database_trouble(settings))
+    yield "database answers the trackers' role", asyncio.run(_ingest_trouble(settings))
 
 
 def _port_trouble(settings: Settings) -> str | None:
@@ -163,13 +168,17 @@ async def _database_trouble(settings: Settings) -> str | None:
     assert settings.database_url
     try:
         connection = await asyncpg.connect(asyncpg_dsn(settings.database_url), timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError, ValueError) as error:
+    except _UNCONNECTED as error:
         return f"no connection ({error or type(error).__name__}): is it running, and OUTRIDER_DATABASE_URL right?"
     try:
         for name, good in DURABLE.items():
             value = await connection.fetchval("SELECT current_setting($1)", name)
             if value not in good:
                 return f"{name} is {value}, so acknowledged fixes could be lost: set it on in PostgreSQL"
+        if mighty := await connection.fetchval(_MIGHTY):
+            return (
+                f"{mighty} may see every row and change the audit: name the role outrider_app in OUTRIDER_DATABASE_URL"
+            )
         if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgis')"):
             return "PostGIS is not installed there: install it for that PostgreSQL version"
         before = utcnow()
@@ -178,6 +187,17 @@ async def _database_trouble(settings: Settings) -> str | None:
             return f"its clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this one: keep both by NTP"
     finally:
         await connection.close()
+    return None
+
+
+async def _ingest_trouble(settings: Settings) -> str | None:
+    if settings.ingest_database_url is None:
+        return "OUTRIDER_INGEST_DATABASE_URL is not set: positions are stored by a role of their own, outrider_ingest"
+    try:
+        connection = await asyncpg.connect(asyncpg_dsn(settings.ingest_database_url), timeout=5)
+    except _UNCONNECTED as error:
+        return f"no connection ({error or type(error).__name__}): is OUTRIDER_INGEST_DATABASE_URL right?"
+    await connection.close()
     return None
 
 

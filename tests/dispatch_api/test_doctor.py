@@ -96,16 +96,25 @@ def test_everything_wrong_is_named_and_counted(settings: Settings, capsys: pytes
 
 def test_a_data_folder_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    found = troubles(settings.model_copy(update={"data_dir": tmp_path / "file" / "var"}))
-    assert any("set OUTRIDER_DATA_DIR" in trouble for trouble in found.values())
+    folder = tmp_path / "file" / "var"
+    found = troubles(settings.model_copy(update={"data_dir": folder, "audit_head_dir": folder}))
+    for name in ("OUTRIDER_DATA_DIR", "OUTRIDER_AUDIT_HEAD_DIR"):
+        assert any(f"set {name}" in trouble for trouble in found.values())
 
 
 def test_a_running_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with Cluster.temporary() as cluster:
-        named = settings.model_copy(update={"database_url": cluster.url()})
+        own = {"database_url": cluster.url(), "ingest_database_url": cluster.url()}
+        named = settings.model_copy(update=own)
         assert not troubles(named)
         lazy = cluster.url() + "&synchronous_commit=off"
-        assert "synchronous_commit is off" in str(troubles(settings.model_copy(update={"database_url": lazy})))
+        assert "synchronous_commit is off" in str(troubles(settings.model_copy(update=own | {"database_url": lazy})))
+        owner = settings.model_copy(update=own | {"database_url": cluster.url("outrider_owner")})
+        assert "outrider_owner may see every row" in str(troubles(owner))
+        for wrong in (None, cluster.url().replace("outrider_app", "nobody")):
+            broken = settings.model_copy(update=own | {"ingest_database_url": wrong})
+            (said,) = troubles(broken).values()
+            assert "OUTRIDER_INGEST_DATABASE_URL" in said
         monkeypatch.setattr(doctor, "utcnow", lambda: utcnow() - timedelta(seconds=9))
         assert "its clock is 9.0 s ahead of this one" in str(troubles(named))
     assert "is it running" in str(troubles(named))

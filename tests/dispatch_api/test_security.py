@@ -17,6 +17,7 @@ from core.models import UserAccount
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api.access import client_address
+from dispatch_api.hosts import is_own, own_names
 from dispatch_api.logs import redact
 from dispatch_api.security import MIB, check_json
 from loadtests.fuzz.scene import furnish
@@ -122,6 +123,17 @@ def test_only_a_trusted_proxy_is_believed() -> None:
     assert client_address(asked("10.0.0.1", "1.2.3.4"), trusting) == "1.2.3.4"
     assert client_address(asked("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.1.2.3"), trusting) == "1.2.3.4"
     assert client_address(asked("10.0.0.1", "1.2.3.4"), Settings()) == "10.0.0.1"
+
+
+def test_the_name_in_our_links_is_ours() -> None:
+    """Else a mail server would carry links that this server refuses."""
+    for settings in (
+        Settings(public_url="https://outrider.example/"),
+        Settings(allowed_origins="https://outrider.example"),
+    ):
+        assert is_own("outrider.example:8443", own_names(settings))
+        assert not is_own("evil.example", own_names(settings))
+    assert not is_own("outrider.example", own_names(Settings()))
 
 
 def test_logs_hold_no_secret() -> None:
