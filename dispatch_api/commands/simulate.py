@@ -136,6 +136,7 @@ class Device:
         self._interval, self._records = args.interval, args.records
         self._tally, self._until = tally, until
         self._waiting: list[Reading] = []
+        self.trouble: Exception | None = None
 
     async def run(self, place: Place, way: Way) -> None:
         """Connect, and again whenever the connection is lost; until the end, or until it is refused."""
@@ -149,8 +150,8 @@ class Device:
             except TurnedAway:
                 self._tally.refused += 1
                 return
-            except BROKEN:
-                pass
+            except BROKEN as trouble:
+                self.trouble = trouble
             finally:
                 await wire.close()
             await asyncio.sleep(RETRY_S)
@@ -196,7 +197,7 @@ def _certify(settings: Settings, trackers: list[Tracker]) -> None:
 
 
 async def run(settings: Settings, args: argparse.Namespace) -> int:
-    """Register and drive; prints the tally; the exit code: 0 when nobody was refused."""
+    """Register and drive; prints the tally; the exit code: 0 when records were acknowledged and nobody was refused."""
     progress, tally = Progress(), Tally()
     try:
         if not (1 <= args.units <= 100_000 and 1 <= args.records <= 255 and args.interval > 0):
@@ -216,13 +217,15 @@ async def run(settings: Settings, args: argparse.Namespace) -> int:
     began = time.monotonic()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         place = Place(settings, *_listening(settings, args), url, http, certificates(settings))
-        devices = (Device(tracker, args, tally, until).run(place, way) for tracker in trackers)
-        await asyncio.gather(_watch(tally, progress, until), *devices)
+        devices = [Device(tracker, args, tally, until) for tracker in trackers]
+        await asyncio.gather(_watch(tally, progress, until), *(device.run(place, way) for device in devices))
     progress.done()
     for name, n in vars(tally).items():
         print(f"{name:>13}  {n:.3f}" if isinstance(n, float) else f"{name:>13}  {n}")
     print(f"{'a second':>13}  {tally.acknowledged / (time.monotonic() - began):.0f}")
-    return 0 if tally.refused == 0 else 1
+    if not tally.acknowledged:
+        print(f"Nothing was acknowledged: {', '.join({repr(d.trouble) for d in devices})}.", file=sys.stderr)
+    return 0 if tally.acknowledged and not tally.refused else 1
 
 
 def _way(args: argparse.Namespace) -> Way:

@@ -169,7 +169,7 @@ def test_a_stranger_is_registered_in_one_click_and_followed(
     hand(knock)
     page = signed_in()
     first, second = [page.locator(".strangers li", has_text=imei).first for imei in imeis]
-    expect(first).to_contain_text("called 7 times")
+    expect(first).to_contain_text("calls: 7")
     second.get_by_role("button", name="Ignore").click()
     expect(second).to_have_count(0)
     expect(first.get_by_role("button", name="Register")).to_be_disabled()

@@ -95,6 +95,23 @@ def test_a_unit_that_reports_is_listed_fresh(watch: Watch, shared_server: Server
     expect(page.locator(".card")).to_contain_text("54 km/h")
 
 
+def test_a_unit_outside_the_map_is_listed_as_fresh_as_it_is(watch: Watch, shared_server: Server) -> None:
+    here, far = Field(shared_server), Field(shared_server)
+    here.report(21.14, 55.71)
+    far.report(25.28, 54.69)
+    page = sign_in(watch, here)
+    for field in (here, far):
+        expect(unit_row(page, field).locator(".age.fresh")).to_be_visible()
+    scale = page.locator(".leaflet-control-scale-line")
+    country = scale.inner_text()
+    unit_row(page, here).dblclick()
+    expect(scale).not_to_have_text(country)
+    far.report(25.29, 54.69)
+    here.report(21.15, 55.71)
+    page.wait_for_timeout(2_500)  # two frames of the live map: what is not to happen has no event
+    expect(unit_row(page, far).locator(".age.fresh")).to_have_text(re.compile(r"^\d+ s$"))
+
+
 def test_from_a_place_to_the_acknowledgement(watch: Watch, shared_server: Server) -> None:
     field = Field(shared_server)
     field.report(23.9, 55.2)  # the middle of the first view

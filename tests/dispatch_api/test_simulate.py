@@ -112,6 +112,26 @@ async def test_tablets_report_with_a_certificate_of_their_own(
     assert (folder / "SIM-00001.p12").exists()
 
 
+async def test_trackers_report_over_tls(
+    settings: Settings, words: dict[str, Any], fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = argparse.Namespace(**words | {"protocol": "teltonika", "transport": "tcp"})
+    assert tls.init(Settings(data_dir=tmp_path), ["localhost", "127.0.0.1"]) == 0
+    secure = settings.model_copy(
+        update={"data_dir": tmp_path, "teltonika_port": free_port(), "gt06_port": 0, "h02_port": 0, "cot_port": 0,
+                "mqtt_host": None, "teltonika_tls": True, "tls_cert": tmp_path / "tls" / "server.crt",
+                "tls_key": tmp_path / "tls" / "server.key"}
+    )  # fmt: skip
+    readable = secure.model_copy(update={"teltonika_tls": False})
+    before = len(await stored(fleet, "teltonika"))
+    async with gateway(secure):
+        assert await simulate.run(readable, asked) == 1  # the port understands nothing but TLS
+        assert "Nothing was acknowledged: IncompleteReadError" in capsys.readouterr().err
+        assert len(await stored(fleet, "teltonika")) == before
+        assert await simulate.run(secure, asked) == 0, capsys.readouterr().err
+    assert len(await stored(fleet, "teltonika")) >= before + UNITS
+
+
 async def test_what_cannot_be_is_said(
     settings: Settings, words: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

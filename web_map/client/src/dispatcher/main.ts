@@ -126,7 +126,7 @@ function openLinked(): void {
 async function start(): Promise<void> {
   draw();
   if (!may("live.watch")) return;
-  view = new ConsoleMap(document.getElementById("map") as HTMLElement, (bbox) => live?.send({ kind: "view", bbox }));
+  view = new ConsoleMap(document.getElementById("map") as HTMLElement);
   listenToKeys({
     focusMap: () => document.getElementById("map")?.focus(),
     show: showUnit,
@@ -135,7 +135,7 @@ async function start(): Promise<void> {
   await loadLists();
   live = new Live({
     path: "/api/v1/live",
-    hello: () => ({ bbox: view?.bbox() }),
+    hello: () => ({}), // of all units, wherever the map is: the list tells how each of them is
     message: heard,
     state: (state, code) => {
       store.crowded = state === "lost" ? code === TOO_MANY_OPEN : store.crowded && state !== "up";

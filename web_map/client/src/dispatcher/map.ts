@@ -14,6 +14,8 @@ import { isOpen, serverNow, shown } from "./store";
 
 const TRACK_HOURS = 3;
 const latLng = ([lon, lat]: LonLat): L.LatLngTuple => [lat, lon];
+/** What a label above an area needs. */
+const LABEL_PX = 48;
 
 export class ConsoleMap {
   readonly map: L.Map;
@@ -31,7 +33,7 @@ export class ConsoleMap {
   private drawnAlerts = "";
   private drawnArea = "";
 
-  constructor(element: HTMLElement, private readonly viewed: (bbox: number[]) => void) {
+  constructor(element: HTMLElement) {
     this.map = L.map(element, { zoomControl: false, minZoom: 5, maxZoom: 18, preferCanvas: true, zoomSnap: 0.5, keyboard: true });
     L.control.zoom({ position: "bottomright" }).addTo(this.map);
     L.control.scale({ imperial: false, position: "bottomleft" }).addTo(this.map);
@@ -44,7 +46,7 @@ export class ConsoleMap {
     });
     for (const layer of [this.area, this.cornerDots, this.trackLine, this.tasks, this.alerts, this.units]) layer.addTo(this.map);
     this.map.on("click", (event) => this.clicked(event));
-    this.map.on("moveend", () => this.moved());
+    this.map.on("moveend", () => this.refreshHeat());
     this.map.on("mousemove", (event) => {
       const choosing = ui.picking || ui.drawing;
       const over = !choosing && this.units.unitAt(event.layerPoint);
@@ -96,11 +98,6 @@ export class ConsoleMap {
     this.map.setView(latLng(at), Math.max(this.map.getZoom(), 10));
   }
 
-  private moved(): void {
-    this.viewed(this.bbox());
-    this.refreshHeat();
-  }
-
   refreshHeat(): void {
     if (!ui.heat.on) {
       this.cells.remove();
@@ -130,7 +127,7 @@ export class ConsoleMap {
     this.drawTasks();
     this.drawAlerts();
     this.drawArea();
-    if (ui.bringIntoView) this.map.fitBounds(L.geoJSON(ui.bringIntoView).getBounds().pad(0.25), { maxZoom: 11 });
+    if (ui.bringIntoView) this.bringIntoView(L.geoJSON(ui.bringIntoView).getBounds());
     ui.bringIntoView = null;
     this.map.getContainer().classList.toggle("lost", store.link === "lost");
   }
@@ -157,6 +154,13 @@ export class ConsoleMap {
     this.drawnAlerts = key;
     this.alerts.clearLayers();
     for (const alert of placed) this.alerts.addLayer(alertMarker(alert));
+  }
+
+  /** Show a whole area and its label, below the alarms that lie over the map. */
+  private bringIntoView(bounds: L.LatLngBounds): void {
+    const alarms = document.querySelector(".alerts")?.getBoundingClientRect();
+    const above = alarms ? Math.max(0, alarms.bottom - this.map.getContainer().getBoundingClientRect().top) : 0;
+    this.map.fitBounds(bounds.pad(0.1), { maxZoom: 11, paddingTopLeft: [0, above + LABEL_PX] });
   }
 
   private drawTasks(): void {
