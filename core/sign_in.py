@@ -243,11 +243,13 @@ async def change_password(engine: AsyncEngine, bus: Bus, actor: Actor, old: str,
 
 
 async def make_ticket(work: Work) -> tuple[str, datetime]:
-    """A ticket that opens one socket of the actor's session within 30 s."""
-    if work.actor.session_id is None:
+    """A ticket that opens one socket of the actor's session within 30 s. Raises NotSignedIn, also if it just ended."""
+    session = select(SignIn.id).where(col(SignIn.id) == work.actor.session_id)
+    sign_in_id = await work.first(session.with_for_update(read=True, key_share=True))
+    if sign_in_id is None:
         raise NotSignedIn
     ticket, expires_at = new_secret("ot"), work.now + TICKET
-    work.session.add(SocketTicket(digest=digest(ticket), sign_in_id=work.actor.session_id, expires_at=expires_at))
+    work.session.add(SocketTicket(digest=digest(ticket), sign_in_id=sign_in_id, expires_at=expires_at))
     return ticket, expires_at
 
 

@@ -226,7 +226,7 @@ def test_other_alarms_of_trackers_are_quiet_and_name_what_which_when_and_where(w
     told(centre, "panic", fix_at=at)
     expect(page.locator(".alert.quiet", has_text=unit)).to_have_count(2)
     page.get_by_role("tab", name="Alarms").click()
-    cut, late = (page.locator(".alert-row", has_text=f"{unit}: {words}") for words in ("a tracker lost", "an SOS of"))
+    cut, late = (page.locator(".alert-row", has_text=f"{unit}: {words}") for words in ("a tracker lost", "an SOS from"))
     expect(cut).to_contain_text(re.compile(r"Power cut[\s\S]+lost its power at \d\d:\d\d"))
     expect(late).to_contain_text(re.compile(r"Late SOS[\s\S]+an SOS from \d\d:\d\d arrived only now"))
     cut.locator(".row").click()

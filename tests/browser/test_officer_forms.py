@@ -52,37 +52,6 @@ def let_go(page: Page) -> None:
     expect(page.locator("#badge")).to_contain_text("1 waiting")
 
 
-SLOW = """() => {
-  const decrypt = crypto.subtle.decrypt.bind(crypto.subtle);
-  let wait = new Promise((release) => { window.release = release; });
-  window.quick = () => { wait = null; };
-  crypto.subtle.decrypt = async (...words) => {
-    const opened = decrypt(...words);
-    await wait;
-    return opened;
-  };
-}"""
-
-
-def test_an_older_reading_of_the_store_does_not_undo_what_is_typed(watch: Watch, centre: Centre) -> None:
-    page = sign_in(watch, centre)
-    begin(page, None, "violation")
-    choose(page, "tobacco")
-    onward(page, 2)
-    expect(page.locator("#badge")).to_have_text("Online")
-    page.evaluate(SLOW)
-    page.evaluate(
-        "name => new BroadcastChannel(name).postMessage('changed')", f"outrider-store-{centre.crew.officer.id}"
-    )
-    page.wait_for_timeout(200)
-    page.evaluate("() => window.quick()")
-    fill(page, "plate", "ABC123")
-    expect(page.locator(".page.form .kept")).not_to_be_empty()
-    page.evaluate("() => window.release()")
-    page.wait_for_timeout(200)
-    expect(field(page, "plate")).to_have_value("ABC123")
-
-
 def test_a_stop_form_in_steps_with_doubts_and_what_must_be_said(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre, **PIER)
     task = centre.issue("Stop the tanker")

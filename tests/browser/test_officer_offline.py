@@ -8,7 +8,20 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import AWAY, PHONE, TABLET, Watch
-from tests.browser.officer_pages import Centre, begin, big, fill_in, kept, row, sign_in, until
+from tests.browser.officer_pages import (
+    Centre,
+    begin,
+    big,
+    choose,
+    field,
+    fill,
+    fill_in,
+    kept,
+    onward,
+    row,
+    sign_in,
+    until,
+)
 from tests.helpers import PASSWORD, Server
 
 CACHED = """async () => (await Promise.all((await caches.keys()).map(async (name) =>
@@ -203,3 +216,34 @@ def kill(profile: Path) -> None:
         if f"--user-data-dir={profile}" in words and not any(word.startswith("--type=") for word in words):
             process.kill()
             process.wait(10)
+
+
+SLOW = """() => {
+  const decrypt = crypto.subtle.decrypt.bind(crypto.subtle);
+  let wait = new Promise((release) => { window.release = release; });
+  window.quick = () => { wait = null; };
+  crypto.subtle.decrypt = async (...words) => {
+    const opened = decrypt(...words);
+    await wait;
+    return opened;
+  };
+}"""
+
+
+def test_an_older_reading_of_the_store_does_not_undo_what_is_typed(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    begin(page, None, "violation")
+    choose(page, "tobacco")
+    onward(page, 2)
+    expect(page.locator("#badge")).to_have_text("Online")
+    page.evaluate(SLOW)
+    page.evaluate(
+        "name => new BroadcastChannel(name).postMessage('changed')", f"outrider-store-{centre.crew.officer.id}"
+    )
+    page.wait_for_timeout(200)
+    page.evaluate("() => window.quick()")
+    fill(page, "plate", "ABC123")
+    expect(page.locator(".page.form .kept")).not_to_be_empty()
+    page.evaluate("() => window.release()")
+    page.wait_for_timeout(200)
+    expect(field(page, "plate")).to_have_value("ABC123")

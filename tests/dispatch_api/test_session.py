@@ -7,8 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from core import sign_in
 from core.actor import Role
+from core.errors import NotSignedIn
 from core.ids import new_id
+from core.work import open_work
 from tests.helpers import PASSWORD, Client, person
 
 
@@ -63,6 +66,17 @@ async def test_bearer_ignores_the_cookie(client: Client) -> None:
     await client.http.post("/api/v1/session", json={"login": user.login, "password": PASSWORD})
     answer = await client.http.get("/api/v1/me", headers={"Authorization": "Bearer os_nothing"})
     assert answer.status_code == 401
+
+
+async def test_a_session_that_ends_while_it_asks_for_a_ticket_gets_none(client: Client) -> None:
+    _, headers = await client.new(Role.OFFICER)
+    found = await sign_in.find(client.engine, headers["Authorization"].removeprefix("Bearer "))
+    async with open_work(client.engine, found.actor) as work:
+        await sign_in.make_ticket(work)
+    assert (await client.http.delete("/api/v1/session", headers=headers)).status_code == 204
+    with pytest.raises(NotSignedIn):
+        async with open_work(client.engine, found.actor) as work:
+            await sign_in.make_ticket(work)
 
 
 async def test_new_password_ends_the_other_sessions(client: Client) -> None:
