@@ -34,7 +34,6 @@ def seeds(name: str) -> Iterator[bytes]:
     """Real messages of a protocol, whole and as the parts that a decoder is given behind its checksum."""
     if name == "cot":
         yield from (EVENT.format(kind=kind).encode() for kind in ("a-f-G-U-C", "b-a-o-tbl", "t-x-c-t"))
-        return
     for vector in json.loads((VECTORS / f"{name}.json").read_text()):
         payload: str = vector["payload"]
         raw = bytes.fromhex(payload) if vector["payload_encoding"] == "hex" else payload.encode()

@@ -11,7 +11,9 @@ import pytest
 from loadtests.fuzz import decoders
 
 pytest.importorskip("atheris", reason="atheris is built for x86-64 alone")
+from geo.protocols import gt06, receipts
 from loadtests.fuzz import one_decoder
+from tests.geo.teltonika_frames import data, record
 
 RUNS = 2_000
 
@@ -57,10 +59,29 @@ def steps(work: Callable[[], Any]) -> int:
     return count
 
 
-@pytest.mark.parametrize("name", ["gt06", "h02", "nmea"])
-def test_work_grows_as_the_input_does(name: str) -> None:
-    end = b"\r\n" if name == "nmea" else b""
-    block = end.join(decoders.seeds(name)) + end + b"xx$*,\\" * 20 + end
-    once, eight_times = (steps(lambda n=n: one_decoder.DECODERS[name](block * n)) for n in (1, 8))
+def sent(name: str, n: int) -> bytes:
+    """Of so many parts: a stream of messages, a frame of records, or an event with details."""
+    if name == "teltonika":
+        io = {21: (3, 1), 66: (12_000, 2), 239: (1, 1)}
+        return data(*(record(0x8E, io=io, texts={385: b"abc"}) for _ in range(n)), codec=0x8E)
+    if name == "cot":
+        detail = b'<contact callsign="V"/><track course="90" speed="10"/><x><y z="1">text</y></x>'
+        head, end = b'<event uid="A" type="a-f-G"><point lat="1" lon="2"/><detail>', b"</detail></event>"
+        return head + detail * n + end
+    line_end = b"\r\n" if name == "nmea" else b""
+    good = [seed for seed in decoders.seeds(name) if name != "gt06" or is_gt06(seed)]  # a damaged one ends the stream
+    return (line_end.join(good) + line_end + b"xx$*,\\" * 20 + line_end) * n
+
+
+def is_gt06(seed: bytes) -> bool:
+    try:
+        return gt06.frame_bytes(seed) == len(seed) and bool(gt06.opened(seed))
+    except receipts.DecodeError:
+        return False
+
+
+@pytest.mark.parametrize(("name", "n"), [("teltonika", 20), ("gt06", 1), ("h02", 1), ("nmea", 1), ("cot", 50)])
+def test_work_grows_as_the_input_does(name: str, n: int) -> None:
+    once, eight_times = (steps(lambda n=n: one_decoder.DECODERS[name](sent(name, n))) for n in (n, 8 * n))
     assert once > 100
     assert eight_times < 8 * once * 1.1
