@@ -79,6 +79,8 @@ class Lines:
 
     async def close(self, within_s: float) -> None:
         """Let the messages that are being stored be answered, then close every connection."""
+        for line in list(self._open):
+            line.settle()
         storing = [line.waiting for line in self._open if line.waiting]
         if storing:
             await asyncio.wait(storing, timeout=within_s)
@@ -105,6 +107,9 @@ class Line(asyncio.BufferedProtocol):
 
         Raises Malformed when the connection is of no more use.
         """
+
+    def settle(self) -> None:
+        """Take what is held back because more may belong to it; most protocols hold nothing."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the device's name."""

@@ -1,7 +1,7 @@
 """Trackers that send NMEA sentences over TCP: known by a name on a line of its own, or around a sentence.
 
-The protocol has no secret and no receipts; nothing is answered. Sentences that come together are read together, so that
-what is said of one moment is one fix.
+The protocol has no secret and no receipts; nothing is answered. What is said of one moment is one fix, also when its
+sentences come one by one: the last moment is held back until another begins or `SETTLES_S` have passed.
 """
 
 import asyncio
@@ -17,6 +17,10 @@ from geo.protocols.nmea import Clock
 PROTOCOL = "nmea"
 EARLY = 32
 """Lines that are kept until a tracker says who it is: some do so behind each sentence."""
+SETTLES_S = 0.9
+"""All sentences of a moment have come so long after the first: the slowest receivers need most of a second."""
+MOMENT_BYTES = 4 * nmea.MAX_LINE
+"""No moment has more."""
 
 
 class NmeaLine(Line):
@@ -26,21 +30,53 @@ class NmeaLine(Line):
         super().__init__(desk, lines)
         self._clock = Clock(live=True)
         self._early: deque[bytes] = deque(maxlen=EARLY)
+        self._settles: asyncio.TimerHandle | None = None
+        self._is_settled = False
+        self._held_bytes = 0
 
     def take(self) -> bool:
-        """Take one line until the tracker is known, then all that are there; raises Malformed for an endless one."""
+        """Take one line until the tracker is known, then all that are settled; raises Malformed for an endless one."""
         end = self.pending.find(b"\n") if self.identifier is None else self.pending.rfind(b"\n")
         if (len(self.pending) if end < 0 else 0) > nmea.MAX_LINE:
             raise Malformed(f"A line has {nmea.MAX_LINE} characters at most.")
         if end < 0:
             return False
         sent = bytes(self.pending[: end + 1])
-        del self.pending[: end + 1]
+        if self.identifier is not None:
+            sent = sent[: self._settled(sent)]
+        del self.pending[: len(sent)]
         if self.identifier is None:
             self._take_name(sent)
-        else:
+        elif sent:
             self._read(sent)
-        return True
+        return bool(sent)
+
+    def settle(self) -> None:
+        """Hold back nothing of what is there."""
+        self._is_settled = True
+        if self.waiting is None:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        super().connection_lost(exc)
+        self.settle()
+
+    def _settled(self, sent: bytes) -> int:
+        """How many bytes are to be read now; when nothing is, it is looked at again after `SETTLES_S`."""
+        if self._is_settled or self.transport is None or len(sent) > MOMENT_BYTES:
+            n = len(sent)
+        elif len(sent) == self._held_bytes:  # a line has begun since
+            return 0
+        else:
+            n = nmea.settled(sent)
+        self._is_settled, self._held_bytes = False, 0 if n else len(sent)
+        if n and self._settles:
+            self._settles.cancel()
+            self._settles = None
+        elif not n and not self._settles:
+            self._settles = asyncio.get_running_loop().call_later(SETTLES_S, self.settle)
+        return n
 
     def _take_name(self, line: bytes) -> None:
         self._early.append(line)

@@ -128,6 +128,26 @@ def _completed(fix: Fix, beside: Mapping[str, object]) -> Fix:
 
 def heard(lines: Iterable[tuple[int, str]], now: datetime, clock: Clock) -> Iterator[Heard]:
     """What numbered lines say, moment by moment; lines that only name a device or satellites say nothing."""
+    for each in _moments(lines):
+        if isinstance(each, Heard):
+            yield each
+        else:
+            yield from _told(each, now, clock)
+
+
+def settled(body: bytes) -> int:
+    """How many bytes of whole lines come before the last moment, to which a further sentence may still add."""
+    lines = body.splitlines(keepends=True)
+    last = None
+    for each in _moments(enumerate(line.decode("ascii", "replace") for line in lines)):
+        last = each if isinstance(each, _Moment) else last
+    if last is None or _WHOLE.keys() & last.kinds:
+        return len(body)
+    return sum(map(len, lines[: last.line]))
+
+
+def _moments(lines: Iterable[tuple[int, str]]) -> Iterator[Heard | _Moment]:
+    """The moments that sentences are of, and what is wrong with others."""
     open_ = _Moment(0, None)
     for n, line in lines:
         for found in _sentences(line):
@@ -135,13 +155,15 @@ def heard(lines: Iterable[tuple[int, str]], now: datetime, clock: Clock) -> Iter
                 yield Heard(n, found)
                 continue
             if _ends(open_, found):
-                yield from _told(open_, now, clock)
+                if open_.kinds:
+                    yield open_
                 open_ = _Moment(n, found.time)
             open_.time = found.time if open_.time is None else open_.time
             open_.tagged = open_.tagged or found.tagged
             open_.kinds.add(found.kind)
             open_.said = found.said | open_.said
-    yield from _told(open_, now, clock)
+    if open_.kinds:
+        yield open_
 
 
 class _Sentence(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import xor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from core.ids import new_id
 from core.settings import Settings
+from dispatch_api.gateway.nmea import SETTLES_S
 from dispatch_api.gateway.server import gateway
 from geo.protocols import nmea
 from tests import module_wide
@@ -63,6 +65,17 @@ async def sent(port: int, *parts: bytes, cut: bool = False) -> None:
     writer.close()
 
 
+async def stored(fleet: Fleet, device_id: Any, n: int) -> list[Any]:
+    """What is stored of a device, once it is so many."""
+
+    async def enough() -> list[Any] | None:
+        rows = await fleet.track(device_id)
+        return rows if len(rows) >= n else None
+
+    found: list[Any] = await eventually(enough)
+    return found
+
+
 def rmc(at: datetime) -> str:
     text = f"GPRMC,{at:%H%M%S},A,5441.10,N,02516.20,E,10.0,90.0,{at:%d%m%y},,"
     return f"${text}*{reduce(xor, text.encode()):02X}\r\n"
@@ -92,10 +105,42 @@ async def test_a_name_before_around_or_behind_the_sentences(port: int, fleet: Fl
         name, device_id = await registered(fleet)
         whole = "".join(way.format(name=name, line=line) for line in lines).encode()
         await sent(port, whole)
-        rows = await eventually(lambda: fleet.track(device_id))  # noqa: B023 - awaited at once
+        rows = await stored(fleet, device_id, 4)
         assert [row["fix_at"] for row in rows] == [at + n * SECOND for n in range(4)], way
         if "{line}$" not in way:
             assert {(row["altitude_m"], row["heading_deg"]) for row in rows} == {(101.5, 90.0)}, way
+
+
+async def test_sentences_of_one_moment_that_come_one_by_one_are_one_fix(port: int, fleet: Fleet) -> None:
+    at = now().replace(microsecond=0) - timedelta(minutes=5)
+    name, device_id = await registered(fleet)
+    lines = [make(at + n * SECOND).encode() for n in range(4) for make in (gga, rmc)]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    for part in (f"{name}\r\n".encode(), *lines):
+        writer.write(part)
+        await asyncio.sleep(0.1)
+    rows = await stored(fleet, device_id, 4)  # the last one too, while the line is open
+    writer.close()
+    told = [(row["fix_at"] - at, row["altitude_m"], row["heading_deg"], row["suspect"]) for row in rows]
+    assert told == [(n * SECOND, 101.5, 90, None) for n in range(4)]
+    counted = "SELECT coalesce(sum(duplicates), 0) FROM ingest_count WHERE device_id = $1"
+    assert await fleet.db.fetchval(counted, device_id) == 0
+
+
+async def test_what_is_held_back_is_stored_when_the_gateway_ends(
+    database: Database, fleet: Fleet, tmp_path: Path
+) -> None:
+    name, device_id = await registered(fleet)
+    settings = Settings(
+        ingest_database_url=database.ingest_url, data_dir=tmp_path, teltonika_port=0, nmea_port=free_port()
+    )
+    async with gateway(settings):
+        _, writer = await asyncio.open_connection("127.0.0.1", settings.nmea_port)
+        writer.write(f"{name}\r\n{rmc(now() - timedelta(minutes=5))}".encode())
+        await asyncio.sleep(SETTLES_S / 2)
+        assert await fleet.track(device_id) == []
+    assert len(await fleet.track(device_id)) == 1
+    writer.close()
 
 
 async def test_split_by_byte_and_a_wrong_sentence_between(port: int, fleet: Fleet) -> None:
@@ -110,10 +155,7 @@ async def test_split_by_byte_and_a_wrong_sentence_between(port: int, fleet: Flee
     assert await reader.read() == b""
     writer.close()
 
-    async def both() -> bool:
-        return len(await fleet.track(device_id)) == 2
-
-    await eventually(both)
+    await stored(fleet, device_id, 2)
 
 
 async def test_strangers_and_endless_lines_are_cut(port: int, fleet: Fleet) -> None:

@@ -74,6 +74,14 @@ def test_sentences_of_one_moment_are_one_fix(lines: tuple[str, ...]) -> None:
     assert one(*lines) == WHOLE
 
 
+def test_what_a_further_sentence_may_add_to_is_not_settled() -> None:
+    first, other = (f"{rmc(at)}\r\n$GPGSV,1,1\r\n{gga(at)}\r\n".encode() for at in ("115959.00", "120000.00"))
+    assert [nmea.settled(body) for body in (first, first + other, other[:0], b"name\r\n")] == [0, len(first), 0, 6]
+    assert nmea.settled(b"name\r\n" + first) == 6
+    alone = summed("TRCCR,20140111000000.000,V,60.000000,-60.000000,0.00,0.00,0.00,50,").encode() + b"\r\n"
+    assert nmea.settled(first + alone) == len(first + alone), "nothing adds to a sentence that says a moment alone"
+
+
 def test_moments_are_told_apart() -> None:
     fixes, _ = said(rmc(), gga(), rmc("120000.00"), gga("120000.00"), rmc("120000.00"))
     assert [(fix.fix_at.second, fix.altitude_m) for fix in fixes] == [(59, 101.5), (0, 101.5), (0, None)]
