@@ -163,6 +163,7 @@ LINES: dict[str, list[Line]] = {
         Line("country, one category", "times_faster_than_snap_to_grid.country_category", "x"),
         Line("country, nine months", "times_faster_than_snap_to_grid.country_period", "x"),
         Line("country, our time at the last size to that at the first", "growth.country", "x", ceiling=1.3),
+        Line("country, counts of the pyramid at the last size to those at the first", "growth.sums", "x"),
         Line("city", "times_faster_than_snap_to_grid.city", "x", floor=2),
         Line("city, one category", "times_faster_than_snap_to_grid.city_category", "x", floor=2),
         Line("city, nine months", "times_faster_than_snap_to_grid.city_period", "x", floor=2),

@@ -5,7 +5,8 @@ sizes. Both ways count the same rows of it, in turn; ours goes through the app r
 what it leaves out, the other is the owner's bare query. Totals are compared with an exact count each time.
 
 - `times_faster_than_snap_to_grid`: by view and filter, at the last size; `at_first` at the first.
-- `growth`: our time at the last size over that at the first.
+- `growth`: our time at the last size over that at the first; `sums`: the same of the pyramid's counts of the country,
+  which are more where more violations lie in more places.
 - `import`: rows stored by second in chunks as an import stores them, with what keeps the pyramid and without, in turn.
 """
 
@@ -61,6 +62,7 @@ SNAP = (
     "SELECT ST_SnapToGrid(point, $8), count(*) FROM violation"
     " WHERE point && ST_MakeEnvelope($1, $2, $3, $4, 4326)" + _LIMITS + " GROUP BY 1"
 )
+SUMS = "SELECT count(*) FROM heat_cell WHERE shift = $1 AND months = 0"
 FILL = """
 INSERT INTO violation (id, source, category, occurred_at, recorded_at, point, cell_x, cell_y, coord_source, in_area)
 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex($4 + n), 12, '0'))::uuid, 'bench', ($1::text[])[kind + 1],
@@ -235,9 +237,10 @@ async def _measure(urls: dict[str, str], sizes: list[int], rounds: int) -> dict[
     engine = make_engine(urls["OUTRIDER_DATABASE_URL"], pool_size=2)
     owner = await asyncpg.connect(asyncpg_dsn(urls["OUTRIDER_OWNER_DATABASE_URL"]))
     await owner.executemany("INSERT INTO violation_category VALUES ($1, now())", [(name,) for name in CATEGORIES])
-    best_ms, there = [], 0
+    best_ms, sums, there = [], [], 0
     for rows in sizes:
         await _grow(owner, engine, there, rows)
+        sums.append(await owner.fetchval(SUMS, pyramid.COARSEST))
         best_ms.append(await _timed(engine, owner, rounds))
         there = rows
     mib, imported = await _mib(owner), await _imports(engine, owner)
@@ -245,6 +248,7 @@ async def _measure(urls: dict[str, str], sizes: list[int], rounds: int) -> dict[
     await engine.dispose()
     first, last = best_ms[0], best_ms[-1]
     growth = {name: round(last[f"{name}.ours"] / first[f"{name}.ours"], 2) for name in _ratios(last)}
+    growth["sums"] = round(sums[-1] / sums[0], 2)
     return {
         "rows": sizes, "rounds": rounds, "times_faster_than_snap_to_grid": _ratios(last), "at_first": _ratios(first),
         "growth": growth, "best_ms": last, "best_ms_at_first": first, "import": imported, "mib": mib,
