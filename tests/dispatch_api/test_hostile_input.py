@@ -49,6 +49,8 @@ UNREADABLE = {
     "a surrogate in utf-8": b'{"id": "\xed\xa0\x80"}',
     "nan": b'{"id": NaN}',
 }
+RECEIPTS = {"/tasks/$issued/seen", "/inbox/ack"}
+"""What is only said to have come or been seen: the task and the inbox keep by whom and when, the audit does not."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT")
 Place = tuple[str | int, ...]
 
@@ -108,6 +110,10 @@ class Desk:
         answer = await self.http.post(API + path, json=self.filled(body), headers=self.headers[role])
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
+
+    async def noted(self) -> int:
+        """How many rows the audit has."""
+        return int(await self.owner.fetchval("SELECT count(*) FROM audit_event"))
 
     async def contents(self) -> dict[str, tuple[int, int]]:
         """What every table says."""
@@ -191,8 +197,11 @@ async def test_hostile_fields_are_refused_and_nothing_is_written(case: Case, des
     for content in NOT_OURS:
         refused(await desk.send(case, content), 422, content)
     assert await desk.contents() == before
+    noted = await desk.noted()
     good = await desk.send(case, json.dumps(body).encode())
     assert good.status_code == case.status, f"the fields were not what was refused: {good.text}"
+    if good.is_success and case.path not in RECEIPTS:
+        assert await desk.noted() > noted, "nobody would know who did it (S23)"
 
 
 @pytest.mark.parametrize("name", UNREADABLE)

@@ -236,6 +236,18 @@ async def test_bad_beginnings(server: Server, engine: AsyncEngine) -> None:
         assert await close_code(socket) == 4408
 
 
+async def test_a_frame_has_64_kib_and_not_a_byte_more(server: Server, engine: AsyncEngine) -> None:
+    token = await token_of(engine, await person(engine, Role.DISPATCHER))
+    hello = json.dumps({"kind": "hello", "token": token})
+    async with websockets.connect(f"{server.ws}/api/v1/live") as socket:
+        await socket.send(hello.ljust(65_536))
+        await until(socket, "snapshot")
+        await socket.send('{"kind": "ping", "n": 1}'.ljust(65_536))
+        await until(socket, "pong")
+        await socket.send('{"kind": "ping", "n": 2}'.ljust(65_537))
+        assert await close_code(socket) == 1009
+
+
 async def test_foreign_origins_are_refused_before_anything(server: Server) -> None:
     for origin in ("https://elsewhere.example", "null"):
         with pytest.raises(websockets.InvalidStatus) as refused:

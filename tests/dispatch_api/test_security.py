@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,8 +18,10 @@ from core.models import UserAccount
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api.access import client_address
+from dispatch_api.app import create_app
 from dispatch_api.hosts import is_own, own_names
 from dispatch_api.logs import redact
+from dispatch_api.process import tls
 from dispatch_api.security import MIB, check_json
 from loadtests.fuzz.scene import furnish
 from tests.helpers import Client, Database, Server, crew, eventually
@@ -38,8 +41,20 @@ async def test_headers_stand_on_pages_api_and_errors(client: Client) -> None:
         assert answer.headers["x-request-id"]
 
 
+async def test_only_a_server_with_tls_of_its_own_asks_for_it_for_ever(settings: Settings, tmp_path: Path) -> None:
+    assert tls.init(Settings(data_dir=tmp_path), ["127.0.0.1"]) == 0
+    files = {f"tls_{which}": tmp_path / "tls" / f"server.{end}" for which, end in (("cert", "crt"), ("key", "key"))}
+    secure = settings.model_copy(update=files)
+    for of, wanted in ((settings, None), (secure, "max-age=31536000")):
+        transport = httpx.ASGITransport(create_app(of))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            answer = await http.get("/nothing")
+        assert answer.status_code == 404
+        assert answer.headers.get("strict-transport-security") == wanted
+
+
 async def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
-    for path in ("/", "/officer", "/supervisor"):
+    for path in ("/", "/officer", "/supervisor", "/devices"):
         html = (await client.http.get(path)).text
         assert "<style" not in html
         assert " style=" not in html

@@ -323,3 +323,42 @@ async def test_s22_no_exported_cell_begins_a_formula(
         for cell in (cell for row in (head, *rows) for cell in row):
             assert cell[:1] not in "=+@\t\r" or cell == "", f"{path}: {cell!r}"
             assert not cell.startswith("-") or float(cell) < 0, f"{path}: {cell!r}"
+
+
+NOTHING_OF_ANYBODY = {
+    "/healthz", "/readyz", *(f"{API}/{name}" for name in (
+        "me", "inbox", "shifts/mine",  # one's own
+        "code-lists", "aide-memoires", "offices", "units", "units/{unit_id}", "violations/categories",
+        "installs/push-config", "devices", "devices/unknown", "devices/trust", "devices/{device_id}/trust",
+        "shifts",  # the roster, which every screen of the centre shows
+        "attachments/{attachment_id}",  # a file's name and size; whoever opens it is written down (test_attachments.py)
+    )),
+}  # fmt: skip
+"""What may be read without a trace: nothing of it says where somebody was, what they did, or what was found."""
+
+
+async def test_s23_who_reads_of_people_places_and_findings_is_written_down(
+    scene: tuple[Client, Desk], operations: list[tuple[str, str, dict[str, Any]]], database: Database
+) -> None:
+    client, desk = scene
+    owner = await database.owner()
+    asked = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z", "lon": 25.3, "lat": 54.7, "reason": "r",
+             "reason_code": "incident"}  # fmt: skip
+    traceless, traced = set(), 0
+    for method, path, published in operations:
+        names = re.findall(r"{(\w+)}", path)
+        if method != "get" or not set(names) <= desk.ids.keys() or "/ingest/" in path:
+            continue
+        at = path.format(**{name: desk.ids[name][0] for name in names})
+        wanted = {each["name"] for each in published.get("parameters", []) if each["in"] == "query"}
+        params = {name: value for name, value in asked.items() if name in wanted}
+        for badge in desk.badges.values():
+            before = await owner.fetchval("SELECT count(*) FROM audit_event")
+            if (await client.http.get(at, params=params, headers=badge.headers())).is_success:
+                if await owner.fetchval("SELECT count(*) FROM audit_event") > before:
+                    traced += 1
+                else:
+                    traceless.add(path)
+    await owner.close()
+    assert traceless == NOTHING_OF_ANYBODY
+    assert traced > 100
