@@ -29,7 +29,7 @@ def server_options(settings: Settings) -> list[str]:
     """How uvicorn serves: our sockets, no query strings in logs; forwarded addresses are dispatch_api/access.py's."""
     options = [
         "--http", "dispatch_api.process.http:OnePacketProtocol",
-        "--ws", "websockets-sansio", "--ws-max-size", str(FRAME_LIMIT_BYTES),
+        "--ws", "dispatch_api.process.websocket:LingeringSocket", "--ws-max-size", str(FRAME_LIMIT_BYTES),
         "--ws-per-message-deflate", "false", "--no-proxy-headers", "--no-server-header",
         "--no-access-log", "--log-level", "warning",
         "--timeout-graceful-shutdown", "5", "--timeout-keep-alive", str(KEEP_ALIVE_S),

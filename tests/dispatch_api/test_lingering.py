@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ import uvicorn
 
 from dispatch_api.process import lingering
 from dispatch_api.process.http import OnePacketProtocol
+from dispatch_api.process.websocket import LingeringSocket
 from tests.conftest import cloned
 from tests.geo.fleet import Fleet
 from tests.helpers import Database, Server
@@ -127,6 +129,22 @@ async def test_who_asks_first_and_is_refused_at_once_cannot_mistake_the_next_req
 
 
 @asynccontextmanager
+async def listening(app: Any) -> AsyncIterator[int]:
+    """The port where an application is served as ours is."""
+    config = uvicorn.Config(
+        app, http=OnePacketProtocol, ws=LingeringSocket, ws_max_size=65_536, lifespan="off", log_config=None
+    )
+    config.load()
+    states = uvicorn.server.ServerState()
+    serving = await asyncio.get_running_loop().create_server(
+        lambda: OnePacketProtocol(config=config, server_state=states, app_state={}), "127.0.0.1"
+    )
+    yield serving.sockets[0].getsockname()[1]
+    assert not states.connections, "every connection was let go"
+    serving.close()
+
+
+@asynccontextmanager
 async def refusing(status: int = 413, *headers: tuple[bytes, bytes]) -> AsyncIterator[int]:
     """The port of a server that answers everything at once, without reading on."""
 
@@ -134,15 +152,8 @@ async def refusing(status: int = 413, *headers: tuple[bytes, bytes]) -> AsyncIte
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0"), *headers]})
         await send({"type": "http.response.body", "body": b""})
 
-    config = uvicorn.Config(app, http=OnePacketProtocol, lifespan="off", log_config=None)
-    config.load()
-    states = uvicorn.server.ServerState()
-    listening = await asyncio.get_running_loop().create_server(
-        lambda: OnePacketProtocol(config=config, server_state=states, app_state={}), "127.0.0.1"
-    )
-    yield listening.sockets[0].getsockname()[1]
-    assert not states.connections, "every connection was let go"
-    listening.close()
+    async with listening(app) as port:
+        yield port
 
 
 KEPT: tuple[tuple[bytes, bytes], ...] = ()
@@ -153,6 +164,11 @@ async def sent_until_cut(port: int, part: bytes, pause_s: float) -> int:
     """How many bytes the server takes of a body without end."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(head("/", 1 << 40))
+    return await sent_on(writer, part, pause_s)
+
+
+async def sent_on(writer: asyncio.StreamWriter, part: bytes, pause_s: float) -> int:
+    """The same on an open connection."""
     sent = 0
     try:
         async with asyncio.timeout(20):
@@ -214,3 +230,22 @@ async def test_a_whole_request_sent_with_the_next_bounds_only_its_own_body(monke
             assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
         writer.close()
         await asyncio.sleep(0.05)
+
+
+async def test_a_frame_without_end_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "MOST_BYTES", 8 * MIB)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        assert (await receive())["type"] == "websocket.receive"
+        assert (await receive())["code"] == 1009
+
+    async with listening(app) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        writer.write(b"\x81\x81\0\0\0\0x" + struct.pack("!BBQ", 0x81, 0x80 | 127, 1 << 40) + bytes(4))
+        assert 8 * MIB < await sent_on(writer, b" " * 65_536, 0) < 24 * MIB

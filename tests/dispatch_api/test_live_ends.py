@@ -9,6 +9,7 @@ import struct
 import time
 
 import psutil
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Role
@@ -63,8 +64,13 @@ def beginnings(server: Server, token: str) -> dict[str, list[bytes]]:
 
 
 def opened(server: Server, parts: list[bytes]) -> socket.socket:
-    plain = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    for part in parts:
+    """A connection that sent these; frames only once the socket is open."""
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    plain.sendall(parts[0])
+    answer = b""
+    while len(parts) > 1 and not answer.endswith(b"\r\n\r\n"):
+        answer += plain.recv(1)
+    for part in parts[1:]:
         plain.sendall(part)
         time.sleep(0.01)
     return plain
@@ -110,3 +116,29 @@ def beside_sockets(process: psutil.Process) -> int:
 def clients_of(process: psutil.Process, server: Server) -> int:
     """How many connections the server has with clients."""
     return sum(bool(one.raddr) and one.laddr.port == server.port for one in process.net_connections("tcp"))
+
+
+def refused(server: Server, token: str, sent: bytes) -> bytes:
+    """What a peer reads that first sends everything."""
+    with opened(server, [head(server), hello(token)]) as plain:
+        plain.sendall(sent)
+        received = b""
+        while part := plain.recv(65_536):
+            received += part
+    return received
+
+
+LONG = struct.pack("!BBQ", TEXT, 0x80 | 127, 3 << 20) + bytes(4 + (3 << 20))
+RUBBISH = b"\xff" * (3 << 20)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(LONG, 1009), (RUBBISH, 1002)])
+async def test_who_sends_what_is_no_frame_of_ours_reads_why_it_is_refused(
+    sent: bytes, code: int, server: Server, engine: AsyncEngine
+) -> None:
+    token = await token_of(engine, await person(engine, Role.DISPATCHER))
+    for _ in range(25):
+        told = await asyncio.to_thread(refused, server, token, sent)
+        closed, size = told.rfind(bytes([CLOSE])), len(told)
+        assert told[closed + 1] == size - closed - 2, "a close frame is the last that came"
+        assert told[closed + 2 : closed + 4] == struct.pack("!H", code), told[closed:]

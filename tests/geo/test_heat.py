@@ -175,6 +175,17 @@ async def test_the_densest_cell_is_found_in_the_densest_areas(engine: AsyncEngin
         assert await heat.densest(work, Filter(since=datetime(2026, 3, 2, tzinfo=UTC)), 3) == 0
 
 
+def test_the_colours_of_heat_are_told_apart_by_lightness_alone() -> None:
+    """Whoever sees no red or no green still sees what is hotter (WCAG's relative luminance)."""
+    of_light = np.array([0.2126, 0.7152, 0.0722])
+    shares = heat_tile._RAMP[:, :3] / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    lightness = 116 * np.cbrt(linear @ of_light) - 16
+    steps = lightness[::16]
+    assert (np.diff(steps) > 2).all(), steps.round(1)
+    assert lightness[-1] - lightness[0] > 80
+
+
 async def test_the_scale_follows_the_filter_and_not_the_tile(engine: AsyncEngine) -> None:
     await load(engine, rows_of([(25.28, 54.69)] * 1_000), rows_of([(24.2, 55.4)] * 3, category="fuel"))
     scales = Scales()
