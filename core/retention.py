@@ -4,7 +4,7 @@ Each step is a transaction of its own, written to the audit within it; so a run 
 next goes on. Only the system's actor may delete (row-level security), and only what is past its time.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -26,10 +26,13 @@ Period = Callable[[Settings, datetime], datetime]
 
 SECRETS_KEPT = timedelta(hours=24)
 SECRETS = {
-    "devices.create": "key", "devices.bulk": "key", "devices.register": "key",
-    "installs.enrol": "credential", "users.create": "one_time_password",
+    "devices.create": ("key",), "devices.bulk": ("key",), "devices.register": ("key",),
+    "installs.enrol": ("credential",), "phones.pair": ("key", "code", "code_svg"),
+    "users.create": ("one_time_password",),
 }  # fmt: skip
-"""Stored answers that hold a secret, and under which name."""
+"""Stored answers that hold a secret, and under which names."""
+ALWAYS_TEXT = {"installs.enrol", "phones.pair"}
+"""Those whose contract has a text there in any case."""
 
 
 def of_days(setting: str) -> Period:
@@ -198,27 +201,28 @@ CLASSES: tuple[RecordClass, ...] = (
 )  # fmt: skip
 
 
-def without_secrets(answer: Any, name: str) -> Any:
-    """The answer with null for every value of this name."""
+def without_secrets(answer: Any, names: Collection[str], blank: str | None = None) -> Any:
+    """The answer with nothing for every value of these names."""
     if isinstance(answer, dict):
-        return {key: None if key == name else without_secrets(value, name) for key, value in answer.items()}
+        return {key: blank if key in names else without_secrets(value, names, blank) for key, value in answer.items()}
     if isinstance(answer, list):
-        return [without_secrets(value, name) for value in answer]
+        return [without_secrets(value, names, blank) for value in answer]
     return answer
 
 
 async def scrub_secrets(work: Work) -> int:
-    """Forget the secrets in stored answers a day after they were given; how many answers. A repeat then has null."""
+    """Forget the secrets in stored answers a day after they were given; how many answers. A repeat then has none."""
     n = 0
-    for route, name in SECRETS.items():
+    for route, names in SECRETS.items():
+        blank = "" if route in ALWAYS_TEXT else None
         holds = text("jsonb_path_exists(answer, CAST(:path AS jsonpath))").bindparams(
-            path=f'$.**."{name}" ? (@ != null)'
+            path=f'$.**."{names[0]}" ? (@ != null && @ != "")'
         )
         query = select(ClientWrite).where(
             ClientWrite.route == route, col(ClientWrite.at) < work.now - SECRETS_KEPT, holds
         )
         for row in await work.all(query.limit(BATCH)):
-            scrubbed = without_secrets(row.answer, name)
+            scrubbed = without_secrets(row.answer, names, blank)
             await work.session.execute(update(ClientWrite).where(col(ClientWrite.id) == row.id).values(answer=scrubbed))
             n += 1
     return n

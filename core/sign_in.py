@@ -223,15 +223,20 @@ async def close_session(work: Work) -> None:
 async def change_password(engine: AsyncEngine, bus: Bus, actor: Actor, old: str, new: str, limits: Limits) -> None:
     """The actor's new password; every other session of theirs ends. Raises Invalid, BadCredentials, TooMany.
 
-    A wrong old password counts like a wrong log-in. No connection is held during the hashing (see `enter`).
+    A wrong old password counts like a wrong log-in, also of those sent all at once, and no connection is held during
+    the hashing (see `enter`).
     """
     people.check_password(new)
     async with open_work(engine, actor) as work, work.elevated():
         await check_tries(work, actor.login, actor.address, limits)
         user, stored = await _claimed(work, Claim(old, login=actor.login))
-    if not await passwords.matches(old, stored):
-        async with open_work(engine, actor) as work:
+    right = await passwords.matches(old, stored)
+    async with open_work(engine, actor) as work:
+        await work.session.execute(_ONE_AT_A_TIME, {"source": _source(actor.address)})
+        await check_tries(work, actor.login, actor.address, limits)
+        if not right:
             await note_wrong(work, actor.login, actor.address, user)
+    if not right:
         raise BadCredentials
     hashed = await passwords.hashed(new)
     async with open_work(engine, actor, bus) as work:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -88,5 +89,5 @@ class Arrivals:
             await self._pool.execute(ADD, *map(list, zip(*rows, strict=True)))
             await self._pool.execute(CUT)
         except UNAVAILABLE:
-            self._strangers = found | self._strangers
+            self._strangers = dict(islice((found | self._strangers).items(), STRANGERS))
             raise

@@ -1,6 +1,7 @@
 """People, passwords, roles."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -9,13 +10,14 @@ from sqlmodel import select
 
 from core import passwords, people
 from core.actor import MATRIX, SEES, Actor, May, Role, system
+from core.bus import Bus
 from core.db import make_engine
 from core.errors import BadCredentials, Conflict, Invalid, Overloaded, TooMany
 from core.ids import new_id
 from core.models import LoginTry
-from core.sign_in import Claim, Limits, check_tries, enter, note_wrong
+from core.sign_in import Claim, Limits, change_password, check_tries, enter, note_wrong
 from core.work import open_work
-from tests.helpers import PASSWORD, Database, person
+from tests.helpers import PASSWORD, Database, actor_of, person
 
 LIMITS = Limits(account=10, address=50)
 
@@ -110,6 +112,17 @@ async def test_guesses_sent_all_at_once_are_counted(engine: AsyncEngine) -> None
         *(enter(engine, "10.0.0.9", guess, Limits(account=3, address=50)) for _ in range(12)), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in results) == ["BadCredentials"] * 3 + ["TooMany"] * 9
+
+
+async def test_guesses_at_the_old_password_sent_all_at_once_are_counted_too(engine: AsyncEngine) -> None:
+    """Whoever found an open tablet has a session, and no more tries than at the door."""
+    actor = replace(actor_of(await person(engine, Role.OFFICER)), address="10.0.0.9")
+    limits, bus = Limits(account=3, address=50), Bus()
+    guesses = (change_password(engine, bus, actor, "wrong password", "another long one", limits) for _ in range(12))
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["BadCredentials"] * 3 + ["TooMany"] * 9
+    with pytest.raises(TooMany):
+        await change_password(engine, bus, actor, PASSWORD, "another long one", limits)
 
 
 async def test_the_wait_grows_with_every_wrong_try(engine: AsyncEngine) -> None:

@@ -1,6 +1,8 @@
 """Retention on real PostGIS: each class leaves on its day and not before, and what a legal hold names stays."""
 
 import asyncio
+import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,8 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,10 +21,11 @@ from core.actor import system
 from core.audit import Action
 from core.ids import new_id
 from core.models import ClientWrite, Job, LegalHold, UserAccount
-from core.retention import RecordClass, Tally, without_secrets
+from core.retention import SECRETS, RecordClass, Tally, without_secrets
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api import retention
+from dispatch_api.routes import ROUTERS
 from geo.device_models import FixInterval
 from mobile_contract.resources import GeoPolygon, NoticeIn, TaskIn
 from tasks import notices, tasks
@@ -319,4 +324,30 @@ async def test_nobody_erases_the_audit_early(world: World) -> None:
 
 def test_secrets_are_forgotten_wherever_they_stand() -> None:
     answer = {"items": [{"id": 1, "key": "od_x"}, {"id": 2, "key": None}], "next": None}
-    assert without_secrets(answer, "key") == {"items": [{"id": 1, "key": None}, {"id": 2, "key": None}], "next": None}
+    for blank in (None, ""):
+        gone = {"items": [{"id": 1, "key": blank}, {"id": 2, "key": blank}], "next": None}
+        assert without_secrets(answer, ("key",), blank) == gone
+
+
+KEPT_BY_ROUTE = {
+    "/devices": "devices.create", "/devices/bulk": "devices.bulk", "/devices/unknown/register": "devices.register",
+    "/installs": "installs.enrol", "/phones": "phones.pair", "/users": "users.create",
+}  # fmt: skip
+NOT_KEPT = {
+    "/devices/{device_id}/assign", "/devices/{device_id}/rotate-key", "/devices/{device_id}/revoke", "/session",
+    "/session/socket-ticket",
+}  # fmt: skip
+
+
+def test_every_answer_that_holds_a_secret_is_known() -> None:
+    """A new route with one is to be named in SECRETS, or here, if its answers are not kept."""
+    secret = re.compile(r'"(?:key|credential|one_time_password|password|token|ticket|secret|code_svg)": \{')
+    found = {
+        route.path
+        for _, router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.methods - {"GET"} and route.response_model is not None
+        and secret.search(json.dumps(TypeAdapter(route.response_model).json_schema(mode="serialization")))
+    }  # fmt: skip
+    assert found == NOT_KEPT | KEPT_BY_ROUTE.keys()
+    assert set(KEPT_BY_ROUTE.values()) == set(SECRETS)

@@ -126,12 +126,13 @@ async def test_secrets_are_forgotten_after_a_day(client: Client, settings: Setti
         ("devices", {"id": str(new_id()), **device}, admin), ("users", {"id": str(new_id()), **user}, admin),
         ("devices/bulk", {"id": str(new_id()), "items": [device, device]}, admin),
         ("installs", {"id": str(new_id()), "name": "tablet", "pin": "1234"}, officer),
+        ("phones", {"id": str(new_id()), "app": "traccar"}, officer),
     ]  # fmt: skip
     first = [await client.http.post(f"{API}/{path}", json=body, headers=who) for path, body, who in writes]
     assert {answer.status_code for answer in first} == {201}
     secrets = [
         first[0].json()["key"], first[1].json()["one_time_password"], first[2].json()["items"][1]["key"],
-        first[3].json()["credential"],
+        first[3].json()["credential"], first[4].json()["key"],
     ]  # fmt: skip
     ids = [body["id"] for _, body, _ in writes]
 
@@ -153,6 +154,10 @@ async def test_secrets_are_forgotten_after_a_day(client: Client, settings: Setti
     again = await client.http.post(f"{API}/devices", json=writes[0][1], headers=admin)
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     assert again.json() == first[0].json() | {"key": None}
+    hidden = {"installs": {"credential": ""}, "phones": {"key": "", "code": "", "code_svg": ""}}
+    for (path, body, who), before in list(zip(writes, first, strict=True))[3:]:
+        again = await client.http.post(f"{API}/{path}", json=body, headers=who)
+        assert (again.status_code, again.json()) == (201, before.json() | hidden[path]), path
     sent = {"fixes": [{"fix_at": datetime.now(UTC).isoformat(), "lat": 54.7, "lon": 25.3}]}
     key = {"Authorization": f"Bearer {secrets[0]}"}
     assert (await client.http.post(f"{API}/positions", json=sent, headers=key)).json()["accepted"] == 1
