@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,12 +14,18 @@ from tests.browser.officer_pages import (
     Centre,
     begin,
     big,
+    choose,
+    field,
+    fill,
     onward,
     row,
+    send,
     sign_in,
 )
+from tests.browser.test_officer_forms import PIER, recorded
 from tests.helpers import ROOT
 
+VILNIUS = ZoneInfo("Europe/Vilnius")
 I18N = ROOT / "web_map" / "client" / "src" / "shared" / "i18n"
 
 
@@ -119,3 +127,25 @@ def test_both_languages_say_everything() -> None:
     source = "".join(file.read_text() for file in (ROOT / "web_map/client/src/officer").rglob("*.ts"))
     used = set(re.findall(r"""t\(["`](officer\.[a-z_.]+)["`]""", source))
     assert used - texts["en"].keys() == set()
+
+
+def test_times_are_typed_as_they_are_shown_whatever_the_devices_zone(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre, timezone_id="America/New_York", **PIER)
+    centre.issue("Follow the tanker")
+    begin(page, None, "violation")
+    choose(page, "fuel")
+    onward(page)
+    occurred = field(page, "occurred_at")
+    prefilled = datetime.fromisoformat(occurred.input_value()).replace(tzinfo=VILNIUS)
+    assert abs(prefilled - datetime.now(UTC)) < timedelta(minutes=5)
+    wanted = (datetime.now(VILNIUS) - timedelta(days=1)).replace(hour=8, minute=15, second=0, microsecond=0)
+    occurred.fill(f"{wanted:%Y-%m-%dT%H:%M}")
+    onward(page)
+    fill(page, "note", "In the tank")
+    onward(page, 2)
+    expect(page.locator(".page.form")).to_contain_text("08:15")
+    send(page)
+    page.evaluate("() => { location.hash = '#/' }")
+    big(page, "acknowledge")  # which lets the report go
+    made = recorded(page, centre, "/violations?category=fuel&limit=500", note="In the tank")
+    assert datetime.fromisoformat(made["occurred_at"]) == wanted.astimezone(UTC)

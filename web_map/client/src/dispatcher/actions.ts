@@ -1,6 +1,7 @@
 /** What the dispatcher does: requests to the server, the ten seconds in which a send can be undone, and refusals. */
 import { api, ApiError, newId, withQuery } from "../shared/api";
-import { hourMinute, startOfDay, t } from "../shared/i18n";
+import { hourMinute, t } from "../shared/i18n";
+import { startOfDay } from "../shared/wall_time";
 import { refusalText } from "../shared/refusal";
 import { may } from "../shared/session";
 import type { Alert, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";

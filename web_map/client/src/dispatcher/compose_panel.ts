@@ -2,6 +2,7 @@
 import { html, type TemplateResult } from "lit";
 import { code, t } from "../shared/i18n";
 import type { CodeLists } from "../shared/types";
+import { atWallTime } from "../shared/wall_time";
 import { createTask } from "./actions";
 import { set, store, toast, ui } from "./state";
 
@@ -14,8 +15,8 @@ export const setCodes = (lists: CodeLists): void => { codes = lists; };
 
 export const option = (list: string, value: string, chosen?: string): TemplateResult => html`<option value=${value} ?selected=${value === chosen}>${code(list, value)}</option>`;
 
-/** A local date and time of the browser's form field as ISO 8601 with offset; nothing for nothing. */
-export const moment = (value: FormDataEntryValue | null): string | undefined => (value ? new Date(String(value)).toISOString() : undefined);
+/** A date and time of a form's field, by clocks in Lithuania, as ISO 8601; nothing for nothing. */
+export const moment = (value: FormDataEntryValue | null): string | undefined => (value ? atWallTime(String(value)) : undefined);
 
 export function priorities(chosen: string): TemplateResult {
   return html`<fieldset class="choices"><legend>${t("task.priority")}</legend>${Object.entries(ACK).map(([level, ack]) => html`<label class="choice ${level}">

@@ -1,7 +1,8 @@
 /** Where a unit was on an earlier day: asked for with a reason, which the server writes down; drawn, or saved as a file. */
 import { html, nothing, type TemplateResult } from "lit";
 import { api, withQuery } from "../shared/api";
-import { clock, code, hourMinute, number, startOfDay, t } from "../shared/i18n";
+import { clock, code, hourMinute, number, t } from "../shared/i18n";
+import { startOfDay } from "../shared/wall_time";
 import { refusalText } from "../shared/refusal";
 import { may } from "../shared/session";
 import type { CodeLists, LonLat, Unit } from "../shared/types";

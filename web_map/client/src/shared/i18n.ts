@@ -7,10 +7,10 @@ import officerEn from "./i18n/officer.en.json";
 import officerLt from "./i18n/officer.lt.json";
 import supervisorEn from "./i18n/supervisor.en.json";
 import supervisorLt from "./i18n/supervisor.lt.json";
+import { ZONE } from "./wall_time";
 
 export type Language = "en" | "lt";
 export const LANGUAGES: readonly Language[] = ["en", "lt"];
-const ZONE = "Europe/Vilnius";
 const STORED = "outrider.language";
 const CATALOGUES: Record<Language, Record<string, string>> = {
   en: { ...en, ...officerEn, ...supervisorEn, ...devicesEn },
@@ -98,13 +98,4 @@ export function span(seconds: number): string {
   if (s < 5_400) return t("span.min", { n: Math.round(s / 60) });
   if (s < 129_600) return t("span.h", { n: Math.round(s / 3_600) });
   return t("span.d", { n: Math.round(s / 86_400) });
-}
-
-/** The moment a local day of Vilnius begins (`plus` days later), in ISO 8601; empty stays empty. */
-export function startOfDay(localDay: string, plus = 0): string {
-  if (!localDay) return "";
-  const guess = new Date(`${localDay}T00:00:00Z`);
-  guess.setUTCDate(guess.getUTCDate() + plus);
-  const shown = new Date(guess.toLocaleString("sv-SE", { timeZone: ZONE }).replace(" ", "T") + "Z");
-  return new Date(2 * guess.getTime() - shown.getTime()).toISOString();
 }

@@ -1,6 +1,7 @@
 /** The inputs that forms are made of: each knows its path in the form, keeps every change, and shows what is wrong with it. */
 import { html, nothing, type TemplateResult } from "lit";
 import { number, t } from "../../shared/i18n";
+import { atWallTime, wallTime } from "../../shared/wall_time";
 import { doubtText, faultText, fieldLabel } from "../faults";
 import { confirmDoubts, edit, put } from "../forms";
 import { confirmedDoubts, doubts, valueAt } from "../form_rules";
@@ -33,7 +34,6 @@ interface TextOptions {
   mode?: "text" | "decimal" | "numeric";
   capitals?: boolean;
   hint?: string;
-  pattern?: "date";
 }
 
 /** One line or, with `rows`, several. */
@@ -63,20 +63,14 @@ export function numberField(form: Form, path: string, options: { unit?: string; 
     <input type="text" inputmode="decimal" maxlength="16" autocomplete="off" data-path=${path} value=${shown} @input=${typed}></label>${remarks(form, path)}</div>`;
 }
 
-/** The device's clock as a form field wants it, and back. */
-export const localTime = (at: string): string => {
-  const moment = new Date(at);
-  return new Date(moment.getTime() - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-};
-
 export function timeField(form: Form, path: string): TemplateResult {
   const value = valueAt(form.fields, path);
   const typed = (event: Event): void => {
     const text = (event.target as HTMLInputElement).value;
-    void put(form.id, path, text ? new Date(text).toISOString() : null);
+    void put(form.id, path, text ? atWallTime(text) : null);
   };
   return html`<div class="group"><label class="field"><span>${fieldLabel(path)}</span>
-    <input type="datetime-local" data-path=${path} .value=${value ? localTime(String(value)) : ""} max=${localTime(new Date().toISOString())} @change=${typed}></label>
+    <input type="datetime-local" data-path=${path} .value=${value ? wallTime(String(value)) : ""} max=${wallTime(Date.now())} @change=${typed}></label>
     ${remarks(form, path)}</div>`;
 }
 
