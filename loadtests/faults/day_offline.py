@@ -33,10 +33,13 @@ LINE_BYTES_PER_S, LINE_LATENCY_S = 20_000_000 / 8, 0.1
 """20 Mbit/s each way, 200 ms there and back."""
 DROPS_EVERY_S, DROPPED_FOR_S = (12.0, 20.0), (0.3, 1.5)
 UNDO_S = 10.0
-SMALL_WITHIN_S, NEVER_S = 10.0, 330.0
+SMALL_WITHIN_S, NEVER_S = 10.0, 480.0
 PIER = {"longitude": 21.25, "latitude": 55.71, "accuracy": 9}
 PROGRESS = re.compile(r"\d+/\d+")
-EVERYTHING_GONE = "async () => { for (const one of await indexedDB.databases()) indexedDB.deleteDatabase(one.name) }"
+STORE_GONE = """async () => {
+  const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.startsWith("outrider-store-"));
+  await Promise.all(names.map((name) => new Promise((gone) => { indexedDB.deleteDatabase(name).onsuccess = gone; })));
+}"""
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Day:
 
 def _pictures(folder: Path, n: int, size: int) -> list[Path]:
     """Photos of about this size, no two alike: one picture of noise with another comment each."""
-    side = int((size / 1.75) ** 0.5)
+    side = int((size / 0.98) ** 0.5)  # so many bytes a pixel of noise takes
     out = io.BytesIO()
     Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)).save(out, "JPEG", quality=92)
     start, rest = out.getvalue()[:2], out.getvalue()[2:]
@@ -140,7 +143,7 @@ async def _work(stage: Stage, context: BrowserContext, proxy: Proxy, day: Day) -
         await _record(page, task_id, day.photos[number * each : (number + 1) * each])
         if number == forms // 2:
             if stage.mutant:
-                await page.evaluate(EVERYTHING_GONE)
+                await page.evaluate(STORE_GONE)
             await page.close()
             page = await _open(context, proxy)
     await _at(page, "#/outbox")

@@ -42,7 +42,7 @@ function equipment(): TemplateResult {
 const odometer = (value: string, change: (text: string) => void, least = 0): TemplateResult => {
   const fewer = value !== "" && Number(value) < least;
   return html`<label class="field"><span>${t("officer.shift.odometer")}</span><input inputmode="numeric" type="number" min="0" max=${MOST_KM}
-    .value=${value} @change=${(event: Event) => change((event.target as HTMLInputElement).value)}></label>
+    .value=${value} @input=${(event: Event) => change((event.target as HTMLInputElement).value)}></label>
     ${fewer ? html`<p class="fault" role="alert">${t("officer.shift.fewer", { n: least })}</p>` : nothing}`;
 };
 
@@ -65,7 +65,7 @@ function endForm(): TemplateResult {
   return html`<div class="page one">${backBar("#/duty", t("officer.shift.end"))}
     <section>${odometer(now.odometer_km, (text) => void editEnding({ odometer_km: text }), state.shift?.odometer_from_km ?? 0)}</section>
     <section><label class="field"><span>${t("officer.shift.handover")}</span><textarea rows="5" maxlength="10000" .value=${now.note}
-      @change=${(event: Event) => editEnding({ note: (event.target as HTMLTextAreaElement).value })}></textarea></label></section>
+      @input=${(event: Event) => editEnding({ note: (event.target as HTMLTextAreaElement).value })}></textarea></label></section>
     <div class="steps"><button class="next calm" @click=${end}>${t("officer.shift.end")}</button></div></div>`;
 }
 
