@@ -218,6 +218,19 @@ def test_resumes_by_seq(watch: Watch, centre: Centre) -> None:
     assert all(seq > asked[0] for seqs in answered for seq in seqs), "what was stored is not sent again"
 
 
+def test_the_most_urgent_new_task_sounds_until_it_is_opened(watch: Watch, centre: Centre) -> None:
+    page = sign_in(watch, centre)
+    centre.issue("Stop the tanker", "P1")
+    alarm = page.locator(".alarm")
+    expect(alarm).to_contain_text("Stop the tanker")
+    centre.issue("Check the seals", "P2")
+    expect(row(page, "Check the seals")).to_be_visible()
+    expect(alarm).to_contain_text("Stop the tanker")
+    alarm.get_by_role("link", name="Open").click()
+    expect(page.get_by_role("heading", name="Stop the tanker")).to_be_visible()
+    expect(alarm).to_have_count(0)
+
+
 def test_a_step_against_a_cancel_is_shown_as_a_conflict(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre)
     task = centre.issue("Watch the pier")

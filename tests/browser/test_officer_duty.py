@@ -105,6 +105,8 @@ def test_a_shift_from_the_crew_to_the_handover(
     move(page, AWAY_FROM_HERE)
     open_(page, "#/track")  # O10: the own track
     expect(page.get_by_text(re.compile(r"^Positions: [12],"))).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(re.compile(r"^Positions: [12],"))).to_be_visible()
     expect(page.locator("officer-map .leaflet-control-attribution")).to_contain_text("Natural Earth")
     accessible(page)
     open_(page, "#/duty")

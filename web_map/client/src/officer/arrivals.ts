@@ -29,7 +29,8 @@ function told(came: Task, unknown: boolean, atMs: number): void {
   const isNew = task.status === "issued" && (came.status === "issued" || unknown) && Date.now() - atMs < OLD_NEWS_MS;
   if (isNew) say(t("officer.said.task", { number: task.number, title: task.title }));
   if (isNew && isUrgent(task.priority)) {
-    update({ alarm: task.id });
+    const sounding = state.alarm ? taskById(state.alarm) : undefined;
+    if (!sounding || task.priority <= sounding.priority) update({ alarm: task.id }); // the more urgent one stays in sight
     alarm.raise();
   } else if (state.alarm === task.id && !["issued", "delivered"].includes(task.status)) hush();
 }

@@ -28,6 +28,7 @@ const placed = ({ lon, lat, accuracy_m }: Place): Fields => ({ lon, lat, accurac
 export function fillIn(): void {
   const form = state.route.view === "form" ? formById(state.route.id) : undefined;
   if (!form || state.route.view !== "form") return;
+  if (form.fields.lon === undefined) showPlace();
   const place = form.fields.lon === undefined ? freshPlace() : null;
   const ended_at = form.kind === "stop" && state.route.step === "end" && !form.fields.ended_at ? now() : null;
   if (place || ended_at) void edit(form.id, { ...(place ? placed(place) : {}), ...(ended_at ? { ended_at } : {}) });

@@ -116,21 +116,36 @@ function toForm(): void {
   void beginForm(route.kind, route.taskId).then((form) => goInstead(`#/form/${form.id}/${resumed(form)}`)).finally(() => { beginning = false; });
 }
 
+/** What a screen needs is asked for when it is come to, and when the page is opened on it. */
+function come(): void {
+  stepShown();
+  if (state.route.view === "panic") preparePanic();
+  if (state.route.view === "thread") void fetchThread(state.route.id);
+  if (state.route.view === "track") void openTrack();
+  if (state.route.view !== "phone") closePhone();
+}
+
+let standing = "";
+
+/** Somebody's store is open, or the server was read as well: what was not to be had before may be now. */
+function openedOn(): void {
+  const before = standing;
+  standing = `${state.me?.id} ${state.phase} ${state.caughtUp}`;
+  if (standing !== before && state.phase === "ready") queueMicrotask(come);
+}
+
 drawWith(() => {
   document.title = t("officer.title");
   render(page(), app);
   seen();
+  openedOn();
   toForm();
   forgetPictures(state.kept.files);
   void holdScreen();
 });
 document.addEventListener("visibilitychange", () => void holdScreen());
 follow(() => queueMicrotask(() => {
-  stepShown();
-  if (state.route.view === "panic") preparePanic();
-  if (state.route.view === "thread") void fetchThread(state.route.id);
-  if (state.route.view === "track") void openTrack();
-  if (state.route.view !== "phone") closePhone();
+  come();
   for (const pane of app.querySelectorAll("main, .right")) pane.scrollTop = 0;
   app.querySelector<HTMLElement>(".right h1, .left h1")?.focus();
 }));
