@@ -37,8 +37,10 @@ SMALL_WITHIN_S, NEVER_S = 10.0, 480.0
 PIER = {"longitude": 21.25, "latitude": 55.71, "accuracy": 9}
 PROGRESS = re.compile(r"\d+/\d+")
 STORE_GONE = """async () => {
-  const names = (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.startsWith("outrider-store-"));
-  await Promise.all(names.map((name) => new Promise((gone) => { indexedDB.deleteDatabase(name).onsuccess = gone; })));
+  for (const { name } of await indexedDB.databases()) {
+    if (!name.startsWith("outrider-store-")) continue;
+    await new Promise((gone) => { indexedDB.deleteDatabase(name).onsuccess = gone; });
+  }
 }"""
 
 

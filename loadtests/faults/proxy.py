@@ -12,8 +12,15 @@ Mode = Literal["pass", "blackhole", "rst"]
 CHUNK = 64 * 1024
 UNDER_WAY = 64
 """Chunks of one direction that may be on their way at once."""
+ESTABLISHED = 1
 RESET = struct.pack("ii", 1, 0)
 """Closed so, a connection ends with a reset rather than in order."""
+
+
+def _is_left(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other end has closed this connection, read or not."""
+    state: bytes = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    return state[0] != ESTABLISHED
 
 
 class Proxy:
@@ -68,8 +75,8 @@ class Proxy:
         self._writers.add(writer)
         try:
             await self._open.wait()
-            if self.mode == "rst":
-                return
+            if self.mode == "rst" or _is_left(writer):
+                return  # who called into a dead line and gave up was never heard
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target, limit=CHUNK)
             self._writers.add(far_writer)
             try:
