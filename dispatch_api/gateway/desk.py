@@ -61,7 +61,12 @@ class Desk:
         if self._waiting or not self._has_room(len(fixes)):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((len(fixes), turn))
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():  # it was given its turn, and does not take it
+                    self._leave(len(fixes))
+                raise
         else:
             self._rows += len(fixes)
         try:

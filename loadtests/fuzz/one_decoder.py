@@ -66,6 +66,9 @@ def _h02(data: bytes) -> None:
 def _nmea(data: bytes) -> None:
     for line in data.decode("ascii", "replace").splitlines():
         nmea.identifier(line)
+    held = nmea.settled(data)
+    if not 0 <= held <= len(data):
+        raise AssertionError(f"{held} of {len(data)} bytes are settled")
     with contextlib.suppress(TooLarge):
         nmea.decode(data, NOW)
 

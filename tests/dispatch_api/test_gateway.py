@@ -17,6 +17,7 @@ from dispatch_api.gateway import desk, line
 from dispatch_api.gateway.line import READ_BYTES, WAITING_BYTES, Line, Lines
 from dispatch_api.gateway.server import gateway
 from dispatch_api.process import tls
+from geo.fix import Fix
 from tests import module_wide
 from tests.dispatch_api.gateway_trackers import ACCEPTED, REFUSED, Tracker, datagram, registered
 from tests.geo import vectors
@@ -298,6 +299,27 @@ async def test_more_than_the_writer_takes_wait_for_their_turn(
         assert await asyncio.gather(*asked) == [b"\0\0\0\x19" * 3] * 4
     await owner.close()
     assert len(await tracker.track()) == len(await other.track()) == 50
+
+
+async def test_who_goes_as_its_turn_comes_takes_no_room_along(
+    tracker: Tracker, lines: Lines, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "ROWS_AT_ONCE", 30)
+    async with tracker.known() as wire:
+        assert await wire.say(frame(now())) == b"\0\0\0\1"
+        counter = next(line.desk for line in lines._open if line.identifier == tracker.imei)
+    device = await counter.duty.find_named("teltonika", tracker.imei)
+    assert device is not None
+    fixes = [Fix(fix_at=now() - timedelta(minutes=n), lon=25.3, lat=54.7) for n in range(1, 61)]
+    owner = await database.owner()
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE position IN EXCLUSIVE MODE")
+        first, second = (counter.stored(device, half, [], 0) for half in (fixes[:30], fixes[30:]))
+        first.add_done_callback(lambda _: second.cancel())  # after its turn was given to it, and before it knows
+        await asyncio.sleep(0.1)
+    await owner.close()
+    await asyncio.wait([first, second])
+    assert (second.cancelled(), counter._rows) == (True, 0)
 
 
 async def test_a_lost_database_answers_nobody_and_loses_nothing(tracker: Tracker, database: Database) -> None:
