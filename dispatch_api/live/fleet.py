@@ -34,7 +34,16 @@ class _Seen:
     changed: int = 0
     place: Place | None = None
     before: Place | None = None  # where it was shown up to its last change
-    row: str = ""
+    encoded: str = ""
+
+    @property
+    def row(self) -> str:
+        """The row of a unit that is shown: encoded once, when the first view wants it."""
+        if not self.encoded:
+            assert self.fix
+            assert self.standing
+            self.encoded = wire.row(self.fix, self.standing.status)
+        return self.encoded
 
 
 def _inside(place: Place | None, box: Box | None) -> bool:
@@ -88,7 +97,7 @@ class Fleet:
             self._standings[standing.unit_id] = standing
 
     def tick(self) -> bool:
-        """Take over what was staged, encoding each changed unit once; whether anything shown changed."""
+        """Take over what was staged; whether anything shown changed."""
         fixes, self._fixes = self._fixes, {}
         standings, self._standings = self._standings, {}
         returned, self._returned = self._returned, set()
@@ -122,12 +131,8 @@ class Fleet:
         return unit.fix is not None and unit.standing is not None and unit.standing.on_duty
 
     def _place(self, unit: _Seen) -> None:
-        unit.before, unit.changed = unit.place, self.version
-        if self._shown(unit) and unit.fix and unit.standing:
-            unit.place = (unit.fix.lon, unit.fix.lat)
-            unit.row = wire.row(unit.fix, unit.standing.status)
-        else:
-            unit.place, unit.row = None, ""
+        unit.before, unit.changed, unit.encoded = unit.place, self.version, ""
+        unit.place = (unit.fix.lon, unit.fix.lat) if unit.fix and self._shown(unit) else None
 
     def rows(self, box: Box | None) -> list[str]:
         """The rows of all units in view."""
