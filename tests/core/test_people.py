@@ -161,7 +161,7 @@ async def test_log_ins_hold_no_connection_while_hashing(database: Database) -> N
     user = await person(engine, Role.OFFICER)
     guesses = [
         asyncio.create_task(enter(engine, f"10.0.0.{n}", Claim("wrong password", login=user.login), LIMITS))
-        for n in range(20)
+        for n in range(10)
     ]
     while not all(guess.done() for guess in guesses):
         async with open_work(engine, system("test")) as work:  # refused after 2 s in the pool's queue
