@@ -20,7 +20,7 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from core.actor import Role, system
+from core.actor import Actor, Role, system
 from core.db import make_engine
 from core.work import open_work
 from geo.models import Shift, ShiftMember, Unit, UnitMember
@@ -44,6 +44,7 @@ async def _prepare(urls: dict[str, str]) -> str:
     engine = make_engine(urls["OUTRIDER_DATABASE_URL"])
     async with open_work(engine, system("bench")) as work:
         ((officer, token),) = await people(work, 1, Role.OFFICER)
+        ((dispatcher, _),) = await people(work, 1, Role.DISPATCHER)
         unit = Unit(call_sign="B-1", kind="patrol", status="available")
         shift = Shift(unit_id=unit.id, on_at=work.now)
         work.session.add(unit)
@@ -52,6 +53,7 @@ async def _prepare(urls: dict[str, str]) -> str:
         await work.session.flush()
         work.session.add_all([UnitMember(unit_id=unit.id, user_id=officer.id),
                               ShiftMember(shift_id=shift.id, user_id=officer.id)])  # fmt: skip
+    async with open_work(engine, Actor(dispatcher.id, dispatcher.login, roles=frozenset({Role.DISPATCHER}))) as work:
         await tasks.create(work, TaskIn(kind="stop_vehicle", priority="P2", title="Stop it", reason_code="indicator",
                                         lon=25.3, lat=54.7, unit_id=unit.id, issue=True))  # fmt: skip
     await engine.dispose()

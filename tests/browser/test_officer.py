@@ -195,6 +195,26 @@ def test_decline_with_a_reason_after_an_undo(watch: Watch, centre: Centre) -> No
     assert [one["reason_code"] for one in events if one["verb"] == "decline"] == ["too_far"]
 
 
+def test_the_way_to_the_task_and_a_failure_with_its_reason(watch: Watch, centre: Centre) -> None:
+    """Distance and direction, the hand-over to a navigation app, and `fail`, on a phone that lies on its side."""
+    here = {"longitude": 21.25, "latitude": 55.71, "accuracy": 9}
+    lying = {"width": 844, "height": 390}
+    page = sign_in(watch, centre, viewport=lying, geolocation=here, permissions=["geolocation"])
+    task = centre.issue("Look for the white van")
+    page.locator(".card.now").get_by_role("link").click()
+    page.get_by_role("button", name="My position").click()
+    expect(page.locator(".distance")).to_have_text("6.7 km · west")
+    way = page.get_by_role("link", name="Navigate")
+    expect(way).to_have_attribute("href", "geo:55.703,21.144?q=55.703,21.144")
+    for verb in ("acknowledge", "en_route", "on_scene"):
+        big(page, verb)
+    page.get_by_role("button", name="Not done").click()
+    page.get_by_role("button", name="Not found").click()
+    until(page, lambda: centre.task(task["id"])["status"] == "failed")
+    events = centre.get(f"/tasks/{task['id']}/events")["items"]
+    assert [one["reason_code"] for one in events if one["verb"] == "fail"] == ["not_found"]
+
+
 def test_resumes_by_seq(watch: Watch, centre: Centre) -> None:
     page = sign_in(watch, centre)
     centre.issue("First task")
