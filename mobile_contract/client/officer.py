@@ -205,6 +205,8 @@ class Officer:
         tries = 0
         while True:
             self._stirred.clear()
+            if self._send_again.is_set():
+                tries = 0  # what failed on the network before says nothing of this one
             self._send_again.clear()
             pause_s = FLUSH_EVERY_S
             try:
@@ -229,6 +231,8 @@ class Officer:
             stood = asyncio.get_running_loop().time() - began > SILENCE_S
             tries = 0 if stood else tries + 1
             await _pause(self._line_again, wait_s(tries))
+            if self._line_again.is_set():
+                tries = 0
             self._line_again.clear()
 
     async def _listen(self) -> None:

@@ -194,6 +194,22 @@ async def test_an_app_that_is_told_of_a_network_comes_back_at_once(desk: Desk, m
             await eventually(lambda: app.is_online and not app.store.outbox())
 
 
+async def test_a_new_network_begins_with_short_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often it failed on the one before does not count: one failure on the new one must not cost half a minute."""
+    _, file = await desk.app()
+    waits: list[int] = []
+    monkeypatch.setattr(officer_module, "wait_s", lambda tries, *_: waits.append(tries) or 0.02)
+    async with Proxy(desk.server.port).running() as line, Officer.at(line.url, file) as app:
+        await app.sign_in("2580")
+        line.turn("rst")
+        app.do("/violations", **VIOLATION)
+        async with running(app):
+            await eventually(lambda: waits.count(4) == 2)  # the line, and the sending
+            assert waits.count(1) == 2
+            app.came_online()
+            await eventually(lambda: waits.count(1) == 4)
+
+
 async def test_what_is_refused_is_kept_and_stops_nothing(desk: Desk) -> None:
     one, file = await desk.app()
     task_id = await desk.task(one)
