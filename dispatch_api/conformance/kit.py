@@ -67,9 +67,8 @@ class Kit:
             try:
                 if any(vector.transport == "mqtt" for vector in turn):
                     await self._tell_broker()
-                tries = TRIES if number else 1
                 sent = [
-                    self._tried(vector, device, made.get(forwarder(vector.name), device).key, tries)
+                    self._tried(vector, device, made.get(forwarder(vector.name), device).key)
                     for vector in turn if (device := made.get(vector.name))
                 ]  # fmt: skip
                 done = await asyncio.gather(*sent)
@@ -129,9 +128,11 @@ class Kit:
             for device in made:
                 await devices.revoke(work, UUID(device.id))
 
-    async def _tried(self, vector: Vector, device: Device, key: str, tries: int) -> Outcome:
+    async def _tried(self, vector: Vector, device: Device, key: str) -> Outcome:
         async with self._slots:
-            for _ in range(tries):
+            for number in range(TRIES):
+                if number:
+                    await asyncio.sleep(FORGOTTEN_S)
                 try:
                     await wires.send(self._place, vector, device, key)
                     wrong = await self._settled(vector, device)

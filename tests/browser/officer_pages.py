@@ -97,10 +97,26 @@ def row(page: Page, text: str) -> Locator:
     return page.locator("a.item").filter(has_text=text)
 
 
+OPEN = """() => {
+  const form = /^#\\/form\\/([\\w-]+)/.exec(location.hash);
+  return form && document.querySelector(".page.form")?.dataset.form === form[1];
+}"""
+
+
 def begin(page: Page, task: dict[str, Any] | None, kind: str) -> None:
-    """Open the form of this kind (stop, violation), of a task or of none."""
+    """Open the form of this kind (stop, violation), of a task or of none; another may be open until then."""
     page.evaluate("path => { location.hash = path }", f"#/begin/{kind}" + (f"/{task['id']}" if task else ""))
+    page.wait_for_function(OPEN)
     expect(page.locator(".page.form")).to_be_visible()
+
+
+def rewind(page: Page) -> None:
+    """Go back to a form's first step: it goes on where it was left."""
+    form, back = page.locator(".page.form"), page.locator(".wizard .back")
+    while back.is_visible():
+        step = form.get_attribute("data-step") or ""
+        back.click()
+        expect(form).not_to_have_attribute("data-step", step)
 
 
 def onward(page: Page, steps: int = 1) -> None:

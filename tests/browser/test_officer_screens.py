@@ -18,6 +18,7 @@ from tests.browser.officer_pages import (
     field,
     fill,
     onward,
+    rewind,
     row,
     send,
     sign_in,
@@ -61,8 +62,7 @@ def test_every_screen_is_accessible(
     def look_at_forms() -> None:
         for kind, steps in (("violation", 6), ("stop", 10)):
             begin(page, task, kind)
-            while page.locator(".wizard .back").is_visible():  # a form goes on where it was left
-                page.locator(".wizard .back").click()
+            rewind(page)
             for n in range(1, steps + 1):
                 expect(page.locator(".dots i")).to_have_count(steps)
                 expect(page.locator(".dots i").nth(n - 1)).to_have_class("here")
@@ -110,9 +110,7 @@ def test_targets_and_text_are_big_enough_for_gloves(watch: Watch, centre: Centre
             page.get_by_role("button", name=language).click()
         for kind, steps in (("violation", 6), ("stop", 10)):
             begin(page, task, kind)
-            back = page.locator(".wizard .back")
-            while back.is_visible():  # a form goes on where it was left
-                back.click()
+            rewind(page)
             for n in range(steps):
                 fits()
                 if n < steps - 1:

@@ -55,7 +55,8 @@ export class OfficerMap extends HTMLElement {
   connectedCallback(): void {
     this.setAttribute("role", "application");
     this.setAttribute("aria-label", t(this.pointed ? "officer.map.pin" : "officer.map.task"));
-    const map = L.map(this, { zoomControl: false, maxZoom: 16, minZoom: 6, zoomSnap: 0.5 });
+    // Leaflet ends a zoom's animation by a timer, also when the map was taken off the page meanwhile, and fails then.
+    const map = L.map(this, { zoomControl: false, maxZoom: 16, minZoom: 6, zoomSnap: 0.5, zoomAnimation: false });
     this.map = map;
     L.control.zoom({ position: "topright", zoomInTitle: t("officer.map.in"), zoomOutTitle: t("officer.map.out") }).addTo(map);
     map.fitBounds(HOME_BOUNDS);

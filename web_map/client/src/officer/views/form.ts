@@ -101,7 +101,7 @@ export function formView(id: string, name: string): TemplateResult {
   const step = steps[at];
   const link = (n: number): string => `#/form/${id}/${steps[n]?.name ?? CHECK}`;
   const back = at > 0 ? html`<a class="big back" href=${link(at - 1)}>${t("officer.back")}</a>` : nothing;
-  return html`<div class="page one form" data-step=${step?.name ?? CHECK}>${bar(form, t(`officer.form.${form.kind}.${step?.name ?? CHECK}`))}${dots(at, all)}
+  return html`<div class="page one form" data-form=${form.id} data-step=${step?.name ?? CHECK}>${bar(form, t(`officer.form.${form.kind}.${step?.name ?? CHECK}`))}${dots(at, all)}
     ${step ? step.draw(form) : check(form)}${note(form)}
     <div class="steps wizard">${back}${step
       ? html`<a class="next" data-verb="next" href=${link(at + 1)}>${t("officer.form.next")}</a>`
