@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,9 +14,9 @@ import uvicorn
 from dispatch_api.process import lingering
 from dispatch_api.process.http import OnePacketProtocol
 from dispatch_api.process.websocket import LingeringSocket
-from tests.conftest import cloned
+from tests import module_wide
 from tests.geo.fleet import Fleet
-from tests.helpers import Database, Server
+from tests.helpers import Server
 
 MIB = 2**20
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -24,19 +24,7 @@ TOO_LARGE = ["/ingest/overland", "/api/v1/positions", "/api/v1/tasks"]
 """The device lane's own limit, that of the straight way, and everybody else's."""
 
 
-@pytest.fixture(scope="module")
-def database(template: Database) -> Iterator[Database]:
-    """One database for all tests here."""
-    with cloned(template) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One real server for all tests here."""
-    running = Server(database, tmp_path_factory.mktemp("server")).start()
-    yield running
-    running.stop()
+database, server = module_wide.database, module_wide.server
 
 
 @pytest.fixture
