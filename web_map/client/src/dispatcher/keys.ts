@@ -6,6 +6,7 @@ import { leaveNotice } from "./notice_form";
 import { set, store, ui } from "./state";
 import { queue } from "./store";
 import { assignNumber } from "./task_panel";
+import { openHelp } from "./topbar";
 
 interface Context {
   focusMap: () => void;
@@ -64,7 +65,7 @@ export function listenToKeys(context: Context): void {
     y: () => { const [alert] = untaken(); if (alert) void takeAlert(alert.id); },
     x: closeFirst,
     a: () => document.querySelector<HTMLElement>(".nearest .row")?.focus(),
-    "?": () => set({ help: !ui.help }),
+    "?": () => ui.help ? set({ help: false }) : openHelp(),
   };
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") {

@@ -4,12 +4,12 @@ import { t } from "../shared/i18n";
 import type { Area, LonLat, NoticeSummary, NoticeTo } from "../shared/types";
 import { sendNotice } from "./actions";
 import { codesOf, moment, option, priorities } from "./compose_panel";
-import { set, store, toast, ui } from "./state";
+import { set, setAndFocus, store, toast, ui } from "./state";
 
 const LEAST_CORNERS = 3;
 
 export const writeNotice = (replacing: string | null = null): void =>
-  set({ panel: "write_notice", replacing, corners: [], drawing: false });
+  setAndFocus({ panel: "write_notice", replacing, corners: [], drawing: false }, ".compose [name=headline]");
 
 export const leaveNotice = (): void => {
   const back = ui.replacing ? ({ panel: "notice", noticeId: ui.replacing } as const) : ({ panel: "notices" } as const);

@@ -8,12 +8,15 @@ export const ui = initialUi();
 const drawers: (() => void)[] = [];
 let frame = 0;
 
+function draw(): void {
+  cancelAnimationFrame(frame);
+  frame = 0;
+  for (const drawer of drawers) drawer();
+}
+
 /** Draw again in the next frame; asking many times draws once. */
 export function redraw(): void {
-  frame ||= requestAnimationFrame(() => {
-    frame = 0;
-    for (const drawer of drawers) drawer();
-  });
+  frame ||= requestAnimationFrame(draw);
 }
 
 export function onDraw(drawer: () => void): void {
@@ -26,10 +29,11 @@ export function set(change: Partial<Ui>): void {
   redraw();
 }
 
-/** The same, and the keyboard goes to what is there once it is drawn. */
+/** The same, drawn at once and with the keyboard in it: what is typed next is never taken for shortcuts. */
 export function setAndFocus(change: Partial<Ui>, selector: string): void {
-  set(change);
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector<HTMLElement>(selector)?.focus()));
+  Object.assign(ui, change);
+  draw();
+  document.querySelector<HTMLElement>(selector)?.focus();
 }
 
 /** Say something for some seconds. */

@@ -8,7 +8,7 @@ import type { Nearest, Task, TaskEvent, TaskStatus } from "../shared/types";
 import { act, assign, resolve } from "./actions";
 import { alertOf, askToClose, closable, closeButton, fate, takeButton } from "./alerts";
 import { callSign, priority, reasonOf, shape, statusBadge } from "./parts";
-import { set, store, ui } from "./state";
+import { set, setAndFocus, store, ui } from "./state";
 import { awaitsConfirmation, serverNow } from "./store";
 
 const STEPS = ["issued_at", "delivered_at", "seen_at", "acknowledged_at", "en_route_at", "on_scene_at", "completed_at"] as const;
@@ -133,7 +133,7 @@ function begin(task: Task, verb: string): void {
   const panic = verb === "discard" ? alertOf(task.id) : undefined;
   if (panic && closable(panic)) askToClose(panic);
   else if (verb === "close" || verb === "resume" || verb === "discard") act(task, verb, "");
-  else set({ asking: verb });
+  else setAndFocus({ asking: verb }, ".ask [name=reason]");
 }
 
 function verbs(task: Task): TemplateResult {
@@ -143,7 +143,7 @@ function verbs(task: Task): TemplateResult {
     ${asking ? html`<form class="ask" @submit=${(event: SubmitEvent) => {
       event.preventDefault();
       act(task, asking, String(new FormData(event.target as HTMLFormElement).get("reason")));
-    }}><label class="field"><span>${t("verb.reason", { verb: t(`verb.${asking}`) })}</span><input name="reason" required maxlength="200" autofocus></label>
+    }}><label class="field"><span>${t("verb.reason", { verb: t(`verb.${asking}`) })}</span><input name="reason" required maxlength="200"></label>
       <button class="button primary">${t(`verb.${asking}`)}</button></form>` : nothing}`;
 }
 

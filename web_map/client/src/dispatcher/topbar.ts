@@ -6,7 +6,7 @@ import { me } from "../shared/session";
 import { currentTheme, toggleTheme } from "../shared/theme";
 import { alarms } from "./alerts";
 import { toggleMute } from "./sound";
-import { set, store, ui } from "./state";
+import { set, setAndFocus, store, ui } from "./state";
 import { queue, serverNow, shown, urgency } from "./store";
 
 export function topbar(logOut: () => void): TemplateResult {
@@ -30,7 +30,7 @@ export function topbar(logOut: () => void): TemplateResult {
     <button class="icon" title=${t(ui.muted ? "sound.on" : "sound.off")} aria-label=${t(ui.muted ? "sound.on" : "sound.off")} aria-pressed=${ui.muted} @click=${toggleMute}>${drawn(ui.muted ? BELL_OFF : BELL)}</button>
     <button class="icon" title=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} aria-label=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} @click=${toggleTheme}>${drawn(currentTheme() === "night" ? SUN : MOON)}</button>
     ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="icon text" lang=${language} title=${t(`language.${language}`)} @click=${() => setLanguage(language)}>${language.toUpperCase()}</button>`)}
-    <button class="icon text" title=${t("help.title")} aria-label=${t("help.title")} @click=${() => set({ help: true })}>?</button>
+    <button class="icon text" title=${t("help.title")} aria-label=${t("help.title")} @click=${openHelp}>?</button>
     <span class="person" title=${me()?.login ?? ""}>${me()?.name}</span>
     <button class="button" @click=${logOut}>${t("log_out")}</button></header>`;
 }
@@ -61,9 +61,11 @@ const KEYS: readonly [keys: string, key: string][] = [
   ["m", "map"], ["v", "heat"], ["t", "theme"], ["u", "undo"], ["y", "take"], ["x", "close_alarm"], ["Esc", "back"], ["?", "help"],
 ];
 
+export const openHelp = (): void => setAndFocus({ help: true }, ".help .button");
+
 export function help(): TemplateResult | typeof nothing {
   if (!ui.help) return nothing;
   return html`<div class="shade" @click=${() => set({ help: false })}><section class="help" role="dialog" aria-modal="true" aria-label=${t("help.title")} @click=${(e: Event) => e.stopPropagation()}>
     <h2>${t("help.title")}</h2><dl>${KEYS.map(([keys, name]) => html`<div><dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd>`)}</dt><dd>${t(`help.${name}`)}</dd></div>`)}</dl>
-    <button class="button primary" autofocus @click=${() => set({ help: false })}>${t("close")}</button></section></div>`;
+    <button class="button primary" @click=${() => set({ help: false })}>${t("close")}</button></section></div>`;
 }
