@@ -177,8 +177,9 @@ export class UnitLayer extends L.Layer {
     g.lineWidth = 3.5;
     g.lineJoin = "round";
     g.strokeStyle = night ? "#0b1420" : "#ffffff";
-    g.strokeText(text, x + 14, y + 4);
+    const beside = x + (unit.id === this.selected ? SIZE / 2 + 8 : 14);
+    g.strokeText(text, beside, y + 4);
     g.fillStyle = night ? "#e6edf5" : "#15202b";
-    g.fillText(text, x + 14, y + 4);
+    g.fillText(text, beside, y + 4);
   }
 }
