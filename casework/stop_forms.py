@@ -63,7 +63,7 @@ async def record(work: Work, body: contract.StopFormIn) -> dict[str, Any]:
     except IntegrityError as error:
         raise IdReused from error
     if body.task_id:
-        await task_forms.noted(work, body.task_id, made.id)
+        await task_forms.noted(work, body.task_id, made.id, body.exercise)
     task_id = body.task_id and str(body.task_id)
     work.audit(Action.COLLECTION, "stop_form", made.id, number=made.number, unit_id=made.unit_id, task_id=task_id)
     return resource(made)

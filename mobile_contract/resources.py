@@ -161,7 +161,8 @@ class Task(Out):
 
     `conflict`: its crew went on with it after it had been cancelled; a dispatcher says what counts. `messages`,
     `attachments` and `stop_forms` are how many there are. With `form_required` it is completed only once a crew has
-    recorded a stop form for it (409 `form_required`); a crew sends the form before the step.
+    recorded a stop form for it (409 `form_required`); a crew sends the form before the step. A form marked `exercise`
+    counts for exercises alone.
     """
 
     id: UUID

@@ -27,13 +27,14 @@ def check(task: Task) -> None:
         raise FormRequired("A re-routed control is not over without a stop form: record one for this task first.")
 
 
-async def noted(work: Work, task_id: UUID, form_id: UUID) -> None:
+async def noted(work: Work, task_id: UUID, form_id: UUID, exercise: bool) -> None:
     """A stop form was recorded for a task: it counts, and a crew that owed it learns that it is there.
 
-    Nothing for a task the actor does not see, such as one that is another unit's by now.
+    Nothing for a task the actor does not see, such as one that is another unit's by now, and nothing for a form of an
+    exercise unless the task is one as well.
     """
     task = await locked(work, task_id)
-    if task is None:
+    if task is None or (exercise and not task.exercise):
         return
     task.stop_forms += 1
     task.updated_at = work.now

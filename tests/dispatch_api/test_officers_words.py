@@ -129,6 +129,8 @@ async def test_a_rerouted_control_is_completed_only_with_a_stop_form(desk: Desk)
     of_another = await desk.post("/stop-forms", FORM | {"task_id": task_id}, desk.stranger)
     assert of_another.status_code == 201, "kept as it is sent"
     assert (await desk.post(f"/tasks/{task_id}/transitions", step)).status_code == 409, "another crew's form is none"
+    await desk.post("/stop-forms", FORM | {"task_id": task_id, "exercise": True})
+    assert (await desk.post(f"/tasks/{task_id}/transitions", step)).status_code == 409, "an exercise is no control"
     form = FORM | {"id": str(new_id()), "task_id": task_id}
     for _ in range(2):
         assert (await desk.post("/stop-forms", form)).status_code == 201

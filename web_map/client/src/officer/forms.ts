@@ -44,7 +44,7 @@ export const recordedForms = (taskId?: string): Recorded[] => state.kept.recorde
 export function owesStop(task: Task): boolean {
   if (!task.form_required || task.stop_forms || !state.units.some(({ id }) => id === task.unit_id)) return false;
   const refused = new Set(state.kept.outbox.filter((entry) => entry.refused).map((entry) => entry.id));
-  return !recordedForms(task.id).some(({ id, kind }) => kind === "stop" && !refused.has(id));
+  return !recordedForms(task.id).some(({ id, kind, exercise }) => kind === "stop" && (task.exercise || !exercise) && !refused.has(id));
 }
 
 /** Forms of a task, or lately without one, that named a vehicle, each vehicle once; the last first. */
@@ -56,7 +56,7 @@ export function withVehicles(form: Form): Recorded[] {
 
 function recordOf({ id, kind, task_id, begun_at, fields }: Form): Recorded {
   const plate = (fields.vehicle?.plate ?? fields.plate)?.trim() || null;
-  return { id, kind, task_id, at: begun_at, plate, country: fields.vehicle?.country ?? null };
+  return { id, kind, task_id, at: begun_at, plate, country: fields.vehicle?.country ?? null, exercise: fields.exercise ?? false };
 }
 
 /** The fields that name a vehicle in a form of this kind. */

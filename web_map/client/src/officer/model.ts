@@ -156,6 +156,7 @@ export interface Recorded {
   at: string;
   plate: string | null;
   country: string | null;
+  exercise?: boolean;
 }
 
 /** A shift's begin being written down; it survives a closed page. */
