@@ -15,6 +15,7 @@ from sqlmodel import col, select
 
 from core.audit import Action
 from core.errors import Invalid, NotFound
+from core.ids import new_id
 from core.models import LegalHold
 from core.shapes import polygon_of
 from core.work import Work
@@ -36,6 +37,7 @@ async def place(
     area: GeoPolygon | None = None,
     reference: str | None = None,
     ends_at: datetime | None = None,
+    hold_id: UUID | None = None,
 ) -> LegalHold:
     """A hold that counts from now on, until it is released or `ends_at` has come; raises Invalid."""
     _check(work, kind, object_id, since, until, area, ends_at)
@@ -45,8 +47,9 @@ async def place(
             if await work.first(exists.bindparams(id=object_id)) is None:
                 raise Invalid.at("object_id", "unknown", f"There is no such {kind}.")
     hold = LegalHold(
-        kind=kind, object_id=object_id, since=since, until=until, area=polygon_of(area) if area else None,
-        reason=reason, reference=reference, placed_by=work.actor.id, placed_at=work.now, ends_at=ends_at,
+        id=hold_id or new_id(), kind=kind, object_id=object_id, since=since, until=until,
+        area=polygon_of(area) if area else None, reason=reason, reference=reference, placed_by=work.actor.id,
+        placed_at=work.now, ends_at=ends_at,
     )  # fmt: skip
     work.session.add(hold)
     await work.session.flush()

@@ -16,7 +16,9 @@ from core import passwords
 from core.actor import Role
 from core.audit import Action
 from core.bus import AccessChanged
-from core.errors import Conflict, Invalid, NotAllowed, NotFound, VersionConflict
+from core.db import taken
+from core.errors import Invalid, NotAllowed, NotFound, VersionConflict
+from core.ids import new_id
 from core.models import Credential, Office, SignIn, UserAccount
 from core.work import Work
 
@@ -62,12 +64,16 @@ async def create_user(
     badge_no: str | None = None,
     email: str | None = None,
     phone: str | None = None,
+    user_id: UUID | None = None,
 ) -> tuple[UserAccount, str | None]:
-    """A new person, and their one-time password when none was given; raises Invalid, or Conflict for a login in use."""
+    """A new person, and their one-time password when none was given.
+
+    Raises Invalid, IdReused, or Conflict for a login in use.
+    """
     await _check_office(work, office_id)
     given = check_password(password) if password is not None else None
     user = UserAccount(
-        login=login.strip().lower(), name=name, roles=check_roles(roles), office_id=office_id,
+        id=user_id or new_id(), login=login.strip().lower(), name=name, roles=check_roles(roles), office_id=office_id,
         badge_no=badge_no, email=email, phone=phone,
     )  # fmt: skip
     work.session.add(user)
@@ -85,11 +91,11 @@ async def _check_office(work: Work, office_id: UUID | None) -> None:
         raise Invalid.at("office_id", "unknown", "There is no such office.")
 
 
-async def _flush(work: Work, taken: str) -> None:
+async def _flush(work: Work, what: str) -> None:
     try:
         await work.session.flush()
     except IntegrityError as error:
-        raise Conflict(taken) from error
+        raise taken(error, what) from error
 
 
 async def get_user(work: Work, user_id: UUID, *, lock: bool = False) -> UserAccount:
@@ -179,9 +185,11 @@ def boundary_of(geometry: dict[str, Any] | None) -> Any:
     return from_shape(area, srid=4326)
 
 
-async def create_office(work: Work, code: str, name: str, boundary: dict[str, Any] | None) -> Office:
-    """A new office; raises Invalid, or Conflict for a code in use."""
-    office = Office(code=code, name=name, boundary=boundary_of(boundary))
+async def create_office(
+    work: Work, code: str, name: str, boundary: dict[str, Any] | None, office_id: UUID | None = None
+) -> Office:
+    """A new office; raises Invalid, IdReused, or Conflict for a code in use."""
+    office = Office(id=office_id or new_id(), code=code, name=name, boundary=boundary_of(boundary))
     work.session.add(office)
     await _flush(work, "Another office has this code.")
     work.audit(Action.COLLECTION, "office", office.id, code=code)

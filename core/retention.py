@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
@@ -27,10 +27,11 @@ Period = Callable[[Settings, datetime], datetime]
 SECRETS_KEPT = timedelta(hours=24)
 SECRETS = {
     "devices.create": ("key",), "devices.bulk": ("key",), "devices.register": ("key",),
+    "devices.rotate_key": ("key",),
     "installs.enrol": ("credential",), "phones.pair": ("key", "code", "code_svg"),
     "users.create": ("one_time_password",),
 }  # fmt: skip
-"""Stored answers that hold a secret, and under which names."""
+"""Stored answers that hold a secret, by the operation without its object, and under which names."""
 ALWAYS_TEXT = {"installs.enrol", "phones.pair"}
 """Those whose contract has a text there in any case."""
 
@@ -219,7 +220,7 @@ async def scrub_secrets(work: Work) -> int:
             path=f'$.**."{names[0]}" ? (@ != null && @ != "")'
         )
         query = select(ClientWrite).where(
-            ClientWrite.route == route, col(ClientWrite.at) < work.now - SECRETS_KEPT, holds
+            func.split_part(ClientWrite.route, ":", 1) == route, col(ClientWrite.at) < work.now - SECRETS_KEPT, holds
         )
         for row in await work.all(query.limit(BATCH)):
             scrubbed = without_secrets(row.answer, names, blank)

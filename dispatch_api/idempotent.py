@@ -16,6 +16,13 @@ from sqlmodel import col
 from core.errors import IdReused
 from core.models import ClientWrite
 from core.work import Work
+from mobile_contract.fields import Edge
+
+
+class Once(Edge):
+    """A write that is done once, however often it is sent with the same `id`."""
+
+    id: UUID | None = None
 
 
 def body_digest(body: BaseModel) -> bytes:

@@ -9,8 +9,9 @@ from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import DutyChanged
+from core.db import taken
 from core.errors import Conflict, Invalid, NotFound
-from core.ids import new_secret
+from core.ids import new_id, new_secret
 from core.work import Work
 from geo.device_secrets import OWNTRACKS, secrets_of
 from geo.models import Device, DeviceAssignment, Unit
@@ -31,12 +32,16 @@ def resource(device: Device, assignment: DeviceAssignment | None, key: str | Non
 
 
 async def create(work: Work, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """New devices with a key each, shown this once; all or none. Raises Invalid, Conflict for an identifier in use."""
+    """New devices with a key each, shown this once; all or none.
+
+    Raises Invalid, IdReused, Conflict for an identifier in use.
+    """
     await _check_units(work, [item["unit_id"] for item in items])
     made = []
     for item in items:
         key = new_secret("od")
         device = Device(
+            id=item.get("id") or new_id(),
             protocol=item["protocol"],
             identifier=item.get("identifier"),
             interval_s=item.get("interval_s"),
@@ -51,7 +56,7 @@ async def create(work: Work, items: list[dict[str, Any]]) -> list[dict[str, Any]
     try:
         await work.session.flush()
     except IntegrityError as error:
-        raise Conflict("A device of this protocol with this identifier is registered already.") from error
+        raise taken(error, "A device of this protocol with this identifier is registered already.") from error
     work.session.add_all([assignment for _, assignment, _ in made])
     await work.session.flush()
     for device, assignment, _ in made:

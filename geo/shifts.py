@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text
+from sqlalchemy import func, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from core import pages
 from core.actor import May
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
-from core.errors import Conflict, Invalid, NotAllowed, NotFound
+from core.errors import Conflict, IdReused, Invalid, NotAllowed, NotFound
+from core.ids import new_id
 from core.models import UserAccount
 from core.work import Work
 from geo import phones, units
@@ -53,19 +55,20 @@ async def views(work: Work, shifts: list[Shift]) -> list[ShiftView]:
 
 
 async def listed(
-    work: Work, *, active: bool | None, unit_id: UUID | None, limit: int, after: UUID | None
-) -> tuple[list[ShiftView], UUID | None]:
-    """A page of shifts, newest first; and where the next page starts."""
-    query = select(Shift).order_by(col(Shift.id).desc()).limit(limit + 1)
+    work: Work, *, active: bool | None, unit_id: UUID | None, limit: int, after: str | None
+) -> tuple[list[ShiftView], str | None]:
+    """A page of shifts, the latest begin first; and where the next page starts."""
+    begin = func.coalesce(Shift.on_at, Shift.planned_from)
+    query = select(Shift).order_by(begin.desc(), col(Shift.id).desc()).limit(limit + 1)
     if active:
         query = query.where(col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     if unit_id:
         query = query.where(Shift.unit_id == unit_id)
     if after:
-        query = query.where(Shift.id < after)
+        query = query.where(tuple_(begin, Shift.id) < tuple_(*pages.marked(after)))
     rows = await work.all(query)
-    more = rows[limit - 1].id if len(rows) > limit else None
-    return await views(work, rows[:limit]), more
+    last = rows[limit - 1] if len(rows) > limit else None
+    return await views(work, rows[:limit]), last and pages.mark(last.on_at or last.planned_from, last.id)
 
 
 async def active_of_user(work: Work, user_id: UUID) -> ShiftView | None:
@@ -89,18 +92,35 @@ async def crews_of(work: Work, unit_ids: Iterable[UUID]) -> dict[UUID, set[UUID]
 
 
 async def plan(
-    work: Work, unit_id: UUID, members: list[UUID], planned_from: datetime, planned_to: datetime
+    work: Work,
+    unit_id: UUID,
+    members: list[UUID],
+    planned_from: datetime,
+    planned_to: datetime,
+    shift_id: UUID | None = None,
 ) -> ShiftView:
-    """A planned shift; raises NotFound, or Invalid for a window that ends before it begins or unknown members."""
+    """A planned shift.
+
+    Raises NotFound, IdReused, or Invalid for a window that ends before it begins or unknown members.
+    """
     await units.get(work, unit_id)
     if planned_to <= planned_from:
         raise Invalid.at("to", "order", "The shift must end after it begins.")
-    shift = Shift(unit_id=unit_id, planned_from=planned_from, planned_to=planned_to, updated_at=work.now)
-    work.session.add(shift)
-    await work.session.flush()
+    shift = Shift(
+        id=shift_id or new_id(), unit_id=unit_id, planned_from=planned_from, planned_to=planned_to, updated_at=work.now
+    )
+    await _add(work, shift)
     await _join(work, shift, members)
     work.audit(Action.COLLECTION, "shift", shift.id, unit_id=unit_id)
     return ShiftView(shift, list(dict.fromkeys(members)))
+
+
+async def _add(work: Work, shift: Shift) -> None:
+    try:
+        work.session.add(shift)
+        await work.session.flush()
+    except IntegrityError as error:
+        raise IdReused from error
 
 
 async def _join(work: Work, shift: Shift, members: list[UUID], joined_at: datetime | None = None) -> None:
@@ -132,11 +152,17 @@ def _note(shift: Shift, noted: dict[str, Any]) -> list[str]:
 
 
 async def start_own(
-    work: Work, unit_id: UUID, members: list[UUID], at: datetime | None, noted: dict[str, Any]
+    work: Work,
+    unit_id: UUID,
+    members: list[UUID],
+    at: datetime | None,
+    noted: dict[str, Any],
+    shift_id: UUID | None = None,
 ) -> ShiftView:
-    """An officer starts a shift of a unit they belong to, or joins the one that runs; raises NotFound, Conflict.
+    """An officer starts a shift of a unit they belong to, or joins the one that runs.
 
-    `noted` is written down unless another of the crew has noted it before.
+    `noted` is written down unless another of the crew has noted it before; `shift_id` is for a new one.
+    Raises NotFound, Conflict, IdReused.
     """
     if unit_id not in work.actor.unit_ids:
         raise NotFound
@@ -153,10 +179,9 @@ async def start_own(
         await _join(work, running, crew, _moment(work, at))
         work.audit(Action.ALTERATION, "shift", running.id, joined=crew, noted=_note(running, noted))
         return (await views(work, [running]))[0]
-    shift = Shift(unit_id=unit_id, updated_at=work.now)
+    shift = Shift(id=shift_id or new_id(), unit_id=unit_id, updated_at=work.now)
     _note(shift, noted)
-    work.session.add(shift)
-    await work.session.flush()
+    await _add(work, shift)
     await _join(work, shift, crew)
     return await _open(work, shift, at)
 

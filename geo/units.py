@@ -11,7 +11,9 @@ from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
-from core.errors import Conflict, Invalid, NotFound, VersionConflict
+from core.db import taken
+from core.errors import Invalid, NotFound, VersionConflict
+from core.ids import new_id
 from core.models import Office, UserAccount
 from core.work import Work
 from geo.models import Device, DeviceAssignment, Shift, ShiftMember, Unit, UnitMember
@@ -114,13 +116,13 @@ async def _flush(work: Work) -> None:
     try:
         await work.session.flush()
     except IntegrityError as error:
-        raise Conflict("Another unit has this call sign.") from error
+        raise taken(error, "Another unit has this call sign.") from error
 
 
-async def create(work: Work, values: dict[str, Any], members: list[UUID]) -> UnitView:
-    """A new unit, off duty, with these members; raises Invalid, or Conflict for a call sign in use."""
+async def create(work: Work, values: dict[str, Any], members: list[UUID], unit_id: UUID | None = None) -> UnitView:
+    """A new unit, off duty, with these members; raises Invalid, IdReused, or Conflict for a call sign in use."""
     await _check(work, values, members)
-    unit = Unit(**values)
+    unit = Unit(id=unit_id or new_id(), **values)
     work.session.add(unit)
     await _flush(work)
     work.session.add_all([UnitMember(unit_id=unit.id, user_id=user_id) for user_id in dict.fromkeys(members)])

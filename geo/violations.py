@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Integer, any_, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
+from core import pages
 from core.audit import Action
 from core.codes import GOODS_CATEGORY, METHOD, QUANTITY_UNIT, VIOLATION_CATEGORY
-from core.errors import IdReused, Invalid, Malformed
+from core.errors import IdReused, Invalid
 from core.ids import new_id
 from core.work import Work
 from geo import cells, shifts
@@ -27,7 +27,6 @@ FUTURE_SLACK = timedelta(days=1)
 MAX_BANDS = 512
 """A taller box is found by its other limits: naming its bands would cost more than it saves."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LON, _LAT = func.ST_X(Violation.point), func.ST_Y(Violation.point)
 
 
@@ -184,27 +183,15 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
     return resource(made, lon, lat)
 
 
-def _mark(v: Violation) -> str:
-    return f"{(v.occurred_at - _EPOCH) // timedelta(microseconds=1)}.{v.id}"
-
-
-def _after(mark: str) -> tuple[datetime, UUID]:
-    try:
-        moment, _, last = mark.partition(".")
-        return _EPOCH + timedelta(microseconds=int(moment)), UUID(last)
-    except (ValueError, OverflowError) as error:
-        raise Malformed("after must be the `next` of an earlier page") from error
-
-
 async def listed(
     work: Work, wanted: Filter, *, limit: int, after: str | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """A page of violations as features, latest first; and where the next page starts. Raises Malformed."""
     query = select(Violation, _LON, _LAT).where(*wanted.conditions())
     if after:
-        query = query.where(tuple_(col(Violation.occurred_at), col(Violation.id)) < tuple_(*_after(after)))
+        query = query.where(tuple_(col(Violation.occurred_at), col(Violation.id)) < tuple_(*pages.marked(after)))
     query = query.order_by(col(Violation.occurred_at).desc(), col(Violation.id).desc()).limit(limit + 1)
     rows = (await work.session.execute(query)).all()
-    more = _mark(rows[limit - 1][0]) if len(rows) > limit else None
+    last = rows[limit - 1][0] if len(rows) > limit else None
     work.audit(Action.CONSULTATION, "violation", None, **wanted.told(), n=len(rows[:limit]))
-    return [resource(v, lon, lat) for v, lon, lat in rows[:limit]], more
+    return [resource(v, lon, lat) for v, lon, lat in rows[:limit]], last and pages.mark(last.occurred_at, last.id)

@@ -153,6 +153,7 @@ class ContactIn(Edge):
 class RevokeIn(Edge):
     """Shut an installation out. With `recover` it may hand over, once, what it had not sent (RecoveryIn)."""
 
+    id: UUID | None = None
     recover: bool = False
 
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text, update
+from sqlalchemy import text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
+from core import pages
 from core.audit import Action
 from core.work import Work
 from geo import device_events
@@ -129,11 +130,17 @@ def _resource(row: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def listed(work: Work, *, is_open: bool | None, limit: int) -> Sequence[dict[str, Any]]:
-    """The newest alerts, of those that stand or of those that are over."""
-    query = select(Alert.id).order_by(col(Alert.raised_at).desc(), col(Alert.id).desc()).limit(limit)
+async def listed(
+    work: Work, *, is_open: bool | None, limit: int, after: str | None
+) -> tuple[Sequence[dict[str, Any]], str | None]:
+    """A page of the alerts, newest first, of those that stand or of those that are over; and where the next starts."""
+    raised_at, alert_id = col(Alert.raised_at), col(Alert.id)
+    query = select(Alert.raised_at, Alert.id).order_by(raised_at.desc(), alert_id.desc()).limit(limit + 1)
     if is_open is not None:
         query = query.where(col(Alert.cleared_at).is_(None) if is_open else col(Alert.cleared_at).is_not(None))
-    ids = await work.all(query)
+    if after:
+        query = query.where(tuple_(raised_at, alert_id) < tuple_(*pages.marked(after)))
+    rows = (await work.session.execute(query)).all()
+    ids = [row.id for row in rows[:limit]]
     work.audit(Action.CONSULTATION, "alert", None, n=len(ids), open=is_open)
-    return await resources(work, ids)
+    return await resources(work, ids), pages.mark(*rows[limit - 1]) if len(rows) > limit else None

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from core.actor import May
 from core.work import Work
-from dispatch_api.deps import Limit, working
+from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
 from dispatch_api.paging import Page
 from mobile_contract.messages import Alert
@@ -21,10 +21,14 @@ Closing = Annotated[Work, working(May.DISPATCH_TASKS)]
 
 @router.get("/alerts", response_model=Page[Alert])
 async def listed(
-    work: Watching, is_open: Annotated[bool | None, Query(alias="open")] = None, limit: Limit = 100
+    work: Watching,
+    is_open: Annotated[bool | None, Query(alias="open")] = None,
+    limit: Limit = 100,
+    after: After = None,
 ) -> Any:
-    """The newest alerts, newest first; the live socket tells of each as it comes and goes."""
-    return {"items": await alerts.listed(work, is_open=is_open, limit=limit), "next": None}
+    """Alerts, newest first; the live socket tells of each as it comes and goes."""
+    page, following = await alerts.listed(work, is_open=is_open, limit=limit, after=after)
+    return {"items": page, "next": following}
 
 
 @router.post("/alerts/{alert_id}/take", response_model=Alert)

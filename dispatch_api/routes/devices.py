@@ -10,7 +10,7 @@ from pydantic import Field
 from core.actor import May
 from core.work import Work
 from dispatch_api.deps import After, Limit, working
-from dispatch_api.idempotent import once
+from dispatch_api.idempotent import Once, once
 from dispatch_api.paging import Page, id_after
 from geo import devices
 from mobile_contract.fields import Edge, Line, Moment, MomentOut, Out
@@ -44,14 +44,14 @@ class BulkIn(Edge):
     items: Annotated[list[DeviceIn], Field(min_length=1, max_length=devices.MAX_BULK)]
 
 
-class AssignIn(Edge):
+class AssignIn(Once):
     """The unit a device reports for from a time on."""
 
     unit_id: UUID
     valid_from: Moment
 
 
-class RotateIn(Edge):
+class RotateIn(Once):
     """How long the old key still holds."""
 
     overlap_s: Annotated[int, Field(ge=0, le=MAX_OVERLAP_S)] = 0
@@ -79,16 +79,12 @@ class BulkOut(Out):
     items: list[DeviceOut]
 
 
-def _values(body: DeviceIn) -> dict[str, Any]:
-    return body.model_dump(exclude={"id"})
-
-
 @router.post("/devices", status_code=201, response_model=DeviceOut, response_model_exclude_none=False)
 async def create(body: DeviceIn, response: Response, work: Writing) -> Any:
     """Register a device; its key is answered this once."""
 
     async def effect() -> DeviceOut:
-        return DeviceOut.model_validate((await devices.create(work, [_values(body)]))[0])
+        return DeviceOut.model_validate((await devices.create(work, [body.model_dump()]))[0])
 
     return await once(work, response, "devices.create", body.id, body, effect, status=201)
 
@@ -98,7 +94,7 @@ async def bulk(body: BulkIn, response: Response, work: Writing) -> Any:
     """Register many devices at once."""
 
     async def effect() -> BulkOut:
-        return BulkOut.model_validate({"items": await devices.create(work, [_values(item) for item in body.items])})
+        return BulkOut.model_validate({"items": await devices.create(work, [item.model_dump() for item in body.items])})
 
     return await once(work, response, "devices.bulk", body.id, body, effect, status=201)
 
@@ -111,18 +107,32 @@ async def listed(work: Reading, unit_id: UUID | None = None, limit: Limit = 100,
 
 
 @router.post("/devices/{device_id}/assign", response_model=DeviceOut)
-async def assign(device_id: UUID, body: AssignIn, work: Writing) -> Any:
+async def assign(device_id: UUID, body: AssignIn, response: Response, work: Writing) -> Any:
     """Let a device report for another unit from a time on."""
-    return await devices.assign(work, device_id, body.unit_id, body.valid_from)
+
+    async def effect() -> DeviceOut:
+        return DeviceOut.model_validate(await devices.assign(work, device_id, body.unit_id, body.valid_from))
+
+    return await once(work, response, f"devices.assign:{device_id}", body.id, body, effect)
 
 
 @router.post("/devices/{device_id}/rotate-key", response_model=DeviceOut)
-async def rotate_key(device_id: UUID, work: Writing, body: RotateIn | None = None) -> Any:
-    """Give a device a new key."""
-    return await devices.rotate_key(work, device_id, body.overlap_s if body else 0)
+async def rotate_key(device_id: UUID, response: Response, work: Writing, body: RotateIn | None = None) -> Any:
+    """Give a device a new key, answered this once."""
+    body = body or RotateIn()
+
+    async def effect() -> DeviceOut:
+        return DeviceOut.model_validate(await devices.rotate_key(work, device_id, body.overlap_s))
+
+    return await once(work, response, f"devices.rotate_key:{device_id}", body.id, body, effect)
 
 
 @router.post("/devices/{device_id}/revoke", response_model=DeviceOut)
-async def revoke(device_id: UUID, work: Writing) -> Any:
+async def revoke(device_id: UUID, response: Response, work: Writing, body: Once | None = None) -> Any:
     """Shut a device out."""
-    return await devices.revoke(work, device_id)
+    body = body or Once()
+
+    async def effect() -> DeviceOut:
+        return DeviceOut.model_validate(await devices.revoke(work, device_id))
+
+    return await once(work, response, f"devices.revoke:{device_id}", body.id, body, effect)

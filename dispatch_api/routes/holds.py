@@ -96,7 +96,7 @@ async def place(body: HoldIn, response: Response, work: Placing) -> Any:
 
     async def effect() -> HoldOut:
         values = {name: getattr(body, name) for name in HoldIn.model_fields if name != "id"}
-        return HoldOut.model_validate(holds.resource(work, await holds.place(work, **values)))
+        return HoldOut.model_validate(holds.resource(work, await holds.place(work, **values, hold_id=body.id)))
 
     return await once(work, response, "holds.place", body.id, body, effect, status=201)
 

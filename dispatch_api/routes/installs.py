@@ -83,10 +83,15 @@ async def set_push(install_id: UUID, body: PushIn, work: Own, state: GetState) -
 
 
 @router.post("/{install_id}/revoke", status_code=204)
-async def revoke(install_id: UUID, work: OwnOrAll, body: RevokeIn | None = None) -> None:
+async def revoke(install_id: UUID, response: Response, work: OwnOrAll, body: RevokeIn | None = None) -> None:
     """Shut an installation out: its sessions and sockets end, its push target and half of its key are gone."""
-    recover = body is not None and body.recover
-    await installs.revoke(work, install_id, anybodys=work.actor.may(May.WRITE_PEOPLE), recover=recover)
+    body = body or RevokeIn()
+    anybodys = work.actor.may(May.WRITE_PEOPLE)
+
+    async def effect() -> None:
+        await installs.revoke(work, install_id, anybodys=anybodys, recover=body.recover)
+
+    await once(work, response, f"installs.revoke:{install_id}", body.id, body, effect, status=204)
 
 
 @router.post("/{install_id}/contact", status_code=204)

@@ -49,7 +49,7 @@ async def create(body: OfficeIn, response: Response, work: Writing) -> Any:
     """Make an office."""
 
     async def effect() -> OfficeOut:
-        return _out(await people.create_office(work, body.code, body.name, body.boundary))
+        return _out(await people.create_office(work, body.code, body.name, body.boundary, body.id))
 
     return await once(work, response, "offices.create", body.id, body, effect, status=201)
 

@@ -10,7 +10,7 @@ from core.actor import May
 from core.work import Work
 from dispatch_api.deps import After, Limit, working
 from dispatch_api.idempotent import once
-from dispatch_api.paging import Page, id_after
+from dispatch_api.paging import Page
 from geo import shifts
 from mobile_contract.duty import EndIn, Members, OwnStartIn, Shift, StartIn
 from mobile_contract.fields import Edge, Moment
@@ -44,7 +44,7 @@ async def plan(body: ShiftIn, response: Response, work: Planning) -> Any:
     """Plan a shift."""
 
     async def effect() -> Shift:
-        made = await shifts.plan(work, body.unit_id, body.members, body.planned_from, body.planned_to)
+        made = await shifts.plan(work, body.unit_id, body.members, body.planned_from, body.planned_to, body.id)
         return _out(made)
 
     return await once(work, response, "shifts.plan", body.id, body, effect, status=201)
@@ -54,9 +54,9 @@ async def plan(body: ShiftIn, response: Response, work: Planning) -> Any:
 async def listed(
     work: Reading, active: bool | None = None, unit_id: UUID | None = None, limit: Limit = 100, after: After = None
 ) -> Any:
-    """Shifts, newest first."""
-    page, following = await shifts.listed(work, active=active, unit_id=unit_id, limit=limit, after=id_after(after))
-    return {"items": [view.resource() for view in page], "next": following and str(following)}
+    """Shifts, the latest begin first."""
+    page, following = await shifts.listed(work, active=active, unit_id=unit_id, limit=limit, after=after)
+    return {"items": [view.resource() for view in page], "next": following}
 
 
 @router.get("/shifts/mine", response_model=Shift | None)
@@ -75,7 +75,7 @@ async def start_own(body: OwnStartIn, response: Response, work: Own) -> Any:
             "equipment_check": [one.model_dump() for one in body.equipment_check],
             "odometer_from_km": body.odometer_from_km,
         }
-        view = await shifts.start_own(work, body.unit_id, body.members, body.at, noted)
+        view = await shifts.start_own(work, body.unit_id, body.members, body.at, noted, body.id)
         for user_id in {work.actor.id, *body.members}:
             await open_for_unit(work, body.unit_id, user_id)
         return _out(view)

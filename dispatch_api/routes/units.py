@@ -66,7 +66,7 @@ async def create(body: UnitIn, response: Response, work: Writing) -> Any:
     values = body.model_dump(exclude={"id", "members"})
 
     async def effect() -> Unit:
-        return Unit.model_validate((await units.create(work, values, body.members)).resource())
+        return Unit.model_validate((await units.create(work, values, body.members, body.id)).resource())
 
     return await once(work, response, "units.create", body.id, body, effect, status=201)
 

@@ -10,7 +10,7 @@ from core import people
 from core.actor import May, Role
 from core.work import Work
 from dispatch_api.deps import After, Limit, working
-from dispatch_api.idempotent import once
+from dispatch_api.idempotent import Once, once
 from dispatch_api.paging import Page
 from mobile_contract.fields import Edge, Line, MomentOut, OptionalLine, Out, Version
 
@@ -76,7 +76,7 @@ async def create(body: UserIn, response: Response, work: Writing) -> Any:
     """Make a person."""
 
     async def effect() -> UserMade:
-        user, one_time = await people.create_user(work, **body.model_dump(exclude={"id"}))
+        user, one_time = await people.create_user(work, **body.model_dump(exclude={"id"}), user_id=body.id)
         made = UserMade.model_validate(user)
         made.one_time_password = one_time
         return made
@@ -106,6 +106,11 @@ async def change(user_id: UUID, body: UserChange, work: Writing) -> Any:
 
 
 @router.post("/users/{user_id}/disable", response_model=UserOut)
-async def disable(user_id: UUID, work: Writing) -> Any:
+async def disable(user_id: UUID, response: Response, work: Writing, body: Once | None = None) -> Any:
     """Shut a person out: their sessions and sockets end."""
-    return await people.disable_user(work, user_id)
+    body = body or Once()
+
+    async def effect() -> UserOut:
+        return UserOut.model_validate(await people.disable_user(work, user_id))
+
+    return await once(work, response, f"users.disable:{user_id}", body.id, body, effect)
