@@ -44,7 +44,7 @@ CASES = [
     Case("PUT", f"/installs/{NO_ID}/push", "officer", {
         "push": {"channel": "fcm", "target": "f1d", "target_kind": "fid"},
     }, 404),
-    Case("POST", f"/installs/{NO_ID}/revoke", "administrator", {"recover": True}, 404),
+    Case("POST", f"/installs/{NO_ID}/revoke", "administrator", {"id": NO_ID[:-2] + "21", "recover": True}, 404),
     Case("POST", f"/installs/{NO_ID}/recovery", "nobody", {
         "credential": "oi_x",
         "records": [{"id": NO_ID, "method": "PUT", "path": "/api/v1/inbox/ack", "at": NOW, "body": "{}"}],
@@ -82,8 +82,12 @@ CASES = [
     }, 404),
     Case("POST", "/devices/unknown/forget", "administrator", {"protocol": "gt06", "identifier": "1"}, 404),
     Case("POST", "/devices/unknown/ignore", "administrator", {"protocol": "gt06", "identifier": "1"}, 404),
-    Case("POST", "/devices/$device/assign", "administrator", {"unit_id": "$other", "valid_from": NOW}),
-    Case("POST", "/devices/$device/rotate-key", "administrator", {"overlap_s": 60}),
+    Case("POST", "/devices/$device/assign", "administrator", {
+        "id": NO_ID[:-2] + "1d", "unit_id": "$other", "valid_from": NOW,
+    }),
+    Case("POST", "/devices/$device/rotate-key", "administrator", {"id": NO_ID[:-2] + "1e", "overlap_s": 60}),
+    Case("POST", f"/devices/{NO_ID}/revoke", "administrator", {"id": NO_ID[:-2] + "1f"}, 404),
+    Case("POST", f"/users/{NO_ID}/disable", "administrator", {"id": NO_ID[:-2] + "20"}, 404),
     Case("POST", "/shifts", "dispatcher", {
         "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,
     }, 201),
