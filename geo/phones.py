@@ -37,6 +37,7 @@ _TRACKED = text(
     "  ORDER BY a.device_id, a.valid_from DESC NULLS LAST) n"
     " LEFT JOIN ingest_count c ON c.device_id = n.device_id WHERE n.unit_id = ANY(:ids) GROUP BY n.unit_id"
 )
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('outrider.phone'), hashtext(:user_id))")
 
 
 class Carried(NamedTuple):
@@ -58,6 +59,7 @@ async def follow(work: Work, user_ids: Iterable[UUID]) -> None:
 
 async def pair(work: Work, protocol: str) -> tuple[UUID, str]:
     """A phone of the actor's with a tracker app: its device and key, shown this once. The one before is shut out."""
+    await work.session.execute(_ONE_AT_A_TIME, {"user_id": str(work.actor.id)})
     device, key = await _made(work, protocol)
     work.audit(Action.COLLECTION, "device", device.id, protocol=protocol, user_id=work.actor.id)
     return device.id, key
@@ -111,9 +113,6 @@ async def of_page(work: Work, shift_id: UUID) -> Carried:
         )
         device_id = await work.first(own) or (await _made(work, PAGE))[0].id
     return Carried(device_id, shift.unit_id)
-
-
-_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('outrider.phone'), hashtext(:user_id))")
 
 
 class Sheet(NamedTuple):

@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 from schemathesis import Case
-from schemathesis.core.transport import Response
 
 from core.db import utcnow
 from core.ids import new_id
@@ -30,6 +29,9 @@ PHASES = {"fuzzing", "stateful"}
 KEPT = 20
 SLOW_ON_PURPOSE = {f"POST {API}/session", f"POST {API}/session/password"}
 """A password costs a quarter of a second: these are tried by what the other phases send."""
+DRAWN = f"GET {API}/reports/violations-heatmap"
+DRAWN_SHARE = 0.05
+"""The server takes a second to draw this as HTML, in a process of its own; most therefore ask for its numbers."""
 UNIQUE = ("login", "call_sign", "code", "identifier")
 MADE_AT = {
     "/tasks": "task_id", "/tasks/self": "task_id", "/notices": "notice_id", "/violations": "violation_id",
@@ -41,6 +43,14 @@ VERBS = ("issue", "reassign", "pause", "resume", "cancel", "close", "return", "d
          "en_route", "on_scene", "complete", "fail")  # fmt: skip
 CSV = "id,category,occurred_at,lon,lat,coord_source\n{},fuel,2026-11-01T10:00:00Z,25.3,54.7,gps\n"
 NMEA = "$GPRMC,120000.00,A,5441.0000,N,02518.0000,E,0.0,0.0,281126,,,A*%02X\r\n"
+
+
+def spare(case: Case, chance: random.Random) -> None:
+    """Let most requests for what is slow to draw ask for the same as CSV."""
+    if case.operation.label != DRAWN or case.method != "GET" or chance.random() < DRAWN_SHARE:
+        return
+    if (case.query or {}).get("format", "html") == "html":
+        case.query = dict(case.query or {}) | {"format": "csv"}
 
 
 class Mender:
@@ -56,34 +66,38 @@ class Mender:
         steps = self._good[f"POST {API}/tasks/*/transitions"]
         steps += [steps[0] | {"verb": verb} for verb in VERBS]
 
-    def mend(self, case: Case, kwargs: dict[str, Any]) -> None:
-        """Make the request nearly right, more often than not."""
-        if case.meta is None or case.meta.phase.name.value not in PHASES or self._chance.random() > MENDED:
-            return
+    def mends(self, phase: str) -> bool:
+        """Whether the next request of this phase is to be mended: more often than not."""
+        return phase in PHASES and self._chance.random() < MENDED
+
+    def mend(self, case: Case, phase: str) -> bytes | None:
+        """Make the request nearly right; returns what to send in place of its body, if that is no JSON."""
         label = case.operation.label
-        if case.meta.phase.name.value == "fuzzing":  # chains have ids of their own
+        if phase == "fuzzing":  # chains have ids of their own
             for name in case.path_parameters or {}:
                 if there := [*self._desk.ids.get(name, []), *self._made[name]]:
                     case.path_parameters[name] = self._chance.choice(there)
         if label in SLOW_ON_PURPOSE:
-            return
+            return None
         self._ask_well(case)
         if good := self._good.get(_plain(label)):
             case.media_type, case.body = "application/json", self._body(case, self._chance.choice(good))
         elif content := self._content(label):
-            case.media_type, kwargs["data"] = content
+            case.media_type, data = content
             case.headers["Content-Type"] = case.media_type
+            return data
+        return None
 
-    def learn(self, case: Case, response: Response) -> None:
+    def learn(self, path: str, status: int, content: bytes) -> None:
         """Remember what a request made, and which version of it."""
-        if response.status_code not in (200, 201) or not response.content.startswith(b"{"):
+        if status not in (200, 201) or not content.startswith(b"{"):
             return
-        told = json.loads(response.content)
+        told = json.loads(content)
         thing = told.get("task") or told
         if isinstance(id_ := thing.get("id"), str):
             if isinstance(version := thing.get("version"), int):
                 self._versions[id_] = version
-            if response.status_code == 201 and (name := MADE_AT.get(case.path.removeprefix(API))):
+            if status == 201 and (name := MADE_AT.get(path.removeprefix(API))):
                 self._made[name].append(id_)
 
     def _body(self, case: Case, good: dict[str, Any]) -> dict[str, Any]:

@@ -36,9 +36,9 @@ class Badge:
         """The Authorization, if any."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
-    def next(self) -> None:
-        """Signed out, disabled or shut out by its own requests: the next person of the role goes on."""
-        if self._tokens:
+    def next(self, after: str | None) -> None:
+        """Signed out, disabled or shut out by its own requests: the next person of the role goes on, once for each."""
+        if self._tokens and self.token == after:
             self.token = next(self._tokens)
 
 
@@ -53,6 +53,11 @@ class Desk:
     versions: dict[str, int] = field(default_factory=dict)
     """Of what has any, by id."""
     device_key: str = ""
+
+    @property
+    def secrets(self) -> list[str]:
+        """What requests of a tracker or phone show in their bodies and queries."""
+        return [self.device_key, *filter(None, [self.names.get("credential")])]
 
 
 async def furnish(
