@@ -1,5 +1,6 @@
 """Being on duty with a phone: what a crew notes, the device's own position, tracker apps, aide-memoires."""
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,16 @@ async def test_a_phone_follows_its_person_and_never_the_unit(client: Client) -> 
     await posted(client, f"/phones/{again['id']}/revoke", {}, theirs, 404)
     await posted(client, f"/phones/{again['id']}/revoke", {}, headers, 204)
     assert (await client.http.get(f"{code.path}?id={again['key']}&lat=1&lon=1")).status_code == 404
+
+
+async def test_a_phone_paired_twice_at_once_is_one_phone(client: Client) -> None:
+    """Two taps, or two pages: the later key counts, and neither meets a fault."""
+    _, headers, _ = await on_duty(client)
+    both = await asyncio.gather(*[paired(client, headers, "traccar") for _ in range(4)])
+    (phone,) = (await client.http.get(f"{API}/duty", headers=headers)).json()["phones"]
+    assert phone["id"] in {made["id"] for made in both}
+    heard = [(await client.http.get(f"/ingest/osmand?id={made['key']}&lat=55.6&lon=21.2")).status_code for made in both]
+    assert sorted(heard) == [200, 404, 404, 404]
 
 
 async def test_of_two_shifts_at_once_a_phone_reports_for_the_one_that_began_last_and_is_heard_until_both_end(
