@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -229,6 +230,18 @@ class Server:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+
+BUSES_OF_WARSAW = "traces/warsaw_buses_2024-02-13_evening.csv.gz"
+
+
+def shared_data(path: str, otherwise: str) -> Path | None:
+    """A file of the shared test data; None where it is not here, and a warning says what is left out."""
+    file = Settings().test_data / path
+    if file.exists():
+        return file
+    warnings.warn(f"{file} is not here: {otherwise}", stacklevel=2)
+    return None
 
 
 async def eventually(check: Any, timeout_s: float = 5.0, every_s: float = 0.05) -> Any:

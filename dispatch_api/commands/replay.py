@@ -7,12 +7,8 @@ older by as much. `--keep-times` sends the recorded times unchanged.
 
 import argparse
 import asyncio
-import csv
-import gzip
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,23 +19,13 @@ from core.errors import OutriderError
 from core.settings import Settings
 from dispatch_api.commands.client import Refused, Session, credentials, server_url, signed_in
 from dispatch_api.commands.progress import Progress
+from dispatch_api.commands.recording import Row, beginning, read
 from dispatch_api.commands.trackers import Fleet, Tracker
 
 SLOT_S = 0.25
 PREFIX = "R-"
 BULK = 1_000
 AT_ONCE = 8
-FULL_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class Row:
-    """One recorded fix; `at` in seconds since 1970."""
-
-    at: float
-    unit: str
-    lat: float
-    lon: float
 
 
 @dataclass(frozen=True)
@@ -66,43 +52,6 @@ class Schedule:
             return row.at
         end = self.start + (self.last - self.first) / self.speed
         return row.at + min(end - self.last, self.start - self.first)
-
-
-def read(file: Path) -> list[Row]:
-    """The rows of a CSV with at least unit, time (ISO 8601), lat and lon, by time; raises Refused."""
-
-    def lines() -> Iterator[Row]:
-        with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as text:
-            reader = csv.DictReader(text)
-            if missing := {"unit", "time", "lat", "lon"} - set(reader.fieldnames or ()):
-                raise Refused(f"{file} lacks the columns {', '.join(sorted(missing))}.")
-            for line in reader:
-                at = datetime.fromisoformat(line["time"])
-                yield Row(
-                    (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp(),
-                    line["unit"],
-                    float(line["lat"]),
-                    float(line["lon"]),
-                )
-
-    try:
-        rows = sorted(lines(), key=lambda row: row.at)  # stable: rows of one second keep the file's order
-    except (OSError, ValueError) as error:
-        raise Refused(f"{file}: {error}") from error
-    if not rows:
-        raise Refused(f"{file} holds no rows.")
-    return rows
-
-
-def beginning(rows: list[Row]) -> float:
-    """Where the recording begins: the first row of its first minute that is about as full as the others.
-
-    Sparse minutes before that are stale positions a feed repeats, sent at once when the replay begins.
-    """
-    minutes = Counter(int(row.at // 60) for row in rows)
-    usual = minutes[int(rows[len(rows) // 2].at // 60)]  # the median row's minute lies within the recording
-    first = min(minute for minute, n in minutes.items() if n >= usual * FULL_SHARE)
-    return next(row.at for row in rows if row.at >= first * 60)
 
 
 async def _units(session: Session, names: list[str], progress: Progress) -> dict[str, str]:
@@ -155,7 +104,7 @@ async def _send(
             progress.show("fixes", number, len(rows), f"{fleet.pending} waiting, {fleet.tally.accepted} stored")
             await asyncio.sleep(min(wait, SLOT_S))
         said = datetime.fromtimestamp(plan.said_at(row), UTC).isoformat(timespec="milliseconds")
-        fleet.report(trackers[row.unit], {"fix_at": said, "lat": row.lat, "lon": row.lon})
+        fleet.report(trackers[row.unit], {"fix_at": said, "lat": row.lat, "lon": row.lon} | dict(row.more))
         if not number % BULK:
             await asyncio.sleep(0)
     await fleet.drain()
@@ -167,7 +116,9 @@ async def run(settings: Settings, args: argparse.Namespace) -> int:
     try:
         if not 0.01 <= args.speed <= 1_000:
             raise Refused("--speed must lie between 0.01 and 1000.")
-        rows = read(Path(args.file))
+        rows, left_out = read(Path(args.file))
+        if left_out:
+            print(f"{left_out.n:,} lines cannot be read and are left out, the first: {left_out.first}", file=sys.stderr)
         names = list(dict.fromkeys(row.unit for row in rows))
         url = server_url(settings, args.url)
         login, password = credentials(settings, "administrator", args.login, args.password)

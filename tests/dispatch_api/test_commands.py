@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,9 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.actor import Role
 from core.settings import Settings
 from dispatch_api.commands import import_violations
-from dispatch_api.commands.replay import Row, beginning, read
+from dispatch_api.commands.recording import Row, beginning, read
 from tests import module_wide
-from tests.helpers import PASSWORD, ROOT, Database, Server, person
+from tests.helpers import BUSES_OF_WARSAW, PASSWORD, ROOT, Database, Server, person, shared_data
 
 START = datetime(2024, 2, 13, 18, 0, tzinfo=UTC)
 
@@ -188,11 +187,10 @@ TROUBLED = ("5885", "8356", "3403", "8892", "8815", "9948", "9328")
 
 def cut() -> list[Row]:
     """The first 45 minutes of 40 real buses with their errors, or of as many generated ones with the same errors."""
-    file = Settings().test_data / "traces" / "warsaw_buses_2024-02-13_evening.csv.gz"
-    if not file.exists():
-        warnings.warn(f"{file} is not here: the replay was tested with generated buses only", stacklevel=2)
+    file = shared_data(BUSES_OF_WARSAW, "the replay is tested with generated buses only")
+    if file is None:
         return sorted((row for n in range(BUSES) for row in generated(f"g{n}", n)), key=lambda row: row.at)
-    rows = read(file)
+    rows, _ = read(file)
     end = beginning(rows) + CUT_S
     buses = list(dict.fromkeys([*TROUBLED, *(row.unit for row in rows if row.at > end - 60)]))[:BUSES]
     return [row for row in rows if row.unit in buses and row.at <= end]

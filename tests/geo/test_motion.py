@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.settings import Settings
 from geo.doubt import INTERFERENCE, TWO_SENDERS, Circle, Doubt
 from geo.fix import Fix
 from geo.measures import distance_m, mps
 from geo.motion import AGREEING, FROZEN_FIXES, Motion, reachable
+from tests.helpers import BUSES_OF_WARSAW, shared_data
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 KM_LAT, KM_LON = 1 / 111.195, 1 / (111.195 * 0.5779)  # cos(54.7 degrees) = 0.5779
@@ -118,12 +118,11 @@ def test_the_same_verdicts_one_by_one_and_after_a_restart() -> None:
 
 
 def test_real_buses_are_plausible_but_for_their_two_wild_places() -> None:
-    recording = Settings().test_data / "traces" / "warsaw_buses_2024-02-13_evening.csv.gz"
-    if not recording.exists():
-        print(f"left out: {recording} is not here; the timelines above are what was checked")
+    file = shared_data(BUSES_OF_WARSAW, "plausibility is tested with timelines of our own only")
+    if file is None:
         return
     by_unit: dict[str, list[Fix]] = defaultdict(list)
-    with gzip.open(recording, "rt") as lines:
+    with gzip.open(file, "rt") as lines:
         for row in csv.DictReader(lines):
             moment = datetime.fromisoformat(row["time"])
             by_unit[row["unit"]].append(Fix(fix_at=moment, lat=float(row["lat"]), lon=float(row["lon"])))

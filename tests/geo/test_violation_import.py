@@ -16,12 +16,11 @@ from core import jobs
 from core.actor import system
 from core.errors import Malformed, TooLarge
 from core.models import Job, UserAccount
-from core.settings import Settings
 from core.work import open_work
 from geo import violation_import, violation_rows
 from geo.violation_import import Batch, Tally
 from geo.violation_rows import CSV, GEOJSON, Good, Refused, open_rows
-from tests.helpers import actor_of, person, work_of
+from tests.helpers import actor_of, person, shared_data, work_of
 
 HEAD = "id,occurred_at,category,lat,lon"
 GOOD = "a1,2026-01-02T03:04:05+02:00,tobacco,54.7,25.3"
@@ -307,8 +306,8 @@ async def test_a_job_whose_file_is_gone_fails_with_a_reason(tmp_path: Path, engi
 
 async def test_the_whole_recording_comes_in_at_once_and_never_twice(tmp_path: Path, engine: AsyncEngine) -> None:
     """The 118,341 rows of the shared recording where it is present; a file of our own of 30,000 otherwise."""
-    recording = Settings().test_data / "violations" / "barcelona_accidents_2010_2022.csv.gz"
-    body = gzip.decompress(recording.read_bytes()) if recording.exists() else generated(30_000).encode()
+    file = shared_data("violations/barcelona_accidents_2010_2022.csv.gz", "30,000 generated rows are imported instead")
+    body = gzip.decompress(file.read_bytes()) if file else generated(30_000).encode()
     good = sum(1 for row in csv.DictReader(body.decode().splitlines()) if row["lat"] != "bad")
     user, folder = await person(engine, "supervisor"), tmp_path / "imports"
     for accepted, duplicates in ((good, 0), (0, good)):
