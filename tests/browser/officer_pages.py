@@ -36,6 +36,13 @@ class Centre:
         await engine.dispose()
         return made, dispatcher.login
 
+    def officer(self) -> httpx.Client:
+        """The crew's officer by another way than the page."""
+        http = httpx.Client(base_url=self.http.base_url, timeout=20)
+        session = http.post("/session", json={"login": self.crew.officer.login, "password": PASSWORD})
+        http.headers["Authorization"] = f"Bearer {session.json()['token']}"
+        return http
+
     def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self.http.post(path, json=body)
         assert answer.is_success, answer.text

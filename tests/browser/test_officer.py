@@ -1,10 +1,12 @@
 """The officer's page: from sign-in to a task's result, and nothing lost when the network or the server goes away."""
 
+import contextlib
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from playwright.sync_api import Route, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import AWAY, Watch, on_phone_and_tablet
 from tests.browser.officer_pages import (
@@ -267,9 +269,57 @@ def test_a_step_against_a_cancel_is_shown_as_a_conflict(watch: Watch, centre: Ce
     assert centre.steps(task["id"])[-1] == ("en_route", "conflict")
     conflict.get_by_role("button", name="Understood").click()
     expect(conflict).not_to_be_visible()
-    page.locator(".late.conflict").get_by_role("link", name="Open").click()
-    page.get_by_role("button", name="Understood, called off").click()
+    page.locator(".called-off").get_by_role("link", name="Watch the pier").click()
+    big(page, "cancel_confirm")
     until(page, lambda: centre.task(task["id"])["cancel_confirmed_at"] is not None)
+
+
+def called_off(centre: Centre, titles: list[str], priority: str = "P1") -> list[str]:
+    """Tasks that the crew had taken on when they were called off."""
+    made = [centre.issue(title, priority)["id"] for title in titles]
+    with contextlib.closing(centre.officer()) as officer:
+        for task in made:
+            officer.post(f"/tasks/{task}/transitions", json={"verb": "acknowledge"}).raise_for_status()
+    for task in made:
+        cancel = {"verb": "cancel", "version": centre.task(task)["version"], "reason": "Found elsewhere"}
+        centre.send(f"/tasks/{task}/transitions", cancel)
+    return made
+
+
+def test_what_was_called_off_is_gathered_under_the_task_at_hand(
+    watch: Watch, centre: Centre, accessible: Callable[[Page], None]
+) -> None:
+    page = sign_in(watch, centre)
+    centre.issue("Escort the convoy", "P4")
+    big(page, "acknowledge")
+    big(page, "en_route")
+    titles = [f"Look at quay {n}" for n in range(1, 9)]
+    tasks = called_off(centre, titles)
+    group = page.locator(".called-off")
+    expect(group.locator("li")).to_have_count(len(tasks))
+    expect(page.locator(".card.now")).to_contain_text("Escort the convoy")
+    step, below, footer = (page.locator(one).bounding_box() for one in (".card.now .next", ".called-off", "footer"))
+    assert step is not None
+    assert below is not None
+    assert footer is not None
+    assert step["y"] + step["height"] <= min(below["y"], footer["y"]), "the next step stays in sight"
+    assert all((one.bounding_box() or {"height": 0})["height"] >= 48 for one in group.locator("a, button").all())
+    accessible(page)
+    group.get_by_role("button", name="Understood, called off: Look at quay 1").click()
+    expect(group.locator("li")).to_have_count(len(tasks) - 1)
+    until(page, lambda: centre.task(tasks[0])["cancel_confirmed_at"] is not None)
+    watch.allow(AWAY)
+    page.context.set_offline(True)
+    group.get_by_role("button", name="Understood, called off: Look at quay 2").click()
+    expect(group.get_by_text("Look at quay 2")).to_have_count(0)
+    expect(page.locator(".card.now")).to_contain_text("Escort the convoy")
+    page.locator(".over summary").click()
+    expect(row(page, "Look at quay 2")).to_contain_text("Cancelled")
+    expect(row(page, "Look at quay 2")).to_contain_text("not sent yet")
+    group.get_by_role("button", name="Understood, all 6 are called off").click()
+    expect(group).to_have_count(0)
+    page.context.set_offline(False)
+    until(page, lambda: all(centre.task(task)["cancel_confirmed_at"] for task in tasks))
 
 
 def test_a_refusal_stays_until_the_officer_lets_it_go(watch: Watch, centre: Centre) -> None:

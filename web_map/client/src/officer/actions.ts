@@ -24,8 +24,8 @@ export async function step(task: Task, verb: Verb, extra: Record<string, unknown
 
 /** Confirm that the officer knows the task was called off; the version says which cancel was seen. */
 export const confirmCancel = async (task: Task): Promise<void> => {
-  const about = { kind: "task", id: task.id, verb: "acknowledge" } as const;
-  await keep(`/tasks/${task.id}/transitions`, { verb: "acknowledge", version: task.version, at: now() }, about);
+  const about = { kind: "task", id: task.id, verb: "cancel_confirm" } as const;
+  await keep(`/tasks/${task.id}/transitions`, { verb: "acknowledge", version: task.version, at: now() }, about, holdMs(task.priority));
 };
 
 export const undo = async (entry: Entry): Promise<void> => {

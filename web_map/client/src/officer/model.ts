@@ -62,7 +62,7 @@ export interface About {
   kind: "task" | "notice" | "shift" | "violation" | "stop" | "talk" | "panic";
   id: string;
   verb:
-    | Verb | "seen" | "notice_seen" | "notice_acknowledge" | "notice_confirm" | "notice_reply" | "shift_start" | "shift_end"
+    | Verb | "seen" | "cancel_confirm" | "notice_seen" | "notice_acknowledge" | "notice_confirm" | "notice_reply" | "shift_start" | "shift_end"
     | "report" | "stop_form" | "message" | "support" | "panic";
   /** What was sent is a form: with this and its fields it can be opened again. */
   form?: Omit<Form, "fields">;
@@ -95,7 +95,7 @@ export interface Refusal {
 export interface Late {
   id: string;
   task_id: string;
-  verb: Verb;
+  verb: About["verb"];
   result: "superseded" | "conflict";
   at: string;
 }

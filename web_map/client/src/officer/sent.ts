@@ -51,6 +51,6 @@ async function stepSent(local: Local, entry: Entry, { result, task }: Transition
   if (verb === "seen") return local.storeTask(task);
   await local.storeTask(task, result === "applied" ? LEADS_TO[verb as Verb] : undefined);
   if (result === "applied") return;
-  await local.addLate({ id: entry.id, task_id: task.id, verb: verb as Verb, result, at: entry.made_at });
+  await local.addLate({ id: entry.id, task_id: task.id, verb, result, at: entry.made_at });
   say(t(`officer.late.${result}`, { verb: t(`officer.verb.${verb}`), status: code("task_status", task.status) }));
 }

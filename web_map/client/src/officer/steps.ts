@@ -51,8 +51,12 @@ export const RECEIPTS: readonly string[] = ["seen", "notice_seen"];
 const isStep = (entry: Entry): boolean => entry.about.verb in LEADS_TO;
 
 /** Steps of a task that wait on this device, oldest first. */
-export const waitingSteps = (task: Task, outbox: readonly Entry[]): Entry[] =>
+const waitingSteps = (task: Task, outbox: readonly Entry[]): Entry[] =>
   outbox.filter((entry) => entry.about.kind === "task" && entry.about.id === task.id && !entry.refused && isStep(entry));
+
+/** Whether something the officer did with a task is still to be told to the server. */
+export const isUnsent = (task: Task, outbox: readonly Entry[]): boolean => outbox.some(({ about, refused }) =>
+  about.kind === "task" && about.id === task.id && !refused && !RECEIPTS.includes(about.verb));
 
 /** How a task stands once everything that waits on this device has arrived. */
 export function standing(task: Task, outbox: readonly Entry[]): Status {
@@ -84,11 +88,13 @@ export function seenBy(task: KeptTask, unitIds: ReadonlySet<string>): KeptTask {
 
 export interface Sorted {
   now: Task | null;
+  /** Called off after the officer had taken them on, which is still to be confirmed. */
+  calledOff: Task[];
   waiting: Task[];
   done: Task[];
 }
 
-/** The officer's tasks: the one at hand, those waiting (most urgent first), and those that are over (newest first). */
+/** The officer's tasks: the one at hand, those called off and those waiting (most urgent first), those that are over (newest first). */
 export function sorted(tasks: readonly Task[], outbox: readonly Entry[], unitIds: ReadonlySet<string>): Sorted {
   const mine = (task: Task): boolean =>
     unitIds.has(task.unit_id ?? "") || task.support_unit_ids.some((id) => unitIds.has(id));
@@ -99,16 +105,19 @@ export function sorted(tasks: readonly Task[], outbox: readonly Entry[], unitIds
   const atWork = AT_WORK.map((status) => waiting.find((task) => of(task) === status)).find(Boolean);
   const now = atWork ?? waiting.find((task) => UNREAD.includes(of(task))) ?? waiting[0] ?? null;
   const changed = (task: Task): string => task.completed_at ?? task.on_scene_at ?? task.issued_at ?? "";
+  const calledOff = tasks.filter((task) => mustConfirmCancel(task, outbox)).sort(urgentFirst);
   return {
     now,
+    calledOff,
     waiting: waiting.filter((task) => task !== now),
-    done: tasks.filter((task) => !open.includes(task)).sort((a, b) => changed(b).localeCompare(changed(a))),
+    done: tasks.filter((task) => !open.includes(task) && !calledOff.includes(task)).sort((a, b) => changed(b).localeCompare(changed(a))),
   };
 }
 
-/** Whether an officer who had taken on a task must confirm that it was called off. */
-export const mustConfirmCancel = (task: Task): boolean =>
-  task.status === "cancelled" && task.acknowledged_at !== null && task.cancel_confirmed_at === null;
+/** Whether an officer who had taken on a task must confirm that it was called off, and has not done so on this device. */
+export const mustConfirmCancel = (task: Task, outbox: readonly Entry[]): boolean =>
+  task.status === "cancelled" && task.acknowledged_at !== null && task.cancel_confirmed_at === null &&
+  !outbox.some(({ about, refused }) => about.id === task.id && about.verb === "cancel_confirm" && !refused);
 
 /** Whether an officer who had acknowledged a notice must confirm that it was cancelled. */
 export const mustConfirmNotice = (notice: KeptNotice): boolean =>

@@ -1,8 +1,10 @@
 /** The inbox: the one task at hand, what waits, notices, what is over. */
 import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
 import { dayTime, t } from "../../shared/i18n";
+import { confirmCancel } from "../actions";
 import type { KeptNotice, Task } from "../model";
-import { mustConfirmCancel, mustConfirmNotice } from "../steps";
+import { mustConfirmNotice } from "../steps";
 import { duty, myTasks, state } from "../store";
 import { begunForms } from "./form";
 import { chip, heading, icon, label, standingText, wayText, windowText } from "./parts";
@@ -25,6 +27,15 @@ const taskRow = (task: Task): TemplateResult => html`<li><a class="item ${task.p
   <p class="row">${chip(task.priority)}${standingText(task)}</p><b>${task.title}</b>
   <small>${t("officer.task", { number: task.number })} ${windowText(task)}</small></a></li>`;
 
+/** Called off, one under the other: each is confirmed by itself, or all that stand here together. */
+const toConfirm = (tasks: Task[]): TemplateResult => html`<section class="called-off"><h2>${t("officer.called_off")} <span class="count">${tasks.length}</span></h2>
+  <ul>${repeat(tasks, (task) => task.id, (task) => html`<li><a href="#/task/${task.id}"><b>${task.title}</b>
+      <small>${t("officer.task", { number: task.number })}</small></a>
+    <button class="big" data-confirm=${task.id} aria-label=${t("officer.called_off.one", { title: task.title })}
+      @click=${() => confirmCancel(task)}>${t("officer.understood")}</button></li>`)}</ul>
+  ${tasks.length > 1 ? html`<button class="big" data-confirm="all" @click=${() => Promise.all(tasks.map(confirmCancel))}>${t("officer.called_off.all", { n: tasks.length })}</button>` : nothing}
+</section>`;
+
 const noticeRow = (notice: KeptNotice): TemplateResult => html`<li><a class="item ${notice.acknowledged_at && !mustConfirmNotice(notice) ? "" : "new"}"
   href="#/notice/${notice.id}"><p class="row"><span class="kind">${label("notice_kind", notice.kind)}</span>${notice.state === "sent"
     ? notice.acknowledged_at ? nothing : html`<span class="fresh">${t(notice.seen_at ? "officer.notice.open" : "officer.notice.new")}</span>`
@@ -46,16 +57,14 @@ function notices(): TemplateResult | typeof nothing {
 
 /** `withStep`: the next step stands in the card, because the task itself is not beside it. */
 export function home(withStep: boolean): TemplateResult {
-  const { now, waiting, done } = myTasks();
-  const cancelled = done.filter(mustConfirmCancel);
-  const over = done.filter((task) => !mustConfirmCancel(task)).slice(0, DONE_SHOWN);
+  const { now, calledOff, waiting, done } = myTasks();
+  const over = done.slice(0, DONE_SHOWN);
   const off = duty() === "off";
   return html`<div class="page home"><div class="hidden-label">${heading(t("officer.nav.tasks"))}</div>
     ${off ? html`<section class="card"><h2>${t("officer.shift.off.title")}</h2><p>${t("officer.shift.off.text")}</p>${startButtons()}</section>` : nothing}
-    ${cancelled.map((task) => html`<section class="late conflict"><p><b>${t("officer.called_off")}</b> ${task.title}</p>
-      <a class="big" href="#/task/${task.id}">${t("officer.open")}</a></section>`)}
     ${now || !off ? html`<section><h2>${t("officer.now")}</h2>${now ? nowCard(now, withStep)
       : html`<p class="card empty">${icon("check")}${t("officer.now.none")}</p>`}</section>` : nothing}
+    ${calledOff.length ? toConfirm(calledOff) : nothing}
     ${waiting.length ? html`<section><h2>${t("officer.waiting_tasks")} <span class="count">${waiting.length}</span></h2>
       <ul>${waiting.map(taskRow)}</ul></section>` : nothing}
     ${begunForms()}${notices()}${pinOffer()}

@@ -3,7 +3,7 @@ import { html, nothing, svg, type TemplateResult } from "lit";
 import { code, dayTime, distance, hourMinute, t } from "../../shared/i18n";
 import type { Priority, Status, Task } from "../model";
 import { compassPoint, towards } from "../place";
-import { standing, waitingSteps } from "../steps";
+import { isUnsent, standing } from "../steps";
 import { isOnline, state } from "../store";
 
 const ICONS = {
@@ -50,7 +50,7 @@ export const missing = (): TemplateResult => !state.caughtUp && isOnline()
 /** How a task stands, and whether that is still to be told to the server. */
 export function standingText(task: Task): TemplateResult {
   const status: Status = standing(task, state.kept.outbox);
-  const unsent = waitingSteps(task, state.kept.outbox).length > 0;
+  const unsent = isUnsent(task, state.kept.outbox);
   const text = status === "issued" || status === "delivered" ? t("officer.standing.new") : label("task_status", status);
   return html`<span class="standing ${status}">${text}</span>${unsent
     ? html` <span class="unsent">${t("officer.unsent")}</span>` : nothing}`;

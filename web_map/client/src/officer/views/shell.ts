@@ -64,14 +64,18 @@ function alarmBar(): TemplateResult | typeof nothing {
       <button class="big" @click=${hush}>${t("officer.silence")}</button></div></section>`;
 }
 
-const lateBars = (): TemplateResult[] => state.kept.late.map((late) => {
+/** Steps that came too late, one at a time: a day without a network must not push the task at hand out of sight. */
+function lateBar(): TemplateResult | typeof nothing {
+  const [late, ...others] = state.kept.late;
+  if (!late) return nothing;
   const task = taskById(late.task_id);
   const status = code("task_status", task?.status);
   const verb = t(`officer.verb.${late.verb}`);
   return html`<section class="late ${late.result}"><p><b>${t("officer.task", { number: task?.number ?? "" })}</b>
     ${t(`officer.late.${late.result}`, { verb, status })} ${t("officer.late.at", { time: hourMinute(late.at) })}</p>
+    ${others.length ? html`<p>${t("officer.late.more", { n: others.length })}</p>` : nothing}
     <button class="big" @click=${() => readLate(late.id)}>${t("officer.understood")}</button></section>`;
-});
+}
 
 const CLOCK_OFF_MS = 120_000;
 
@@ -90,7 +94,7 @@ function trouble(): TemplateResult | typeof nothing {
 const newVersion = (): TemplateResult | typeof nothing => state.newVersion
   ? html`<button class="big notice-bar" @click=${takeOver}>${t("officer.new_version")}</button>` : nothing;
 
-export const banners = (): TemplateResult => html`${alarmBar()}${lateBars()}${clock()}${trouble()}${newVersion()}`;
+export const banners = (): TemplateResult => html`${alarmBar()}${lateBar()}${clock()}${trouble()}${newVersion()}`;
 
 /** What was done last, while it can still be taken back. */
 export function undoBar(): TemplateResult | typeof nothing {
@@ -103,9 +107,9 @@ export function undoBar(): TemplateResult | typeof nothing {
 
 export function nav(): TemplateResult {
   const { view } = state.route;
-  const { now, waiting: others } = myTasks();
+  const { now, calledOff, waiting: others } = myTasks();
   const unread = state.kept.notices.filter((notice) => !notice.seen_at && notice.state === "sent").length;
-  const open = (now ? 1 : 0) + others.length + unread;
+  const open = (now ? 1 : 0) + calledOff.length + others.length + unread;
   const item = (href: string, name: "tasks" | "report" | "duty", current: boolean, n = 0): TemplateResult =>
     html`<a href=${href} aria-current=${current ? "page" : "false"}>${icon(name)}<span>${t(`officer.nav.${name}`)}</span>${n
       ? html`<b class="count">${n}</b>` : nothing}</a>`;

@@ -19,10 +19,8 @@ const take = (task: Task, verb: Verb): void => (ASKS[verb] ? go(`#/task/${task.i
 
 /** The one next step, at least 72 pixels high; nothing when the task asks for none. */
 export function nextButton(task: Task): TemplateResult | typeof nothing {
-  if (mustConfirmCancel(task)) {
-    const told = state.kept.outbox.some((entry) => entry.about.id === task.id && !entry.refused);
-    return html`<button class="next" ?disabled=${told} @click=${() => confirmCancel(task)}>
-      ${t(told ? "officer.unsent" : "officer.confirm_cancel")}</button>`;
+  if (mustConfirmCancel(task, state.kept.outbox)) {
+    return html`<button class="next" data-verb="cancel_confirm" @click=${() => confirmCancel(task)}>${t("officer.confirm_cancel")}</button>`;
   }
   const verb = choices(standing(task, state.kept.outbox)).next;
   if (!verb) return nothing;
