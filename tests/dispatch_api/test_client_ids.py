@@ -1,5 +1,6 @@
 """Ids made by clients (interfaces.md 1): what is made has the id it was sent with, and every write is done once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,15 @@ async def test_what_is_made_has_the_id_it_was_sent_with(desk: Desk) -> None:
         refused = await desk.post(who, path, sent | other)
         assert (refused.status_code, refused.json()["code"]) == (409, "id_reused"), path
         assert await desk.count(table) == before + 1, path
+
+
+async def test_the_same_write_sent_many_times_at_once_is_done_once(desk: Desk) -> None:
+    sent = {"id": str(new_id()), "call_sign": "V-7", "kind": "dog"}
+    before = await desk.count(Unit)
+    answers = await asyncio.gather(*(desk.post("administrator", "/units", sent) for _ in range(6)))
+    assert {(answer.status_code, answer.json()["id"]) for answer in answers} == {(201, sent["id"])}
+    assert sum("Idempotency-Replayed" in answer.headers for answer in answers) == 5
+    assert await desk.count(Unit) == before + 1
 
 
 async def test_devices_registered_together_have_theirs(desk: Desk) -> None:

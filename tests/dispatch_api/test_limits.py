@@ -164,3 +164,18 @@ async def test_an_import_ends_at_its_limit(client: Client, monkeypatch: pytest.M
         at = f"{API}/violations/import"
         answer = await client.http.post(at, content=content, headers=headers | {"Content-Type": "text/csv"})
         assert answer.status_code == wanted, answer.text
+
+
+async def test_no_list_gives_more_than_500(client: Client) -> None:
+    _, headers = await client.new(Role.AUDITOR)
+    paths = (await client.http.get(f"{API}/openapi.json", headers=headers)).json()["paths"]
+    found = {
+        path: (each["schema"]["minimum"], each["schema"]["maximum"], each["schema"]["default"])
+        for path, operations in paths.items()
+        for each in operations.get("get", {}).get("parameters", [])
+        if each["name"] == "limit"
+    }
+    assert len(found) > 15
+    assert {path: limits for path, limits in found.items() if limits[0] != 1 or limits[1] > 500} == {}
+    shorter = {f"{API}/units/nearest": 10, f"{API}/violations/hotcells": 20}
+    assert {path: limits[2] for path, limits in found.items() if limits[2] != 100} == shorter

@@ -17,6 +17,7 @@ from core import sign_in
 from core.actor import Role, system
 from core.models import UserAccount
 from core.work import open_work
+from dispatch_api.live.hub import RIGHTS_S
 from mobile_contract.messages import parse_to_client
 from tests import module_wide
 from tests.helpers import Crew, Server, crew, eventually, person
@@ -214,6 +215,28 @@ async def test_a_lost_right_ends_the_socket(server: Server, engine: AsyncEngine,
         started = asyncio.get_running_loop().time()
         assert await close_code(socket) == code
         assert asyncio.get_running_loop().time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("behind", "code"),
+    [
+        ("DELETE FROM sign_in WHERE user_id = $1", 4401),
+        ("UPDATE user_account SET roles = '{auditor}' WHERE id = $1", 4403),
+    ],
+    ids=["session", "role"],
+)
+async def test_a_right_that_is_lost_unheard_ends_the_socket_too(
+    server: Server, engine: AsyncEngine, behind: str, code: int
+) -> None:
+    """No wake-up tells of it: rights are read again every few seconds."""
+    user = await person(engine, Role.DISPATCHER)
+    async with connected(server, "/live", await token_of(engine, user)) as socket:
+        await until(socket, "snapshot")
+        owner = await server.database.owner()
+        await owner.execute(behind, user.id)
+        await owner.close()
+        assert await close_code(socket) == code
+    assert RIGHTS_S <= 4, "with a second to read them it is to be known within five"
 
 
 async def test_bad_beginnings(server: Server, engine: AsyncEngine) -> None:

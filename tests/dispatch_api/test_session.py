@@ -1,17 +1,22 @@
 """Signing in and out, cookies, CSRF, tickets, installations."""
 
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import sign_in
 from core.actor import Role
 from core.errors import NotSignedIn
 from core.ids import new_id
+from core.settings import Settings
 from core.work import open_work
+from dispatch_api.process import tls
+from tests.conftest import serving
 from tests.helpers import PASSWORD, Client, person
 
 
@@ -59,6 +64,23 @@ async def test_cookie_needs_its_csrf_token_and_own_origin(client: Client) -> Non
     assert (await post("/api/v1/session/socket-ticket", headers=foreign)).status_code == 403
     same = own | {"Origin": "http://127.0.0.1"}
     assert (await post("/api/v1/session/socket-ticket", headers=same)).status_code == 200
+
+
+async def test_over_tls_the_cookie_is_of_this_host_alone(
+    settings: Settings, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    assert tls.init(Settings(data_dir=tmp_path), ["127.0.0.1"]) == 0
+    files = {f"tls_{which}": tmp_path / "tls" / f"server.{end}" for which, end in (("cert", "crt"), ("key", "key"))}
+    user = await person(engine, Role.OFFICER)
+    async with serving(settings.model_copy(update=files), engine) as client:
+        client.http.base_url = httpx.URL("https://127.0.0.1")
+        opened = await client.http.post("/api/v1/session", json={"login": user.login, "password": PASSWORD})
+        cookie = opened.headers["set-cookie"]
+        assert cookie.startswith("__Host-outrider=os_")
+        for part in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+            assert part in cookie
+        assert "Domain" not in cookie
+        assert (await client.http.get("/api/v1/me")).json()["id"] == str(user.id)
 
 
 async def test_bearer_ignores_the_cookie(client: Client) -> None:

@@ -26,6 +26,9 @@ from dispatch_api.process import children, tls
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Ctrl-C stops everything."
 
+MARKS = {"server": "uvicorn", "worker": "cli worker", "gateway": "cli gateway", "postgres": "postgres -D"}
+"""How each process that `outrider up` starts is known."""
+
 ENDS_WITHIN_S = 60
 """Ten for the servers, and as long as the database needs for its last checkpoint on a busy disk."""
 
@@ -50,7 +53,7 @@ class Up:
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
                 line = " ".join(child.cmdline())
-                for name, mark in (("server", "uvicorn"), ("worker", "cli worker"), ("postgres", "postgres -D")):
+                for name, mark in MARKS.items():
                     if mark in line:
                         found[name] = child
         return found
@@ -127,7 +130,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_restarts_what_is_killed_and_ends_what_it_started(place: Place) -> None:
-    up = place.start()
+    up = place.start(OUTRIDER_TELTONIKA_PORT=str(free_port()))
     try:
         assert up.answers()
         said = up.output.read_text()
@@ -138,13 +141,13 @@ def test_restarts_what_is_killed_and_ends_what_it_started(place: Place) -> None:
         owner = f"process {up.process.pid}, 127.0.0.1 port {place.port}"
         assert f"Outrider already runs on this database ({owner})" in error
 
-        for name in ("server", "worker", "postgres"):
+        for name in MARKS:
             before = up.family()[name]
             before.send_signal(signal.SIGKILL)
             wait_for(lambda name=name, before=before: up.family().get(name, before).pid != before.pid)
             wait_for(up.answers)
         family = list(up.family().values())
-        assert len(family) == 3
+        assert len(family) == len(MARKS)
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(ENDS_WITHIN_S) == 0
         assert gone(family)

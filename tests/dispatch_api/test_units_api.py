@@ -69,6 +69,19 @@ async def test_what_a_unit_may_not_be(client: Client, change: dict[str, Any], fi
     assert refused["errors"][0]["field"] == field
 
 
+@pytest.mark.parametrize(("intervals", "stale_after_s"), [([10], 60), ([40], 60), ([100], 150), ([10, 100], 150)])
+async def test_a_place_is_stale_after_one_and_a_half_intervals(
+    client: Client, intervals: list[int], stale_after_s: float
+) -> None:
+    _, admin = await client.new(Role.ADMINISTRATOR)
+    unit = await posted(client, "/units", {"call_sign": "V-7", "kind": "patrol"}, admin, 201)
+    for interval_s in intervals:
+        device = {"unit_id": unit["id"], "protocol": "http", "interval_s": interval_s}
+        await posted(client, "/devices", device, admin, 201)
+    shown = (await client.http.get(f"/api/v1/units/{unit['id']}", headers=admin)).json()
+    assert shown["stale_after_s"] == stale_after_s
+
+
 async def test_lists_come_in_pages(client: Client) -> None:
     _, admin = await client.new(Role.ADMINISTRATOR)
     for n in range(5):
@@ -124,6 +137,41 @@ async def test_a_dispatcher_plans_and_begins_a_shift(client: Client) -> None:
     assert (await posted(client, f"/shifts/{other['id']}/start", {}, dispatcher, 409))["code"] == "conflict"
     backwards = body | {"from": body["to"], "to": body["from"]}
     assert (await posted(client, "/shifts", backwards, dispatcher, 422))["errors"][0]["field"] == "to"
+
+
+async def test_whoever_comes_onto_a_shift_finds_what_the_unit_is_owed(client: Client) -> None:
+    made = await crew(client.engine)
+    unit_id = str(made.unit.id)
+    _, dispatcher = await client.new(Role.DISPATCHER)
+    _, admin = await client.new(Role.ADMINISTRATOR)
+    people = [await client.new(Role.OFFICER) for _ in range(3)]
+    (_, joins), (taken, takes), (planned_for, planned) = people
+    members = [str(made.officer.id), *(str(user.id) for user, _ in people)]
+    changed = await client.http.patch(f"/api/v1/units/{unit_id}", json={"members": members}, headers=admin)
+    assert changed.status_code == 200, changed.text
+    task = {"kind": "other", "priority": "P3", "title": "T", "reason_code": "random", "lon": 25.3, "lat": 54.7}
+    notice = {"kind": "information", "priority": "P3", "headline": "N", "to": {"units": [unit_id]}}
+    owed = [
+        ("task", (await posted(client, "/tasks", task | {"unit_id": unit_id, "issue": True}, dispatcher, 201))["id"]),
+        ("notice", (await posted(client, "/notices", notice, dispatcher, 201))["id"]),
+    ]
+
+    async def inbox(headers: Headers) -> list[tuple[str, str]]:
+        items = (await client.http.get("/api/v1/inbox", headers=headers)).json()["items"]
+        return sorted(((item["kind"], item["body"]["id"]) for item in items), reverse=True)
+
+    assert [await inbox(headers) for headers in (joins, takes, planned)] == [[], [], []]
+    start = {"unit_id": unit_id, "members": [str(taken.id)]}
+    running = await posted(client, "/shifts/start", start, joins, 200)
+    assert [await inbox(headers) for headers in (joins, takes, planned)] == [owed, owed, []]
+    await posted(client, f"/shifts/{running['id']}/end", {}, joins, 200)
+    window = {"from": at(hours=1), "to": at(hours=-7)}
+    next_one = {"unit_id": unit_id, "members": [str(planned_for.id)]} | window
+    shift = await posted(client, "/shifts", next_one, dispatcher, 201)
+    assert await inbox(planned) == [], "a planned shift owes nothing yet"
+    await posted(client, f"/shifts/{shift['id']}/start", {}, dispatcher, 200)
+    assert await inbox(planned) == owed
+    assert await inbox(joins) == owed, "once"
 
 
 async def test_nobody_starts_a_shift_of_a_foreign_unit(client: Client) -> None:
