@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -18,18 +19,14 @@ COMMIT_TIMEOUT_S = 30
 RING = json.dumps({DeviceEventsCame.__name__: []})
 
 Row = tuple[Any, ...]
-"""The columns of `positions_store.sql`, in its order."""
+"""The columns of the database's type `fix_row`, in its order."""
 EVENT, SUSPECT = 12, 13
 """Places of columns."""
+_event = itemgetter(EVENT)
 OFF_DUTY = "off_duty", "off_duty_no_fix"
 """What marks a panic of a unit off duty as `suspect`, without a place the second: it is not stored with the others."""
 Outcome = tuple[list[int] | None, Any, Any]
 """The columns that `positions_store.sql` answers."""
-
-
-def _columns(rows: list[Row]) -> list[Any]:
-    """The rows as arrays; NULL for a column of nothing else."""
-    return [None if column.count(None) == len(column) else column for column in zip(*rows, strict=True)]
 
 
 def is_away(failure: Exception) -> bool:
@@ -58,10 +55,9 @@ class Line:
             settings = {"application_name": "outrider writer"}
             self._connection = await asyncpg.connect(self._dsn, timeout=5, server_settings=settings)
             self._store = await self._connection.prepare(STORE)
-        columns = _columns(rows)
-        if columns[EVENT] is not None and not OWED.isdisjoint(columns[EVENT]):
+        if not OWED.isdisjoint(map(_event, rows)):
             return await self._store_and_owe(rows, units)
-        found: Outcome = await self._store.fetchrow(*columns, units, timeout=COMMIT_TIMEOUT_S)
+        found: Outcome = await self._store.fetchrow(rows, units, timeout=COMMIT_TIMEOUT_S)
         return found
 
     async def _store_and_owe(self, rows: list[Row], units: int) -> Outcome:
@@ -71,11 +67,10 @@ class Line:
         duplicates, devices, moments = None, None, None
         async with self._connection.transaction():
             if placed:
-                columns = _columns([rows[place] for place in placed])
-                found = await self._store.fetchrow(*columns, units, timeout=COMMIT_TIMEOUT_S)
+                found = await self._store.fetchrow([rows[n] for n in placed], units, timeout=COMMIT_TIMEOUT_S)
                 duplicates, devices, moments = found
-            owed = _columns([row for row in rows if row[EVENT] in OWED])
-            await self._connection.execute(OWE, *owed, timeout=COMMIT_TIMEOUT_S)
+            owed = [row for row in rows if row[EVENT] in OWED]
+            await self._connection.execute(OWE, owed, timeout=COMMIT_TIMEOUT_S)
         await self._ring(self._connection)
         return duplicates and [placed[n] for n in duplicates], devices, moments
 

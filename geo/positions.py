@@ -32,7 +32,7 @@ QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
-LINES_FROM_ROWS = 1, 16, 32
+LINES_FROM_ROWS = 1, 24, 48
 """So many waiting while commits run make the second and third connection help: with fewer they would only split the
 commits, with more the server would wait for the database."""
 AT_ONCE_ROWS = LINES_FROM_ROWS[1]

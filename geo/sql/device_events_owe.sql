@@ -1,14 +1,9 @@
--- Owe what the events of these fixes call for (columns as in positions_store.sql).
+-- Owe what the events of these fixes call for.
 -- Off duty a panic is the one thing taken, and its place the one place: none when the device left one within the hour.
 -- A moment that was stored before by a message without this event gets it now.
 WITH v AS (
-  SELECT *, CASE WHEN suspect IS DISTINCT FROM 'off_duty_no_fix' THEN ST_Point(lon, lat, 4326) END AS point FROM unnest(
-    $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::float8[], $6::float8[], $7::real[], $8::real[],
-    $9::real[], $10::real[], $11::real[], $12::smallint[], $13::text[], $14::text[]
-  ) v (
-    device_id, fix_at, received_at, unit_id, lon, lat, accuracy_m, altitude_m,
-    speed_mps, heading_deg, battery_pct, satellites, event, suspect
-  )
+  SELECT *, CASE WHEN suspect IS DISTINCT FROM 'off_duty_no_fix' THEN ST_Point(lon, lat, 4326) END AS point
+  FROM unnest($1::fix_row[])
 ), off_duty AS (
   INSERT INTO position (
     device_id, fix_at, received_at, unit_id, point, accuracy_m, altitude_m,

@@ -1,15 +1,9 @@
 -- Store fixes, move the units' latest position where one of them is newer and plausible, and tell what happened:
 -- `duplicates` is NULL when every fix was new, else the places of those whose device and moment were there before
 -- (twins within one batch are not among them); `devices` and `moments` name the fixes that moved a unit, and are NULL
--- in the usual case that all fixes were new and all $15 units with a plausible one moved to their newest.
+-- in the usual case that all fixes were new and all $2 units with a plausible one moved to their newest.
 WITH v AS (
-  SELECT * FROM unnest(
-    $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::float8[], $6::float8[], $7::real[], $8::real[],
-    $9::real[], $10::real[], $11::real[], $12::smallint[], $13::text[], $14::text[]
-  ) WITH ORDINALITY v (
-    device_id, fix_at, received_at, unit_id, lon, lat, accuracy_m, altitude_m,
-    speed_mps, heading_deg, battery_pct, satellites, event, suspect, n
-  )
+  SELECT * FROM unnest($1::fix_row[]) WITH ORDINALITY
 ), stored AS (
   INSERT INTO position (
     device_id, fix_at, received_at, unit_id, point, accuracy_m, altitude_m,
@@ -17,7 +11,7 @@ WITH v AS (
   )
   SELECT device_id, fix_at, received_at, unit_id, ST_Point(lon, lat, 4326), accuracy_m, altitude_m,
     speed_mps, heading_deg, battery_pct, satellites, event, suspect
-  FROM v ORDER BY device_id, fix_at, n
+  FROM v ORDER BY device_id, fix_at, ordinality
   ON CONFLICT DO NOTHING
   RETURNING device_id, fix_at, received_at, unit_id, point, accuracy_m, speed_mps, heading_deg, battery_pct, suspect
 ), moved AS (
@@ -35,11 +29,11 @@ WITH v AS (
   WHERE l.fix_at < excluded.fix_at
   RETURNING device_id, fix_at
 ), sums AS (
-  SELECT (SELECT count(*) FROM stored) = cardinality($1) AS all_new, (SELECT count(*) FROM moved) = $15::int AS all_moved
+  SELECT (SELECT count(*) FROM stored) = cardinality($1) AS all_new, (SELECT count(*) FROM moved) = $2::int AS all_moved
 )
 SELECT
   CASE WHEN NOT all_new THEN ARRAY(
-    SELECT n - 1 FROM v WHERE (device_id, fix_at) NOT IN (SELECT device_id, fix_at FROM stored)
+    SELECT ordinality - 1 FROM v WHERE (device_id, fix_at) NOT IN (SELECT device_id, fix_at FROM stored)
   ) END AS duplicates,
   CASE WHEN NOT (all_new AND all_moved) THEN ARRAY(SELECT device_id FROM moved) END AS devices,
   CASE WHEN NOT (all_new AND all_moved) THEN ARRAY(SELECT fix_at FROM moved) END AS moments
