@@ -41,6 +41,15 @@ def _said(text: str) -> str:
     return text
 
 
+LEAST = 1.17549435e-38
+"""The least positive number of single precision with all its digits."""
+
+
+def _single(number: float) -> float:
+    """0 for what single precision, in which measurements are stored, has no number for: PostgreSQL refuses those."""
+    return 0.0 if number < LEAST else number
+
+
 def utc_text(moment: datetime) -> str:
     """A moment as every answer writes it: UTC, milliseconds, Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -58,7 +67,7 @@ Moment = Annotated[datetime, BeforeValidator(_iso_only), AfterValidator(_aware)]
 MomentOut = Annotated[datetime, PlainSerializer(utc_text, return_type=str, when_used="json")]
 Lon = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Lat = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
-AccuracyM = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+AccuracyM = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False), AfterValidator(_single)]
 Money = Annotated[float, Field(ge=0, le=999_999_999_999, allow_inf_nan=False)]
 Quantity = Annotated[float, Field(ge=0, le=9_999_999_999_999, allow_inf_nan=False)]
 Version = Annotated[int, Field(ge=0, le=2**31 - 1)]

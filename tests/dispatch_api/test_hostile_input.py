@@ -51,6 +51,8 @@ UNREADABLE = {
 }
 RECEIPTS = {"/tasks/$issued/seen", "/inbox/ack"}
 """What is only said to have come or been seen: the task and the inbox keep by whom and when, the audit does not."""
+MEASURED = re.compile(r'("(?:accuracy_m|altitude_m|speed_mps|heading_deg|battery_pct)": )[\d.]+')
+"""What the database holds in single precision, where 1e-50 would be an underflow and not 0."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT")
 Place = tuple[str | int, ...]
 
@@ -198,7 +200,7 @@ async def test_hostile_fields_are_refused_and_nothing_is_written(case: Case, des
         refused(await desk.send(case, content), 422, content)
     assert await desk.contents() == before
     noted = await desk.noted()
-    good = await desk.send(case, json.dumps(body).encode())
+    good = await desk.send(case, MEASURED.sub(r"\g<1>1e-50", json.dumps(body)).encode())
     assert good.status_code == case.status, f"the fields were not what was refused: {good.text}"
     if good.is_success and case.path not in RECEIPTS:
         assert await desk.noted() > noted, "nobody would know who did it (S23)"
