@@ -45,8 +45,8 @@ class Lines:
         return len(self._open)
 
     def enter(self, line: "Line") -> bool:
-        """Whether there is room for one more."""
-        if len(self._open) >= self._most:
+        """Whether there is room for one more; whoever has a place keeps it."""
+        if line not in self._open and len(self._open) >= self._most:
             return False
         self._open.add(line)
         return True
@@ -133,6 +133,8 @@ class Line(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take over what came."""
         self.pending += _window[:nbytes]
+        if self.transport is None:
+            return  # the handshake's last packet brought it; it is taken once the connection is made
         if self.waiting is None:
             self._go_on()
         elif len(self.pending) > WAITING_BYTES and self.transport and not self._is_paused:

@@ -23,9 +23,10 @@ from dispatch_api.gateway.cot import CotLine
 from dispatch_api.gateway.cot_view import CotView
 from dispatch_api.gateway.datagrams import Datagrams
 from dispatch_api.gateway.desk import Desk
+from dispatch_api.gateway.greeting import Greeting
 from dispatch_api.gateway.gt06 import Gt06Datagrams, Gt06Line
 from dispatch_api.gateway.h02 import H02Datagrams, H02Line, Statuses
-from dispatch_api.gateway.line import HELLO_S, Line, Lines
+from dispatch_api.gateway.line import Line, Lines
 from dispatch_api.gateway.mqtt import Subscriber
 from dispatch_api.gateway.nmea import NmeaLine
 from dispatch_api.gateway.teltonika import TeltonikaDatagrams, TeltonikaLine
@@ -137,17 +138,13 @@ async def _closed_last(lines: Lines) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _listening(
-    settings: Settings, port: int, line: Callable[[], Line], secure: ssl.SSLContext | None = None
-) -> AsyncIterator[None]:
+async def _listening(settings: Settings, port: int, line: Callable[[], asyncio.BaseProtocol]) -> AsyncIterator[None]:
     """A TCP port whose connections are such lines; none for port 0. Raises CannotStart."""
     if not port:
         yield
         return
     try:
-        server = await asyncio.get_running_loop().create_server(
-            line, settings.host, port, backlog=BACKLOG, ssl=secure, ssl_handshake_timeout=HELLO_S if secure else None
-        )
+        server = await asyncio.get_running_loop().create_server(line, settings.host, port, backlog=BACKLOG)
     except OSError as error:
         raise CannotStart(f"Port {port} on {settings.host}: {error.strerror or error}.") from error
     try:
@@ -160,15 +157,14 @@ async def _listening(
 async def _both(
     settings: Settings,
     port: int,
-    line: Callable[[], Line],
+    line: Callable[[], asyncio.BaseProtocol],
     datagrams: Callable[[], Datagrams],
-    secure: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
     """The same with the UDP port of that number."""
     if not port:
         yield
         return
-    async with _listening(settings, port, line, secure):
+    async with _listening(settings, port, line):
         try:
             transport, taking = await asyncio.get_running_loop().create_datagram_endpoint(
                 datagrams, local_addr=(settings.host, port)
@@ -187,10 +183,11 @@ async def _trackers(desk: Desk, lines: Lines) -> AsyncIterator[None]:
     """The ports of trackers that say nothing but where they are."""
     settings, statuses = desk.settings, Statuses()
     secure = _tls(settings, "OUTRIDER_TELTONIKA_TLS") if settings.teltonika_tls and settings.teltonika_port else None
-    ports = [
-        (settings.teltonika_port, lambda: TeltonikaLine(desk, lines), lambda: TeltonikaDatagrams(desk), secure),
-        (settings.gt06_port, lambda: Gt06Line(desk, lines), lambda: Gt06Datagrams(desk), None),
-        (settings.h02_port, lambda: H02Line(desk, lines, statuses), lambda: H02Datagrams(desk, statuses), None),
+    teltonika = _greeted(lambda: TeltonikaLine(desk, lines), lines, secure)
+    ports: list[tuple[int, Callable[[], asyncio.BaseProtocol], Callable[[], Datagrams]]] = [
+        (settings.teltonika_port, teltonika, lambda: TeltonikaDatagrams(desk)),
+        (settings.gt06_port, lambda: Gt06Line(desk, lines), lambda: Gt06Datagrams(desk)),
+        (settings.h02_port, lambda: H02Line(desk, lines, statuses), lambda: H02Datagrams(desk, statuses)),
     ]
     async with contextlib.AsyncExitStack() as begun:
         await begun.enter_async_context(_listening(settings, settings.nmea_port, lambda: NmeaLine(desk, lines)))
@@ -210,8 +207,15 @@ async def _cot(desk: Desk, lines: Lines) -> AsyncIterator[None]:
     secure = _mutual(settings, settings.cot_client_ca) if settings.cot_client_ca else None
     async with CotView(settings.database_url) as view:
         tablet = partial(CotLine, desk, lines, view.show, mutual=secure is not None)
-        async with _listening(settings, settings.cot_port, tablet, secure):
+        async with _listening(settings, settings.cot_port, _greeted(tablet, lines, secure)):
             yield
+
+
+def _greeted(
+    line: Callable[[], Line], lines: Lines, secure: ssl.SSLContext | None
+) -> Callable[[], asyncio.BaseProtocol]:
+    """The line, behind a TLS handshake when there is to be one."""
+    return partial(Greeting, line, lines, secure) if secure else line
 
 
 def _mutual(settings: Settings, authority: Path) -> ssl.SSLContext:

@@ -346,15 +346,47 @@ async def test_a_lost_database_answers_nobody_and_loses_nothing(tracker: Tracker
     assert len(await tracker.track()) == 4
 
 
-async def test_over_tls(database: Database, tracker: Tracker, tmp_path: Path) -> None:
+@pytest.fixture
+def secured(tracker: Tracker, tmp_path: Path) -> Tracker:
+    """The tracker, of a gateway with TLS and room for two."""
     folder = tmp_path / "tls"
     assert tls.init(Settings(data_dir=folder), ["localhost", "127.0.0.1"]) == 0
-    (certificate,), (key,), (authority,) = (list(folder.rglob(name)) for name in ("server.crt", "server.key", "ca.crt"))
-    settings = tracker.settings.model_copy(
-        update={"teltonika_port": free_port(), "teltonika_tls": True, "tls_cert": certificate, "tls_key": key}
-    )
-    async with gateway(settings):
-        secure = Tracker(tracker.fleet, settings, tracker.imei, tracker.unit_id, tracker.device_id)
-        async with secure.connected(ssl=ssl.create_default_context(cafile=authority)) as wire:
-            assert await wire.say(hello(tracker.imei) + frame(now(), 2), 5) == ACCEPTED + b"\0\0\0\2"
-    assert len(await tracker.track()) == 2
+    (certificate,), (key,) = (list(folder.rglob(name)) for name in ("server.crt", "server.key"))
+    settings = tracker.settings.model_copy(update={
+        "teltonika_port": free_port(), "teltonika_tls": True, "tls_cert": certificate, "tls_key": key,
+        "gateway_connections": 2,
+    })  # fmt: skip
+    return Tracker(tracker.fleet, settings, tracker.imei, tracker.unit_id, tracker.device_id)
+
+
+@pytest.fixture
+def trusting(secured: Tracker) -> ssl.SSLContext:
+    assert secured.settings.tls_cert
+    return ssl.create_default_context(cafile=secured.settings.tls_cert.with_name("ca.crt"))
+
+
+async def test_over_tls(secured: Tracker, trusting: ssl.SSLContext) -> None:
+    async with gateway(secured.settings), secured.connected(ssl=trusting) as wire:
+        assert await wire.say(hello(secured.imei) + frame(now(), 2), 5) == ACCEPTED + b"\0\0\0\2"
+    assert len(await secured.track()) == 2
+
+
+async def test_handshakes_under_way_take_the_room_of_lines_and_give_it_back(
+    secured: Tracker, trusting: ssl.SSLContext
+) -> None:
+    """Else connections that never say a word of TLS are bounded by the kernel alone."""
+    address = "127.0.0.1", secured.settings.teltonika_port
+    async with gateway(secured.settings) as lines:
+        mute = [(await asyncio.open_connection(*address))[1] for _ in range(2)]
+        await eventually(lambda: len(lines) == 2)
+        with pytest.raises(ConnectionError):
+            async with secured.connected(ssl=trusting):
+                pass
+        mute[0].write(b"GET / HTTP/1.1\r\n\r\n")
+        await eventually(lambda: len(lines) == 1)
+        async with secured.connected(ssl=trusting) as wire:
+            assert await wire.say(hello(secured.imei) + frame(now(), 2), 5) == ACCEPTED + b"\0\0\0\2"
+            assert len(lines) == 2
+        mute[1].close()
+        await eventually(lambda: len(lines) == 0)
+        mute[0].close()
