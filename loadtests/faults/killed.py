@@ -9,7 +9,8 @@ from loadtests.faults.fault import Fault, Figure, Mutant, Run, zero
 from loadtests.faults.stage import Stage
 from loadtests.faults.trial import Outcome, Plan
 
-ACKS = 10_000
+ACKS: dict[trial.Fault, int] = {"F1": 50_000, "F2": 10_000}
+"""At least; the writers go on after the last blow until it is reached."""
 SHORT: dict[str, Any] = {"acks": 1_000, "kills": 2, "pauses_s": (0.5, 1.5)}
 EXAMPLES = 5
 
@@ -33,7 +34,7 @@ def report(outcome: Outcome) -> list[str]:
 
 def _run(fault: trial.Fault, kills: int) -> Run:
     def run(stage: Stage) -> list[Figure]:
-        how = SHORT if stage.short else {"acks": ACKS, "kills": kills}
+        how = SHORT if stage.short else {"acks": ACKS[fault], "kills": kills}
         plan = Plan(fault=fault, seed=stage.seed, mutant=stage.mutant, **how)  # type: ignore[arg-type]
         outcome = trial.run(plan, stage.cluster, stage.say, stage.urls)
         stage.say("\n".join(report(outcome)))
@@ -61,14 +62,14 @@ def figures(outcome: Outcome, stage: Stage) -> list[Figure]:
 F1 = Fault(
     "F1",
     "kill -9 of the server under load: acknowledged exists once, unacknowledged at most once, no gap",
-    f"{ACKS} acknowledged writes for 50,000",
+    "",
     _run("F1", 20),
     {"ack_before_commit": Mutant("positions are answered before their commit", "lost")},
 )
 F2 = Fault(
     "F2",
     "kill -9 of every process of PostgreSQL, and restart -m fast: as F1, and the server survives",
-    f"{ACKS} acknowledged writes for 50,000",
+    f"at least {ACKS['F2']:,} acknowledged writes for 50,000",
     _run("F2", 10),
     {"asynchronous_commit": Mutant("positions are written with synchronous_commit=off", "lost")},
 )
