@@ -1,0 +1,128 @@
+"""T8 of the scenarios: `python -m loadtests.flood [--minutes 10]`.
+
+500 devices report 100 fixes a second for so long, while three dispatchers look on. When half of the time is over, 100
+others that were cut off for three hours come back at once, each with 2,160 fixes, which they send as fast as they are
+answered. Nothing may be lost, and nobody else may feel it. The exit code is 1 when a bound is missed.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+
+from core.actor import Role
+from dispatch_api.process.cluster import Cluster
+from geo.protocols.fixes import MAX_FIXES
+from loadtests.faults import scene
+from loadtests.faults.fault import Figure
+from loadtests.faults.scene import Tracked
+from loadtests.faults.stage import Stage, migrate, staged
+from loadtests.faults.traffic import Screens, Trackers, http, percentile, signed
+
+DEVICES, PER_S, MINUTES, SCREENS = 500, 100, 10, 3
+RETURNING, FIXES_EACH, APART_S = 100, 2_160, 5
+ANSWERED_WITHIN_S, SHOWN_WITHIN_S = 0.2, 2.0
+AGAIN_S, NEVER_S = 0.5, 300
+
+
+@dataclass
+class Returned:
+    """What the devices that came back were answered."""
+
+    accepted: int = 0
+    sent_again: int = 0
+    seconds: float = 0.0
+
+
+async def _come_back(session: aiohttp.ClientSession, devices: list[Tracked]) -> Returned:
+    """All of them at once, each one batch after the other; what is refused for now is sent again."""
+    told, began = Returned(), time.monotonic()
+    async with asyncio.timeout(NEVER_S):
+        await asyncio.gather(*(_deliver(session, device, told) for device in devices))
+    told.seconds = time.monotonic() - began
+    return told
+
+
+async def _deliver(session: aiohttp.ClientSession, device: Tracked, told: Returned) -> None:
+    first = datetime.now(UTC) - timedelta(seconds=FIXES_EACH * APART_S)
+    moments = [(first + timedelta(seconds=n * APART_S)).isoformat(timespec="milliseconds") for n in range(FIXES_EACH)]
+    fixes = [
+        {"fix_at": at, "lon": 25.0 + n * 1e-4, "lat": 54.7, "accuracy_m": 5, "speed_mps": 3}
+        for n, at in enumerate(moments)
+    ]
+    for start in range(0, FIXES_EACH, MAX_FIXES):
+        batch = {"fixes": fixes[start : start + MAX_FIXES]}
+        while True:
+            async with session.post("/api/v1/positions", json=batch, headers=signed(device)) as answer:
+                if answer.status == 200:
+                    told.accepted += (await answer.json())["accepted"]
+                    break
+            told.sent_again += 1
+            await asyncio.sleep(AGAIN_S)
+
+
+async def flood(stage: Stage, minutes: float) -> list[Figure]:
+    """Run it, and what was measured."""
+    engine, db = stage.engine(), await stage.owner()
+    people = await scene.people(engine, Role.DISPATCHER, SCREENS)
+    devices, returning = await scene.tracked(engine, DEVICES), await scene.tracked(engine, RETURNING)
+    await engine.dispose()
+    server = await stage.serving()
+    server.start_worker()
+    half_s = minutes * 30
+    async with (
+        http(server, limit=0) as session,
+        http(server, limit=0, timeout_s=NEVER_S) as theirs,
+        Screens(server, people).watching() as screens,
+    ):
+        async with Trackers(session, devices, PER_S).reporting() as trackers:
+            await asyncio.sleep(half_s)
+            before, ages_before = len(trackers.took_s), len(screens.ages_s)
+            told = await _come_back(theirs, returning)
+            during, ages = trackers.took_s[before:], screens.ages_s[ages_before:]
+            await asyncio.sleep(max(0.0, half_s - told.seconds))
+        await asyncio.sleep(1)
+        lost = list(screens.lost)
+    stored = await db.fetchval("SELECT count(*) FROM position")
+    await db.close()
+    server.end_worker()
+    sent = sum(trackers.answers.values())
+    return [
+        Figure("fixes of 500 devices sent, one by one", sent, least=0.98 * PER_S * minutes * 60),
+        Figure("not answered with 200", sent - trackers.answers["200"], most=0),
+        Figure("fixes of 100 that came back at once", told.accepted, least=RETURNING * FIXES_EACH),
+        Figure("their batches that were refused for now", told.sent_again),
+        Figure("stored, of all that were sent", stored - trackers.answers["200"] - told.accepted, most=0, least=0),
+        Figure("until all of the flood was stored", told.seconds, "s"),
+        Figure("a fix's answer, p95", percentile(trackers.took_s, 0.95) * 1_000, "ms", most=ANSWERED_WITHIN_S * 1_000),
+        Figure("while the flood came", percentile(during, 0.95) * 1_000, "ms", most=ANSWERED_WITHIN_S * 1_000),
+        Figure("fix to map, p95", percentile(screens.ages_s, 0.95), "s", most=SHOWN_WITHIN_S),
+        Figure("while the flood came", percentile(ages, 0.95), "s"),
+        Figure("screens closed", len(lost), most=0),
+        Figure("server errors", len(stage.errors()), most=0),
+    ]
+
+
+def main() -> int:
+    """Run and print; 1 when a bound was missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
+    arguments = parser.parse_args()
+    if arguments.minutes != MINUTES:
+        print(f"scaled: {arguments.minutes:g} minutes for {MINUTES}", flush=True)
+    with Cluster.temporary() as cluster:
+        migrate(cluster)
+        with staged(cluster, lambda line: print(line, flush=True)) as stage:
+            found = asyncio.run(flood(stage, arguments.minutes))
+    print("\n| | measured | must be |\n|---|---:|---|")
+    for figure in found:
+        print(f"| {figure.what} | {figure.shown} | {figure.bound}{'' if figure.holds else ' **missed**'} |")
+    return 0 if all(figure.holds for figure in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
