@@ -114,8 +114,13 @@ class _Run:
         shares = [share for share in shares if share.what not in self._before]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(self._arguments.processes, mp_context=context) as pool:
-            for number, done in enumerate(as_completed([pool.submit(work, share) for share in shares]), 1):
-                self._note(done.result(), f"{number} of {len(shares)}")
+            doing = [pool.submit(work, share) for share in shares]
+            try:
+                for number, done in enumerate(as_completed(doing), 1):
+                    self._note(done.result(), f"{number} of {len(shares)}")
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         return [share.kept for share in shares if share.kept and share.kept.exists()]
 
     def _share(
