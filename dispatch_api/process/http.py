@@ -55,9 +55,9 @@ class _Together:
         self._held.append(data)
 
     def flush(self) -> None:
-        """Send what was kept."""
-        if self._held:
-            held, self._held = self._held, []
+        """Send what was kept, unless the connection was cut: uvloop takes a write to that for a fault."""
+        held, self._held = self._held, []
+        if held and not self._transport.is_closing():
             self._transport.write(b"".join(held))
 
     def is_closing(self) -> bool:

@@ -11,11 +11,12 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 import uvicorn
+import uvloop
 
 from dispatch_api.process.http import OnePacketProtocol
 from tests import module_wide
 from tests.geo.fleet import Fleet, now
-from tests.helpers import Server
+from tests.helpers import Server, eventually
 
 HEADERS = "Host: localhost\r\nContent-Type: application/json\r\n"
 
@@ -217,3 +218,37 @@ async def test_a_head_that_drips_is_cut_and_a_body_that_drips_is_not(impatient: 
         writer.write(bytes([byte]))
     assert b" 204 " in await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
     writer.close()
+
+
+def test_an_answer_to_a_line_that_was_cut_is_dropped_without_a_fault() -> None:
+    """A tablet that is reset while it is answered is nobody's error."""
+    faults = list[Any]()
+
+    async def answered() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, told: faults.append(told))
+        made = list[OnePacketProtocol]()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+
+        def accepted() -> OnePacketProtocol:
+            config = uvicorn.Config(app, http=OnePacketProtocol, lifespan="off", log_config=None)
+            config.load()
+            made.append(OnePacketProtocol(config=config, server_state=uvicorn.server.ServerState(), app_state={}))
+            return made[-1]
+
+        listening = await loop.create_server(accepted, "127.0.0.1")
+        _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        await eventually(lambda: made and made[0].transport)
+        cut: Any = made[0].transport
+        cut.abort()
+        await eventually(lambda: made[0].transport is not cut)
+        cut.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await asyncio.sleep(0.05)
+        writer.close()
+        listening.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(answered())
+    assert faults == []
