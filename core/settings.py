@@ -106,7 +106,9 @@ class Settings(BaseSettings):
     gateway_idle_s: int = Field(600, ge=10, le=86_400, description="seconds after which it cuts a silent tracker")
     fcm_credentials: Path | None = Field(None, description="Firebase service account (JSON): pushes; unset: none")
     fcm_url: str | None = Field(None, description="another address than Google's for pushes")
-    fcm_web: Path | None = Field(None, description="Firebase app's options (JSON), handed to apps that ask for them")
+    fcm_web: Path | None = Field(
+        None, description="Firebase app's options (JSON), handed to apps; with vapidKey to browsers"
+    )
     webpush_key: Path | None = Field(
         None, description="key of `outrider webpush-init`, for pushes to browsers; unset: none"
     )

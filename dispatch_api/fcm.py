@@ -1,4 +1,7 @@
-"""Firebase Cloud Messaging, for apps, through Google's own library, which is loaded when the first push is sent."""
+"""Firebase Cloud Messaging, for apps and, where that is chosen, for browsers.
+
+Pushes go through Google's own library, which is loaded when the first one is sent.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,16 +18,31 @@ from dispatch_api.pushed import COLLAPSE, LONGEST_ASKED_S, PAYLOAD, TIMEOUT_S, T
 log = structlog.get_logger()
 
 FCM = "https://fcm.googleapis.com"
+BROWSERS_HOSTS = ("https://firebaseinstallations.googleapis.com", "https://fcmregistrations.googleapis.com")
+"""Written into the library that a browser registers with: it knows no others."""
 
 
 def options(settings: Settings) -> dict[str, str] | None:
-    """What apps ask Firebase with, None when nothing is set; raises OSError and ValueError for a file of no use."""
+    """What apps ask Firebase with, and browsers if there is a `vapidKey`; None when nothing is set.
+
+    Raises OSError and ValueError for a file of no use.
+    """
     if settings.fcm_web is None:
         return None
     found = json.loads(settings.fcm_web.read_text())
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("no object of texts")
     return found
+
+
+def browsers_hosts(settings: Settings) -> tuple[str, ...]:
+    """The hosts a browser asks to be woken through Firebase; none where that is not set up, or a key of our own is."""
+    if settings.webpush_key or not settings.fcm_credentials:
+        return ()
+    try:
+        return BROWSERS_HOSTS if (options(settings) or {}).get("vapidKey") else ()
+    except (OSError, ValueError):  # told by troubles()
+        return ()
 
 
 def _project(credentials: Path) -> str:

@@ -1,4 +1,4 @@
-"""A stand-in for Google's token endpoint and FCM's messages:send, for the real library to talk to.
+"""A stand-in for Google's token endpoint, FCM's messages:send and what browsers register with, for the real libraries.
 
 How a target's name begins chooses its answer: gone (404), foreign (403), quota (429), down (503), bad (400), and
 denied (403, which is the service account's fault).
@@ -35,11 +35,15 @@ class Known(Credentials):  # type: ignore[misc]
 
 
 class FakeGoogle:
-    """Serves on loopback; `messages` were delivered, `attempts` are all targets that were tried."""
+    """Serves on loopback; `messages` were delivered, `attempts` are all targets that were tried.
+
+    `registered` are the subscriptions of browsers that asked for it.
+    """
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.attempts: list[str] = []
+        self.registered: list[dict[str, str]] = []
         self.token_requests = 0
         self.is_offline = False
         self.retry_after = ""
@@ -103,6 +107,20 @@ class FakeGoogle:
         }  # fmt: skip
         file.write_text(json.dumps(account))
         return file
+
+    def for_browsers(
+        self, method: str, url: str, headers: dict[str, str], content: bytes
+    ) -> tuple[int, dict[str, Any]]:
+        """What the two hosts answer that a browser registers with, whose names are written into Google's library."""
+        if url.endswith("/installations"):
+            fid = json.loads(content)["fid"]
+            token = {"token": f"of {fid}", "expiresIn": "604800s"}
+            return 200, {"fid": fid, "refreshToken": "r", "authToken": token}
+        fid = headers["x-goog-firebase-installations-auth"].removeprefix("FIS of ")
+        assert method == "POST"
+        assert url.endswith("/registrations")
+        self.registered.append(json.loads(content)["web"] | {"fid": fid, "key": headers["x-goog-api-key"]})
+        return 200, {"name": f"projects/outrider-test/registrations/{fid}"}
 
     def close(self) -> None:
         self._server.shutdown()

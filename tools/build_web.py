@@ -25,6 +25,8 @@ DIST = ROOT / "web_map" / "dist"
 MODULES = CLIENT / "node_modules"
 BOX = ("9", "50", "36", "63")  # west, south, east, north of the basemap
 ENTRIES = ("dispatcher", "officer", "supervisor", "devices")
+SPLIT = ("officer",)
+"""Of these, what is imported when it is wanted is a file of its own."""
 ESBUILD = MODULES / "esbuild" / "bin" / "esbuild"
 QUIET = "--log-level=warning"
 SQUEEZED = {".js", ".css", ".json", ".svg"}
@@ -66,24 +68,32 @@ def basemap() -> None:
     run(CLIENT / "build_basemap.mjs", *BOX, DIST / "basemap.json")
 
 
+def scripts(entries: list[str], *options: str) -> dict[str, Any]:
+    """The bundles of these pages; what esbuild says of each file that it made."""
+    meta = DIST / "meta.json"
+    run(
+        ESBUILD,
+        *(f"src/{entry}/main.ts" for entry in entries),
+        "--bundle", "--minify", "--sourcemap", "--format=esm", "--target=es2022", "--outbase=src",
+        "--entry-names=[dir]-[hash]", "--asset-names=[name]-[hash]", "--loader:.png=file",
+        f"--outdir={DIST}", f"--metafile={meta}", QUIET, *options,
+    )  # fmt: skip
+    outputs: dict[str, Any] = json.loads(meta.read_text())["outputs"]
+    return outputs
+
+
 def bundle() -> None:
     """The pages' scripts and styles under hashed names, with the list that web_map/pages.py reads."""
     for old in [*DIST.glob("*.js"), *DIST.glob("*.css"), *DIST.glob("*.map"), *DIST.glob("*.png"), *DIST.glob("*.gz")]:
         old.unlink()
-    entries = [f"src/{entry}/main.ts" for entry in ENTRIES if (CLIENT / "src" / entry / "main.ts").exists()]
-    run(
-        ESBUILD,
-        *entries,
-        "--bundle", "--minify", "--sourcemap", "--format=esm", "--target=es2022", "--outbase=src",
-        "--entry-names=[dir]-[hash]", "--asset-names=[name]-[hash]", "--loader:.png=file",
-        f"--outdir={DIST}", f"--metafile={DIST / 'meta.json'}", QUIET,
-    )  # fmt: skip
-    outputs = json.loads((DIST / "meta.json").read_text())["outputs"]
-    assets: dict[str, list[str]] = {entry: [] for entry in ENTRIES}
-    for output, made in outputs.items():
-        if made.get("entryPoint"):
-            name = Path(made["entryPoint"]).parent.name
-            assets[name] += [Path(output).name, *(Path(css).name for css in [made.get("cssBundle")] if css)]
+    alone, split = [entry for entry in ENTRIES if entry not in SPLIT], [entry for entry in ENTRIES if entry in SPLIT]
+    outputs = scripts(alone) | scripts(split, "--splitting", "--chunk-names=[name]-[hash]")
+    (DIST / "meta.json").write_text(json.dumps({"outputs": outputs}))
+    assets = {
+        Path(made["entryPoint"]).parent.name: sorted(needed_by(output, outputs))
+        for output, made in outputs.items()
+        if made.get("entryPoint", "").endswith("/main.ts")
+    }
     (DIST / "assets.json").write_text(json.dumps(assets))
     worker = CLIENT / "src" / "worker" / "officer.ts"
     run(ESBUILD, worker, "--bundle", "--minify", "--target=es2022", f"--outfile={DIST / 'officer-worker.js'}", QUIET)
@@ -94,9 +104,11 @@ def bundle() -> None:
 
 
 def needed_by(output: str, outputs: dict[str, Any]) -> set[str]:
-    """The names of a built file and of all that it loads."""
+    """The names of a built file and of all that it loads at once."""
     made = outputs.get(output, {})
-    loads = [each["path"] for each in made.get("imports", [])] + [made[css] for css in ("cssBundle",) if css in made]
+    loads = [each["path"] for each in made.get("imports", []) if each["kind"] != "dynamic-import"] + [
+        made[css] for css in ("cssBundle",) if css in made
+    ]
     return {Path(output).name}.union(*(needed_by(each, outputs) for each in loads if each in outputs))
 
 

@@ -5,6 +5,7 @@ The officers' page can be installed: a manifest describes it, and a worker keeps
 
 import hashlib
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,11 @@ def _built(name: str) -> dict[str, Any]:
     return read
 
 
-def page(name: str, *, demo: bool, version: str) -> str:
-    """The HTML of the page of this name (see TITLES); raises BundleMissing before the first build."""
+def page(name: str, *, demo: bool, version: str, calls: Sequence[str] = ()) -> str:
+    """The HTML of the page of this name (see TITLES), which may call these hosts beside its own.
+
+    Raises BundleMissing before the first build.
+    """
     try:
         assets = _built("assets.json")[name]
     except KeyError as error:
@@ -52,7 +56,7 @@ def page(name: str, *, demo: bool, version: str) -> str:
     scripts = [f'<script type="module" src="/static/{a}"></script>' for a in assets if a.endswith(".js")]
     styles = [f'<link rel="stylesheet" href="/static/{a}">' for a in assets if a.endswith(".css")]
     installable = name == "officer"
-    build = f' data-build="{_build(demo=demo, version=version)}"' if installable else ""
+    build = f' data-build="{_build(demo=demo, version=version, calls=calls)}"' if installable else ""
     return "\n".join(
         [
             "<!doctype html>",
@@ -73,15 +77,16 @@ def page(name: str, *, demo: bool, version: str) -> str:
     )
 
 
-def _build(*, demo: bool, version: str) -> str:
-    """What tells one build of the officers' page from every other, whatever it is that differs."""
-    return hashlib.sha256(f"{_built('shell.json')['digest']} {demo} {version}".encode()).hexdigest()[:16]
+def _build(*, demo: bool, version: str, calls: Sequence[str]) -> str:
+    """What tells one build of the officers' page from every other. It is kept with its policy, so that counts too."""
+    said = " ".join([_built("shell.json")["digest"], str(demo), version, *calls])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
-def worker(*, demo: bool, version: str) -> str:
+def worker(*, demo: bool, version: str, calls: Sequence[str] = ()) -> str:
     """The script that keeps the officers' page on the device; raises BundleMissing before the first build."""
     shell = {
-        "build": _build(demo=demo, version=version),
+        "build": _build(demo=demo, version=version, calls=calls),
         "files": [f"/static/{name}" for name in _built("shell.json")["files"]],
     }
     return f"const SHELL = {json.dumps(shell)};\n{(DIST / 'officer-worker.js').read_text()}"

@@ -7,6 +7,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from core.errors import Overloaded
 from dispatch_api.deps import GetState
+from dispatch_api.fcm import browsers_hosts
+from dispatch_api.security import csp
 from dispatch_api.state import State
 from web_map.pages import BundleMissing, manifest, page, worker
 
@@ -37,13 +39,16 @@ async def dispatcher(state: GetState) -> HTMLResponse:
 @router.get("/officer")
 async def officer(state: GetState) -> HTMLResponse:
     """The officer's page."""
-    return _page("officer", state)
+    calls = browsers_hosts(state.settings)
+    html = _built(lambda: page("officer", demo=state.settings.demo, version=VERSION, calls=calls))
+    return HTMLResponse(html, headers=FRESH | {"Content-Security-Policy": csp(calls)})
 
 
 @router.get("/officer-worker.js")
 async def officer_worker(state: GetState) -> Response:
     """The script that keeps the officer's page on the device."""
-    script = _built(lambda: worker(demo=state.settings.demo, version=VERSION))
+    calls = browsers_hosts(state.settings)
+    script = _built(lambda: worker(demo=state.settings.demo, version=VERSION, calls=calls))
     return Response(script, media_type="text/javascript", headers=FRESH)
 
 

@@ -24,6 +24,8 @@ def config(settings: Settings) -> dict[str, Any]:
 
 
 def _fcm(settings: Settings) -> dict[str, str] | None:
+    if settings.fcm_credentials is None:  # nothing could be sent
+        return None
     try:
         return fcm.options(settings)
     except (OSError, ValueError) as error:  # officers are woken by the other channel all the same

@@ -73,6 +73,8 @@ class Watch:
     viewport: dict[str, int] = field(default_factory=lambda: PHONE)
     faults: list[str] = field(default_factory=list)
     allowed: list[re.Pattern[str]] = field(default_factory=lambda: [NOT_SIGNED_IN])
+    hosts: set[str] = field(default_factory=set)
+    """Others that its pages may call, which a test answers for."""
 
     def allow(self, pattern: re.Pattern[str]) -> None:
         """From now on console errors like this are no fault: the test breaks something on purpose."""
@@ -90,7 +92,7 @@ class Watch:
 
         def asked(request: Request) -> None:
             parts = urlsplit(request.url)
-            if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != home:
+            if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc not in {home, *self.hosts}:
                 self.faults.append(f"a request to another host: {request.url}")
 
         def said(message: ConsoleMessage) -> None:

@@ -89,6 +89,7 @@ def test_the_first_load_is_small(watch: Watch, shared_server: Server) -> None:
     loaded = {name.rpartition("/")[2]: size for name, size in sizes if size and "basemap" not in name}
     assert any(name.endswith(".js") for name in loaded)
     assert sum(loaded.values()) <= 250_000, loaded
+    assert not any(name.startswith("firebase-") for name in loaded)
     (script,) = (name for name in loaded if name.startswith("officer-") and name.endswith(".js"))
     answer = page.request.get(f"{shared_server.url}/static/{script}")
     assert (answer.headers["content-encoding"], answer.headers["vary"]) == ("gzip", "Accept-Encoding")

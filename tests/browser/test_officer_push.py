@@ -27,17 +27,19 @@ from tests.helpers import Database, Server
 
 SWITCH = "Tell me when the app is closed"
 SUBSCRIBES = """([target, keys]) => {
+  const bytes = (text) =>
+    Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
   const there = () => {
     const key = localStorage.getItem('fake-subscription');
     if (key === null) return null;
     return {
+      endpoint: target,
       options: { applicationServerKey: Uint8Array.from(key.split(',').map(Number)).buffer },
+      getKey: (name) => bytes(keys[name]).buffer,
       toJSON: () => ({ endpoint: target, keys }),
       unsubscribe: async () => { localStorage.removeItem('fake-subscription'); return true; },
     };
   };
-  const bytes = (text) =>
-    Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
   PushManager.prototype.getSubscription = async () => there();
   PushManager.prototype.subscribe = async ({ userVisibleOnly, applicationServerKey }) => {
     if (!userVisibleOnly) throw new Error('browsers want it');
@@ -109,9 +111,9 @@ def turn(page: Page, *, on: bool) -> None:
     expect(switch).to_have_attribute("aria-checked", str(on).lower())
 
 
-async def send(database: Database, settings: Settings) -> None:
+async def send(database: Database, settings: Settings, post: Post | None = None) -> None:
     """What the worker does, with its two seconds over."""
-    engine, post = make_engine(database.app_url), Post("webpush")
+    engine, post = make_engine(database.app_url), post or Post("webpush")
     async with open_work(engine, system("test")) as work:
         await work.session.execute(text("UPDATE push_owed SET due_at = now() - interval '1 second'"))
     while await push.round_(engine, settings, post):

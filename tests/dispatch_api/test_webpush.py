@@ -376,7 +376,7 @@ def test_a_broken_file_of_the_other_channel_keeps_no_browser_from_being_woken(se
     for content in ("{", "[]", '{"a": {}}'):
         file = settings.data_dir / "firebase.json"
         file.write_text(content)
-        told = targets.config(settings.model_copy(update={"fcm_web": file}))
+        told = targets.config(settings.model_copy(update={"fcm_web": file, "fcm_credentials": file}))
         assert told["fcm"] is None
         assert told["webpush"]
 

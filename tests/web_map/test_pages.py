@@ -68,7 +68,7 @@ def test_the_officers_page_and_its_worker_are_of_one_build(built: Path) -> None:
     shell = json.loads(script.removeprefix("const SHELL = ").partition(";\n")[0])
     assert shell == {"build": build, "files": ["/static/officer-EF56.js", "/static/basemap.json"]}
     assert script.endswith("keep(SHELL);")
-    for other in ({"demo": True, "version": "1"}, {"demo": False, "version": "2"}):
+    for other in ({"demo": True, "version": "1"}, {"demo": False, "version": "2"}, said | {"calls": ["https://x"]}):
         assert f'data-build="{build}"' not in pages.page("officer", **other)
     (built / "shell.json").write_text(json.dumps({"files": [], "digest": "cd34"}))
     assert f'data-build="{build}"' not in pages.page("officer", **said)

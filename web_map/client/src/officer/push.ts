@@ -1,4 +1,5 @@
 /** Being told what comes while the page is closed: the browser's subscription, and what the server knows of it. */
+import { deleteDB } from "idb";
 import { api, ApiError, request } from "../shared/api";
 import type { PushConfig, PushTarget } from "../shared/contract";
 import { currentLanguage, onLanguage, t } from "../shared/i18n";
@@ -14,7 +15,15 @@ import { state, update } from "./store";
 /** Why it is on or not: the browser cannot, the server does not, there is no PIN, the browser may not, or as was chosen. */
 export type PushState = "unsupported" | "unset" | "needs_pin" | "denied" | "off" | "on";
 
+/** How browsers are woken: the key that their subscription is bound to, and Firebase's options when that is the way. */
+interface Way {
+  key: string;
+  firebase: Record<string, string> | null;
+}
+
 const LEAVE_MS = 4_000;
+/** Where Firebase's library notes that it has registered this browser, whatever became of the subscription since. */
+const FIREBASE_NOTES = "firebase-messaging-database";
 /** How often it was asked how things stand: only the last answer counts. */
 let settling = 0;
 
@@ -56,18 +65,22 @@ export async function settlePush(id: string): Promise<void> {
 
 async function standing(id: string): Promise<PushState> {
   if (!isSupported()) return "unsupported";
-  const key = await serverKey();
-  if (!key) return "unset";
+  const way = await serversWay();
+  if (!way) return "unset";
   const one = await device.person(id);
   if (!one?.enrolment) return "needs_pin";
   if (Notification.permission === "denied") return "denied";
   if (!one.push || Notification.permission !== "granted") return "off";
-  await register(one.enrolment.id, key);
+  await register(one.enrolment.id, way);
   return "on";
 }
 
-const serverKey = async (): Promise<string | null> =>
-  (await api.get<PushConfig>("/installs/push-config")).webpush?.public_key ?? null;
+/** The server's own key comes first: with it nobody else is asked. */
+async function serversWay(): Promise<Way | null> {
+  const { webpush, fcm } = await api.get<PushConfig>("/installs/push-config");
+  if (webpush) return { key: webpush.public_key, firebase: null };
+  return fcm?.vapidKey ? { key: fcm.vapidKey, firebase: fcm } : null;
+}
 
 /** Turn it on or off for whoever is signed in; what went wrong is said. */
 export async function setPush(on: boolean): Promise<void> {
@@ -75,8 +88,8 @@ export async function setPush(on: boolean): Promise<void> {
   if (!one?.enrolment) return;
   try {
     if (on && (await Notification.requestPermission()) !== "granted") return await settlePush(one.id);
-    const key = on ? await serverKey() : null;
-    if (key) await register(one.enrolment.id, key);
+    const way = on ? await serversWay() : null;
+    if (way) await register(one.enrolment.id, way);
     else await forget(one.enrolment.id);
     await device.note(one.id, { push: on });
     await settlePush(one.id);
@@ -107,19 +120,33 @@ async function subscription(): Promise<PushSubscription | null> {
 }
 
 /** Subscribe with the server's key, anew when it has another than before, and tell the server where. */
-async function register(installId: string, key: string): Promise<void> {
+async function register(installId: string, { key, firebase }: Way): Promise<void> {
   let there = await subscription();
   if (there && !isFor(there, key)) {
     await there.unsubscribe();
     there = null;
   }
-  const { pushManager } = await navigator.serviceWorker.ready;
-  there ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+  const worker = await navigator.serviceWorker.ready;
+  if (!there) {
+    there = await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+    if (firebase) await deleteDB(FIREBASE_NOTES);
+  }
+  await tell(installId, firebase ? await throughFirebase(firebase, worker) : direct(there));
+}
+
+function direct(there: PushSubscription): PushTarget {
   const { endpoint = "", keys } = there.toJSON();
-  const push: PushTarget = {
-    channel: "webpush", target: endpoint, target_kind: "endpoint", keys: { p256dh: keys?.p256dh ?? "", auth: keys?.auth ?? "" },
-  };
-  await tell(installId, push);
+  const { p256dh = "", auth = "" } = keys ?? {};
+  return { channel: "webpush", target: endpoint, target_kind: "endpoint", keys: { p256dh, auth } };
+}
+
+async function throughFirebase(options: Record<string, string>, worker: ServiceWorkerRegistration): Promise<PushTarget> {
+  try {
+    const { firebaseTarget } = await import("./firebase");
+    return { channel: "fcm", target: await firebaseTarget(options, worker), target_kind: "fid" };
+  } catch (error) { // whatever the library says of it: its part could not be loaded, or Google not be reached
+    throw new DOMException(String(error), "NetworkError");
+  }
 }
 
 function isFor({ options }: PushSubscription, key: string): boolean {
