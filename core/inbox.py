@@ -21,6 +21,9 @@ from core.work import Work
 BROWSER = UUID(int=0)
 """The installation of whoever has none: a page in a browser."""
 
+MAX_CURSORS = 20
+"""A person's installations of which it is known how far they are: those that stored something last."""
+
 Stored = Callable[[Work, dict[UUID, datetime]], Awaitable[None]]
 ON_STORED: dict[str, Stored] = {}
 """By kind of item: told, in the transaction of an `ack`, which objects it covered and when the newest was sent."""
@@ -28,6 +31,11 @@ ON_STORED: dict[str, Stored] = {}
 _HOLD = text("SELECT hold_inboxes(:ids)")
 _PUSH = text("SELECT push_inboxes(:ids, :event_id, :kind, :object_id, :body, :at)").bindparams(
     bindparam("body", type_=JSONB)
+)
+_OLDEST_GIVES_WAY = text(
+    "UPDATE inbox_cursor SET install_id = :install_id, upto = 0, at = :now WHERE user_id = :user_id"
+    " AND (SELECT count(*) FROM inbox_cursor WHERE user_id = :user_id) >= :most AND install_id ="
+    " (SELECT install_id FROM inbox_cursor WHERE user_id = :user_id ORDER BY at, install_id LIMIT 1)"
 )
 
 
@@ -72,9 +80,13 @@ async def ack(work: Work, install_id: UUID | None, upto: int) -> int:
     if upto > await head(work):
         raise Invalid.at("upto", "unknown", "Nothing with this number was sent.")
     key = {"user_id": work.actor.id, "install_id": install_id or work.actor.install_id or BROWSER}
-    await work.session.execute(insert(InboxCursor).values(**key, upto=0, at=work.now).on_conflict_do_nothing())
     query = select(InboxCursor).filter_by(**key).with_for_update(key_share=True)
-    cursor: InboxCursor = (await work.session.execute(query)).scalar_one()
+    cursor: InboxCursor | None = await work.first(query)
+    if cursor is None:
+        # Apps name themselves, so there is no end of names.
+        await work.session.execute(_OLDEST_GIVES_WAY, key | {"most": MAX_CURSORS, "now": work.now})
+        await work.session.execute(insert(InboxCursor).values(**key, upto=0, at=work.now).on_conflict_do_nothing())
+        cursor = (await work.session.execute(query)).scalar_one()
     if upto <= cursor.upto:
         return cursor.upto
     covered = (

@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
 from core import passwords
-from core.actor import system
+from core.actor import Actor, system
 from core.audit import Action
 from core.bus import AccessChanged
 from core.db import look_up
-from core.errors import BadCredentials, Conflict, InstallRevoked, NotFound, PinLocked
+from core.errors import BadCredentials, Conflict, InstallRevoked, Invalid, NotAllowed, NotFound, PinLocked
 from core.ids import digest, new_secret
 from core.models import Install, InstallRecovery, UserAccount
 from core.work import Work, open_work
@@ -48,7 +48,12 @@ _REVOKED_SESSION = text(
 
 
 async def enrol(work: Work, install_id: UUID, name: str, pin: str | None, push: dict[str, Any] | None) -> str:
-    """A new installation of the actor's; its credential, shown this once. Raises Conflict for an id in use."""
+    """A new installation of the actor's; its credential, shown this once.
+
+    Raises Conflict for an id in use, NotAllowed in a session that a PIN opened: that would make another for good.
+    """
+    if work.actor.install_id:
+        raise NotAllowed("Sign in with the password to enrol a tablet.")
     credential = new_secret("oi")
     made = Install(
         id=install_id, user_id=work.actor.id, name=name, credential_digest=digest(credential), push=push,
@@ -112,12 +117,29 @@ def key_text(install: Install) -> str:
     return base64.urlsafe_b64encode(install.offline_key or b"").decode().rstrip("=")
 
 
-async def set_pin(work: Work, install_id: UUID, pin: str) -> None:
-    """A new PIN for the actor's installation, unlocked; raises NotFound."""
+async def set_pin(engine: AsyncEngine, actor: Actor, install_id: UUID, pin: str, old: str | None) -> None:
+    """A new PIN for the actor's installation, unlocked. A session that a PIN opened has to know the `old` one.
+
+    So that who takes an open tablet has it for as long as it stays open, no longer. No connection is held during the
+    hashing. Raises NotFound, Invalid for `old`, PinLocked when only the password helps.
+    """
+    async with open_work(engine, actor) as work:
+        stored = (await _own(work, install_id)).pin_hash if actor.install_id else None
+    if stored and old is None:
+        raise Invalid.at("old", "required", "A session that a PIN opened sets another only with the present one.")
+    right = stored is None or await passwords.matches(old or "", stored)
     hashed = await passwords.hashed(pin)
-    install = await _own(work, install_id)
-    install.pin_hash, install.pin_wrong, install.used_at = hashed, 0, work.now
-    work.audit(Action.ALTERATION, "install", install_id, pin=True)
+    async with open_work(engine, actor) as work:
+        install = await _own(work, install_id)
+        if stored and install.pin_wrong >= MAX_WRONG:  # guesses sent all at once are counted as well
+            raise PinLocked
+        if right and stored in {None, install.pin_hash}:
+            install.pin_hash, install.pin_wrong, install.used_at = hashed, 0, work.now
+            work.audit(Action.ALTERATION, "install", install_id, pin=True)
+            return
+        install.pin_wrong += 1
+        work.audit(Action.DENIAL, "install", install_id, pin=False)
+    raise Invalid.at("old", "wrong", "This is not the present PIN.")
 
 
 async def set_push(work: Work, install_id: UUID, push: dict[str, Any] | None) -> None:

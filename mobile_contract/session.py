@@ -1,8 +1,9 @@
 """Signing in, and installations of the officers' app: enrolled once, opened by a PIN for 12 hours, shut out for ever.
 
-`POST /installs` with a session by password enrols; `POST /session {install_id, credential, pin}` opens sessions from
-then on. 401 `install_revoked` (also with a token of the installation's last session) means: wipe what is stored here.
-401 `pin_locked`: too many wrong PINs; sign in with the password and set one by `POST /installs/{id}/pin`.
+`POST /installs` with a session by password enrols (one by PIN does not: 403); `POST /session {install_id, credential,
+pin}` opens sessions from then on. 401 `install_revoked` (also with a token of the installation's last session) means:
+wipe what is stored here. 401 `pin_locked`: too many wrong PINs; sign in with the password and set one by
+`POST /installs/{id}/pin`.
 
 What is stored on the device is encrypted with a key of two halves: what the PIN gives, and `offline_key`, which the
 server gives at each sign-in and holds no longer once the installation is revoked. The device keeps its half in memory,
@@ -133,9 +134,13 @@ class InstallOut(Out):
 
 
 class PinIn(Edge):
-    """A new PIN for the installation."""
+    """A new PIN for the installation. In a session that a PIN opened it comes with the `old` one.
+
+    Without it: 422 with the field `old` and its code `required`; `wrong` counts like a wrong PIN at a sign-in.
+    """
 
     pin: Pin
+    old: OptionalLine | None = None
 
 
 class PushIn(Edge):

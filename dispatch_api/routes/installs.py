@@ -30,6 +30,7 @@ from mobile_contract.session import (
 )
 
 router = APIRouter(prefix="/installs", tags=["session"])
+Officer = Annotated[Actor, Depends(allow(May.OWN_INBOX))]
 Own = Annotated[Work, working(May.OWN_INBOX)]
 OwnOrAll = Annotated[Work, working(May.OWN_INBOX, May.WRITE_PEOPLE)]
 Listing = Annotated[Work, working(May.OWN_INBOX, May.READ_PEOPLE)]
@@ -57,7 +58,7 @@ async def listed(work: Listing, user_id: UUID | None = None, limit: Limit = 100,
 
 
 @router.get("/push-config", response_model=PushConfig)
-async def push_config(_: Annotated[Actor, Depends(allow(May.OWN_INBOX))], state: GetState) -> Any:
+async def push_config(_: Officer, state: GetState) -> Any:
     """What the app needs to ask for a push target; null when this server sends no pushes."""
     return await asyncio.to_thread(targets.config, state.settings)
 
@@ -70,9 +71,9 @@ async def offline_key(install_id: UUID, work: Own) -> Any:
 
 
 @router.post("/{install_id}/pin", status_code=204)
-async def set_pin(install_id: UUID, body: PinIn, work: Own) -> None:
-    """Set a new PIN for the own installation, and unlock it."""
-    await installs.set_pin(work, install_id, body.pin)
+async def set_pin(install_id: UUID, body: PinIn, actor: Officer, state: GetState) -> None:
+    """Set a new PIN for the own installation, and unlock it; in a session that a PIN opened, with the `old` one."""
+    await installs.set_pin(state.engine, actor, install_id, body.pin, body.old)
 
 
 @router.put("/{install_id}/push", status_code=204)

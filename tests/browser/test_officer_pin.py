@@ -150,6 +150,27 @@ def test_a_forgotten_pin_is_chosen_anew_with_the_password(
     assert centre.task(task["id"])["delivered_at"]
 
 
+def test_a_pin_is_changed_with_the_present_one(watch: Watch, centre: Centre) -> None:
+    watch.allow(re.compile("status of 4(01|22)"))
+    page = sign_in(watch, centre)
+    choose_pin(page)
+    page.goto(f"{page.url.partition('#')[0]}#/pin")
+    press(page, OTHER_PIN)
+    expect(page.get_by_label("The same PIN once more")).to_be_visible()
+    press(page, OTHER_PIN)
+    present = page.get_by_label("Your present PIN, to change it")
+    expect(present).to_be_visible()
+    press(page, OTHER_PIN)
+    expect(page.get_by_text("That is not your present PIN.")).to_be_visible()
+    press(page, PIN)
+    expect(page.locator(".pad")).to_have_count(0)
+    lock(page)
+    press(page, PIN)
+    expect(page.get_by_text("Wrong PIN.")).to_be_visible()
+    press(page, OTHER_PIN)
+    expect(page.locator("#badge")).to_have_text("Online")
+
+
 def test_two_people_share_a_tablet_and_neither_opens_the_others_store(watch: Watch, centre: Centre) -> None:
     watch.allow(REFUSED)
     page = sign_in(watch, centre)

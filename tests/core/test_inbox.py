@@ -85,6 +85,24 @@ async def test_a_cursor_is_per_install_and_never_moves_back(engine: AsyncEngine,
     assert [(row["install_id"], row["upto"]) for row in stored] == [(two, 1), (one, 3)]
 
 
+async def test_so_many_cursors_and_no_more_whatever_installations_are_named(
+    engine: AsyncEngine, database: Database
+) -> None:
+    user, other = await person(engine, Role.OFFICER), await person(engine, Role.OFFICER)
+    names = [new_id() for _ in range(inbox.MAX_CURSORS + 5)]
+    for who, named in ((other, names[:1]), (user, names)):
+        await _push(engine, who.id)
+        for name in named:
+            async with open_work(engine, actor_of(who)) as work:
+                assert await inbox.ack(work, name, 1) == 1
+    owner = await database.owner()
+    kept = {row[0] for row in await owner.fetch("SELECT install_id FROM inbox_cursor WHERE user_id = $1", user.id)}
+    others = await owner.fetchval("SELECT count(*) FROM inbox_cursor WHERE user_id = $1", other.id)
+    await owner.close()
+    assert kept == set(names[5:]), "the oldest go"
+    assert others == 1
+
+
 async def _poll(database: Database, users: list[UUID], stop: asyncio.Event) -> dict[UUID, list[int]]:
     seen: dict[UUID, list[int]] = {user: [] for user in users}
     connection: asyncpg.Connection = await database.owner()

@@ -19,6 +19,8 @@ from core.installs import MAX_WRONG
 from core.models import UserAccount
 from core.settings import Settings
 from core.work import open_work
+from dispatch_api import fcm
+from dispatch_api.webpush import targets
 from tests.conftest import cloned, serving
 from tests.helpers import PASSWORD, Client, Database, Server
 
@@ -35,6 +37,7 @@ async def client(template: Database, tmp_path_factory: Any) -> AsyncIterator[Cli
         settings = Settings(
             database_url=database.app_url, ingest_database_url=database.ingest_url,
             data_dir=tmp_path_factory.mktemp("data"), fcm_web=_web(tmp_path_factory.mktemp("web") / "firebase.json"),
+            fcm_credentials=Path("account.json"),
         )  # fmt: skip
         async with serving(settings, engine) as made:
             yield made
@@ -81,9 +84,23 @@ async def test_the_app_is_told_how_to_ask_for_pushes(client: Client) -> None:
     _, officer = await client.new(Role.OFFICER)
     told = (await client.http.get(f"{API}/installs/push-config", headers=officer)).json()
     assert told == {"fcm": WEB, "webpush": None}
-    for path in ("/officer", "/", f"{API}/installs/push-config"):
+    for path in ("/", f"{API}/installs/push-config"):
         policy = (await client.http.get(path, headers=officer)).headers["Content-Security-Policy"]
         assert "connect-src 'self';" in policy, path
+
+
+def test_the_page_may_call_google_only_where_browsers_are_woken_through_firebase(tmp_path: Path) -> None:
+    web, part, broken = _web(tmp_path / "web.json"), tmp_path / "part.json", tmp_path / "broken.json"
+    part.write_text(json.dumps(WEB | {"vapidKey": ""}))
+    broken.write_text("[")
+    account = tmp_path / "account.json"
+    through = Settings(fcm_web=web, fcm_credentials=account)
+    assert len(fcm.browsers_hosts(through)) == 2
+    assert targets.config(through)["fcm"] == WEB
+    for other in ({"webpush_key": tmp_path / "vapid.key"}, {"fcm_web": part}, {"fcm_web": broken}, {"fcm_web": None}):
+        assert fcm.browsers_hosts(through.model_copy(update=other)) == ()
+    unsent = through.model_copy(update={"fcm_credentials": None})
+    assert (fcm.browsers_hosts(unsent), targets.config(unsent)["fcm"]) == ((), None)
 
 
 async def test_each_sign_in_gives_the_same_half_of_the_key(client: Client) -> None:
@@ -130,6 +147,29 @@ async def test_wrong_pins_lock_the_tablet_wherever_they_come_from(client: Client
     assert (await tablet.post("/pin", {"pin": "2580"})).status_code == 204
     assert (await tablet.enter()).status_code == 401
     assert (await tablet.enter("2580")).status_code == 201
+
+
+async def test_who_takes_an_open_tablet_has_it_no_longer_than_it_is_open(client: Client) -> None:
+    """A session that a PIN opened sets another only with the present one, and makes no further tablet."""
+    tablet = await enrolled(client)
+    by_pin = await tablet.session()
+    refused = await tablet.post("/pin", {"pin": "2580"}, by_pin)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "old")
+    assert refused.json()["errors"][0]["code"] == "required"
+    wrong = await tablet.post("/pin", {"pin": "2580", "old": "1234"}, by_pin)
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "wrong")
+    assert (await one(client, "SELECT pin_wrong FROM install WHERE id = :id", id=tablet.id))["pin_wrong"] == 1
+    body = {"id": str(new_id()), "name": "another", "pin": "4711"}
+    assert (await client.http.post(f"{API}/installs", json=body, headers=by_pin)).status_code == 403
+    assert (await tablet.post("/pin", {"pin": "2580", "old": "4711"}, by_pin)).status_code == 204
+    assert (await tablet.enter()).status_code == 401
+    assert (await tablet.enter("2580")).status_code == 201
+    guesses = [tablet.post("/pin", {"pin": "0000", "old": f"{guess}"}, by_pin) for guess in range(1000, 1015)]
+    told = [(answer.status_code, answer.json()["code"]) for answer in await asyncio.gather(*guesses)]
+    assert told.count((422, "invalid")) == MAX_WRONG
+    assert told.count((401, "pin_locked")) == 5, "guesses sent all at once are counted"
+    assert (await tablet.post("/pin", {"pin": "0000", "old": "2580"}, by_pin)).json()["code"] == "pin_locked"
+    assert (await tablet.post("/pin", {"pin": "4711"})).status_code == 204, "with the password, as ever"
 
 
 async def test_a_tablet_nobody_used_for_months_asks_for_the_password(client: Client) -> None:

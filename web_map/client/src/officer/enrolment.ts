@@ -64,12 +64,12 @@ export async function enrol(me: Me, name: string, pin: string): Promise<void> {
   await signInByPin({ install_id: id, credential, pin }); // the session is this device's from now on, and ends with it
 }
 
-/** A new PIN for this device, by whoever has signed in. Throws ApiError. */
-export async function changePin(me: Me, pin: string): Promise<void> {
+/** A new PIN for this device, by whoever has signed in; with the `old` one unless that was by password. Throws ApiError. */
+export async function changePin(me: Me, pin: string, old?: string): Promise<void> {
   const { enrolment } = (await device.person(me.id)) ?? {};
   if (!enrolment) return;
   const { offline_key, offline_until } = await api.get<OfflineKey>(`/installs/${enrolment.id}/offline-key`);
-  await api.post(`/installs/${enrolment.id}/pin`, { pin });
+  await api.post(`/installs/${enrolment.id}/pin`, { pin, ...(old === undefined ? {} : { old }) });
   const [half, salt] = [fromText(offline_key), newSalt()];
   const [byPin] = await rewrap(enrolment.bySignIn, await keyBySignIn(half), [await keyByPin(pin, salt, await halfForPin(half))]);
   if (!byPin) return;

@@ -19,7 +19,7 @@ import { formView, resumed, stepShown } from "./views/form";
 import { outboxView } from "./views/outbox";
 import { followPushes } from "./push";
 import { closePhone, phoneView } from "./views/phone";
-import { goneText, lockView, pinView } from "./views/pin";
+import { closePin, goneText, lockView, pinView } from "./views/pin";
 import { reportView } from "./views/report";
 import { begin as beginForm } from "./forms";
 import { forgetPictures } from "./photos";
@@ -123,6 +123,7 @@ function come(): void {
   if (state.route.view === "thread") void fetchThread(state.route.id);
   if (state.route.view === "track") void openTrack();
   if (state.route.view !== "phone") closePhone();
+  if (state.route.view !== "pin") closePin();
 }
 
 let standing = "";

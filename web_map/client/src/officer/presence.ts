@@ -132,10 +132,10 @@ export async function enterByPin(id: string, pin: string): Promise<Refused | nul
 }
 
 /** Use a PIN on this device from now on, or another one. Throws ApiError. */
-export async function choosePin(pin: string, name: string): Promise<void> {
+export async function choosePin(pin: string, name: string, old?: string): Promise<void> {
   const { me } = state;
   if (!me) return;
-  if ((await device.person(me.id))?.enrolment) await changePin(me, pin);
+  if ((await device.person(me.id))?.enrolment) await changePin(me, pin, old);
   else await enrol(me, name, pin);
   update({ enrolled: true });
   await confirm();

@@ -392,9 +392,10 @@ export interface PhoneOut {
   code_svg: string;
 }
 
-/** A new PIN for the installation. */
+/** A new PIN for the installation. In a session that a PIN opened it comes with the `old` one. */
 export interface PinIn {
   pin: string;
+  old?: string | null;
 }
 
 /** To be answered with the same number. */

@@ -19,6 +19,8 @@ let fault = "";
 let busy = false;
 /** The PIN that is to be entered once more. */
 let first = "";
+/** It was: to be set as soon as the present one is known. */
+let next = "";
 /** What this tablet is to be called in the list of devices; null = what is proposed. */
 let called: string | null = null;
 
@@ -107,6 +109,7 @@ const isEasy = (pin: string): boolean =>
   new Set(pin).size < 3 || EASY.includes(pin) || [...EASY].reverse().join("").includes(pin);
 
 async function chosen(pin: string): Promise<void> {
+  if (next) return setPin(next, pin);
   if (!first) {
     if (pin.length < SHORTEST) return clear(t("officer.pin.short", { n: SHORTEST }));
     if (isEasy(pin)) return clear(t("officer.pin.easy"));
@@ -117,10 +120,27 @@ async function chosen(pin: string): Promise<void> {
     first = "";
     return clear(t("officer.pin.differs"));
   }
-  await choosePin(pin, called?.trim() || proposedName());
-  first = "";
+  await setPin(pin);
+}
+
+/** Set it; when the server wants to know the present one first, that is asked for. */
+async function setPin(pin: string, old?: string): Promise<void> {
+  try {
+    await choosePin(pin, called?.trim() || proposedName(), old);
+  } catch (error) {
+    const why = error instanceof ApiError ? error.errors.find(({ field }) => field === "old")?.code : undefined;
+    if (!why) throw error;
+    next = pin;
+    return clear(why === "wrong" ? t("officer.pin.old.wrong") : "");
+  }
+  closePin();
   clear();
   if (state.route.view === "pin") go("#/");
+}
+
+/** Whoever leaves the screen begins anew. */
+export function closePin(): void {
+  [first, next] = ["", ""];
 }
 
 const proposedName = (): string => t("officer.pin.device", { unit: state.units[0]?.call_sign ?? state.me?.name ?? "" });
@@ -137,7 +157,7 @@ function nameField(): TemplateResult | typeof nothing {
 export function pinView(): TemplateResult {
   return html`<div class="page">${backBar("#/duty", t(state.enrolled ? "officer.pin.change" : "officer.pin.use"))}
     <p>${t("officer.pin.text")}</p>${nameField()}
-    ${pad(t(first ? "officer.pin.again" : "officer.pin.choose", { n: SHORTEST }), t("officer.pin.next"), chosen)}
+    ${pad(t(next ? "officer.pin.old" : first ? "officer.pin.again" : "officer.pin.choose", { n: SHORTEST }), t("officer.pin.next"), chosen)}
     <p class="muted">${t("officer.pin.lost")}</p></div>`;
 }
 
