@@ -101,7 +101,7 @@ export function undoBar(): TemplateResult | typeof nothing {
   const entry = undoable();
   if (!entry) return nothing;
   const left = Math.max(1, Math.ceil((entry.hold_until - Date.now()) / 1_000));
-  return html`<div class="undo"><p>${t(`officer.verb.${entry.about.verb}`)}<small>${t("officer.undo.in", { n: left })}</small></p>
+  return html`<div class="undo"><p>${t(`officer.verb.${entry.about.verb}`)}<small>${t(isOnline() ? "officer.undo.in" : "officer.undo.until", { n: left })}</small></p>
     <button class="big" @click=${() => undo(entry)}>${icon("undo")}${t("officer.undo")}</button></div>`;
 }
 
