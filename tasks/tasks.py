@@ -6,7 +6,7 @@ from uuid import UUID
 
 from geoalchemy2.shape import from_shape
 from shapely.geometry import Point
-from sqlalchemy import or_
+from sqlalchemy import or_, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -14,7 +14,7 @@ from core import codes, inbox
 from core.actor import May
 from core.audit import Action
 from core.bus import TasksChanged
-from core.errors import IdReused, Invalid, NotAllowed, NotFound, TransitionNotAllowed
+from core.errors import IdReused, Invalid, Malformed, NotAllowed, NotFound, TransitionNotAllowed
 from core.ids import new_id
 from core.models import InboxItem
 from core.work import Work
@@ -231,17 +231,26 @@ async def listed(
     return await resources(work, page), page[-1].number if len(rows) > limit else None
 
 
-async def events(work: Work, task_id: UUID) -> list[dict[str, Any]]:
-    """The history of a task in the order the server got it, JSON-ready but for moments; raises NotFound."""
+async def events(work: Work, task_id: UUID, limit: int, after: UUID | None) -> tuple[list[dict[str, Any]], UUID | None]:
+    """A page of a task's history in the order the server got it, JSON-ready but for moments; and where the next starts.
+
+    Raises NotFound, Malformed.
+    """
     task = await _found(work, task_id)
     work.audit(Action.CONSULTATION, "task", task.id, history=True)
-    query = select(TaskEvent).where(TaskEvent.task_id == task.id)
-    rows = await work.all(query.order_by(col(TaskEvent.received_at), col(TaskEvent.version), col(TaskEvent.id)))
+    order = (col(TaskEvent.received_at), col(TaskEvent.version), col(TaskEvent.id))
+    query = select(TaskEvent).where(TaskEvent.task_id == task.id).order_by(*order).limit(limit + 1)
+    if after:
+        last: TaskEvent | None = await work.first(query.where(TaskEvent.id == after))
+        if last is None:
+            raise Malformed("after must be the `next` of an earlier page")
+        query = query.where(tuple_(*order) > tuple_(last.received_at, last.version, last.id))
+    rows = await work.all(query)
     shown = []
-    for row in rows:
+    for row in rows[:limit]:
         lon, lat = lon_lat(row.point)
         shown.append(row.model_dump(exclude={"point", "task_id"}) | {"lon": lon, "lat": lat})
-    return shown
+    return shown, rows[limit - 1].id if len(rows) > limit else None
 
 
 async def open_for_unit(work: Work, unit_id: UUID, user_id: UUID) -> None:

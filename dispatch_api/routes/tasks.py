@@ -10,7 +10,7 @@ from core.errors import Malformed
 from core.work import Work
 from dispatch_api.deps import After, GetState, Limit, working
 from dispatch_api.idempotent import once
-from dispatch_api.paging import Page
+from dispatch_api.paging import Page, id_after
 from mobile_contract.fields import Code
 from mobile_contract.resources import (
     Priority,
@@ -102,9 +102,10 @@ async def change(task_id: UUID, body: TaskChange, response: Response, work: Draf
 
 
 @router.get("/tasks/{task_id}/events", response_model=Page[TaskEvent])
-async def events(task_id: UUID, work: Reading) -> Any:
-    """The whole history of a task, also the steps that came too late."""
-    return {"items": await tasks.events(work, task_id), "next": None}
+async def events(task_id: UUID, work: Reading, limit: Limit = 100, after: After = None) -> Any:
+    """The history of a task, oldest first, also the steps that came too late."""
+    page, following = await tasks.events(work, task_id, limit, id_after(after))
+    return {"items": page, "next": following and str(following)}
 
 
 @router.post("/tasks/{task_id}/transitions", response_model=Transition, description=TRANSITION)

@@ -162,7 +162,7 @@ async def _by_api(http: httpx.AsyncClient, crews: list[Crew], promises: Promises
         if page["head_seq"] != len(numbers):
             found.gaps.append(f"inbox of {crew.officer_id} by the API: {len(numbers)} of {page['head_seq']} items")
     for (task_id,) in sample:
-        shown = await _get(http, f"/tasks/{task_id}/events", crews[0].dispatcher_token)
+        shown = await _get(http, f"/tasks/{task_id}/events?limit=500", crews[0].dispatcher_token)
         verbs = [event["verb"] for event in shown["items"]]
         found.lost += [
             f"step {verb} of task {task_id} by the API"

@@ -252,6 +252,29 @@ async def test_lists_filter_and_page(stage: Stage) -> None:
         assert (await stage.get(stage.dispatcher, **bad)).status_code == status
 
 
+async def test_a_history_comes_in_pages(stage: Stage) -> None:
+    task, other = await stage.issued(), await stage.issued()
+    for verb in ("acknowledge", "en_route", "on_scene", "acknowledge"):
+        assert (await stage.step(stage.officer, task["id"], verb)).status_code == 200
+    path = f"/{task['id']}/events"
+    whole = (await stage.get(stage.dispatcher, path)).json()
+    assert [event["verb"] for event in whole["items"]][-4:] == ["acknowledge", "en_route", "on_scene", "acknowledge"]
+    assert whole["next"] is None
+    found, asked = [], {}
+    while True:
+        page = (await stage.get(stage.dispatcher, path, limit=2, **asked)).json()
+        assert len(page["items"]) <= 2
+        found += page["items"]
+        if page["next"] is None:
+            break
+        asked = {"after": page["next"]}
+    assert found == whole["items"]
+    theirs = (await stage.get(stage.dispatcher, f"/{other['id']}/events")).json()["items"][0]["id"]
+    for wrong in ("x", str(new_id()), theirs):
+        answer = await stage.get(stage.dispatcher, path, after=wrong)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
 async def test_a_proposal_a_change_and_support_over_http(stage: Stage) -> None:
     _, analyst = await stage.client.new(Role.RISK_ANALYST)
     proposed = await stage.post(analyst, "", DRAFT)

@@ -1,5 +1,5 @@
 /** What the dispatcher does: requests to the server, the ten seconds in which a send can be undone, and refusals. */
-import { api, ApiError, newId, withQuery } from "../shared/api";
+import { all, api, ApiError, newId, withQuery } from "../shared/api";
 import { hourMinute, t } from "../shared/i18n";
 import { startOfDay } from "../shared/wall_time";
 import { refusalText } from "../shared/refusal";
@@ -70,12 +70,9 @@ export async function openTask(id: string): Promise<void> {
   const overruled = ui.overruled?.taskId === id ? ui.overruled : null;
   set({ panel: "task", taskId: id, asking: null, nearest: null, events: [], overruled });
   try {
-    const [fresh, events] = await Promise.all([
-      api.get<Task>(`/tasks/${id}`),
-      api.get<{ items: TaskEvent[] }>(`/tasks/${id}/events`),
-    ]);
+    const [fresh, events] = await Promise.all([api.get<Task>(`/tasks/${id}`), all<TaskEvent>(`/tasks/${id}/events`)]);
     addTask(store, fresh);
-    if (ui.taskId === id) set({ events: events.items });
+    if (ui.taskId === id) set({ events });
     await findNearest(fresh);
   } catch (error) {
     if (!task) set({ panel: "queue", taskId: null });
@@ -85,8 +82,8 @@ export async function openTask(id: string): Promise<void> {
 
 /** Read the open task's history again, because the socket told of a step. */
 export async function refreshEvents(id: string): Promise<void> {
-  const events = await api.get<{ items: TaskEvent[] }>(`/tasks/${id}/events`);
-  if (ui.taskId === id) set({ events: events.items });
+  const events = await all<TaskEvent>(`/tasks/${id}/events`);
+  if (ui.taskId === id) set({ events });
 }
 
 /** The ten nearest units for a task that still needs one. */
