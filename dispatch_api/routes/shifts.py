@@ -76,7 +76,7 @@ async def start_own(body: OwnStartIn, response: Response, work: Own) -> Any:
             "odometer_from_km": body.odometer_from_km,
         }
         view = await shifts.start_own(work, body.unit_id, body.members, body.at, noted, body.id)
-        for user_id in {work.actor.id, *body.members}:
+        for user_id in sorted({work.actor.id, *body.members}):
             await open_for_unit(work, body.unit_id, user_id)
         return _out(view)
 

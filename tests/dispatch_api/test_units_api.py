@@ -1,5 +1,6 @@
 """Units, devices and shifts over HTTP: who may, what is refused, and what becomes of a fix."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from core.actor import Role
 from core.ids import new_id
-from tests.helpers import Client, crew
+from tests.helpers import Client, Database, crew, eventually
 
 Headers = dict[str, str]
 
@@ -172,6 +173,31 @@ async def test_whoever_comes_onto_a_shift_finds_what_the_unit_is_owed(client: Cl
     await posted(client, f"/shifts/{shift['id']}/start", {}, dispatcher, 200)
     assert await inbox(planned) == owed
     assert await inbox(joins) == owed, "once"
+
+
+async def test_a_crew_that_starts_together_waits_for_nobody_crosswise(client: Client, database: Database) -> None:
+    """Their inboxes are locked in id order, as a notice to all locks them: else each would wait for the other."""
+    made = await crew(client.engine)
+    starter = await client.sign_in(made.officer)
+    _, dispatcher = await client.new(Role.DISPATCHER)
+    notice = {"kind": "information", "priority": "P3", "headline": "N", "to": {"units": [str(made.unit.id)]}}
+    await posted(client, "/notices", notice, dispatcher, 201)
+    others = [(await client.new(Role.OFFICER))[0].id for _ in range(6)]
+    least, *rest = sorted(others)
+    owner = await database.owner()
+    async with owner.transaction():
+        await owner.execute("SELECT hold_inboxes($1)", [least])
+        body = {"unit_id": str(made.unit.id), "members": [str(each) for each in reversed(others)]}
+        asked = asyncio.create_task(client.http.post("/api/v1/shifts/start", json=body, headers=starter))
+
+        async def waits() -> bool:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
+            return bool(await owner.fetchval(waiting, database.name))
+
+        await eventually(waits)
+        await owner.execute("SELECT FROM recipient WHERE user_id = ANY($1) FOR UPDATE NOWAIT", rest)
+    await owner.close()
+    assert (await asked).status_code == 200
 
 
 async def test_nobody_starts_a_shift_of_a_foreign_unit(client: Client) -> None:
