@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Role
 from dispatch_api.process.cluster import Cluster
 from geo.protocols.fixes import MAX_FIXES
 from loadtests.faults import scene
 from loadtests.faults.fault import Figure
-from loadtests.faults.scene import Tracked
+from loadtests.faults.nemesis import Server
+from loadtests.faults.scene import Person, Tracked
 from loadtests.faults.stage import Stage, migrate, staged
 from loadtests.faults.traffic import Screens, Trackers, http, percentile, signed
 
@@ -65,19 +67,25 @@ async def _deliver(session: aiohttp.ClientSession, device: Tracked, told: Return
             await asyncio.sleep(AGAIN_S)
 
 
-async def flood(stage: Stage, minutes: float) -> list[Figure]:
-    """Run it, and what was measured."""
-    engine, db = stage.engine(), await stage.owner()
-    people = await scene.people(engine, Role.DISPATCHER, SCREENS)
+@dataclass
+class Flood:
+    """What was seen: of the steady trackers and the screens all of it, and apart what came while the flood did."""
+
+    trackers: Trackers
+    screens: Screens
+    returned: Returned
+    took_s: list[float]
+    ages_s: list[float]
+    lost: list[str]
+
+
+async def _played(server: Server, people: list[Person], minutes: float, engine: AsyncEngine) -> Flood:
     devices, returning = await scene.tracked(engine, DEVICES), await scene.tracked(engine, RETURNING)
-    await engine.dispose()
-    server = await stage.serving()
-    server.start_worker()
-    half_s = minutes * 30
+    half_s, late = minutes * 30, frozenset(str(each.unit_id) for each in returning)
     async with (
         http(server, limit=0) as session,
         http(server, limit=0, timeout_s=NEVER_S) as theirs,
-        Screens(server, people).watching() as screens,
+        Screens(server, people, late).watching() as screens,
     ):
         async with Trackers(session, devices, PER_S).reporting() as trackers:
             await asyncio.sleep(half_s)
@@ -86,23 +94,37 @@ async def flood(stage: Stage, minutes: float) -> list[Figure]:
             during, ages = trackers.took_s[before:], screens.ages_s[ages_before:]
             await asyncio.sleep(max(0.0, half_s - told.seconds))
         await asyncio.sleep(1)
-        lost = list(screens.lost)
-    stored = await db.fetchval("SELECT count(*) FROM position")
+        return Flood(trackers, screens, told, during, ages, list(screens.lost))
+
+
+async def flood(stage: Stage, minutes: float) -> list[Figure]:
+    """Run it, and what was measured."""
+    engine, db = stage.engine(), await stage.owner()
+    people = await scene.people(engine, Role.DISPATCHER, SCREENS)
+    server = await stage.serving()
+    server.start_worker()
+    seen = await _played(server, people, minutes, engine)
+    await engine.dispose()
+    stored = await db.fetchval("SELECT count(DISTINCT (device_id, fix_at)) FROM position")
+    rows = await db.fetchval("SELECT count(*) FROM position")
     await db.close()
     server.end_worker()
-    sent = sum(trackers.answers.values())
+    answers, told = seen.trackers.answers, seen.returned
+    sent, taken = answers.total(), answers["200"] + told.accepted
+    answered_ms = percentile(seen.trackers.took_s, 0.95) * 1_000
     return [
         Figure("fixes of 500 devices sent, one by one", sent, least=0.98 * PER_S * minutes * 60),
-        Figure("not answered with 200", sent - trackers.answers["200"], most=0),
+        Figure("refused for now, which trackers send again", answers["503"]),
+        Figure("answered in any other way", sent - answers["200"] - answers["503"], most=0),
         Figure("fixes of 100 that came back at once", told.accepted, least=RETURNING * FIXES_EACH),
         Figure("their batches that were refused for now", told.sent_again),
-        Figure("stored, of all that were sent", stored - trackers.answers["200"] - told.accepted, most=0, least=0),
+        Figure("accepted and not stored, stored twice", max(0, taken - stored) + rows - stored, most=0),
         Figure("until all of the flood was stored", told.seconds, "s"),
-        Figure("a fix's answer, p95", percentile(trackers.took_s, 0.95) * 1_000, "ms", most=ANSWERED_WITHIN_S * 1_000),
-        Figure("while the flood came", percentile(during, 0.95) * 1_000, "ms", most=ANSWERED_WITHIN_S * 1_000),
-        Figure("fix to map, p95", percentile(screens.ages_s, 0.95), "s", most=SHOWN_WITHIN_S),
-        Figure("while the flood came", percentile(ages, 0.95), "s"),
-        Figure("screens closed", len(lost), most=0),
+        Figure("a fix's answer, p95", answered_ms, "ms", most=ANSWERED_WITHIN_S * 1_000),
+        Figure("while the flood came", percentile(seen.took_s, 0.95) * 1_000, "ms"),
+        Figure("fix to map, p95", percentile(seen.screens.ages_s, 0.95), "s", most=SHOWN_WITHIN_S),
+        Figure("while the flood came", percentile(seen.ages_s, 0.95), "s"),
+        Figure("screens closed", len(seen.lost), most=0),
         Figure("server errors", len(stage.errors()), most=0),
     ]
 

@@ -99,6 +99,8 @@ class Screens:
 
     server: Server
     people: list[Person]
+    but: frozenset[str] = frozenset()
+    """Units whose fixes are old because they come late: they are not looked at."""
     ages_s: list[float] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     last: dict[int, float] = field(default_factory=dict)
@@ -132,6 +134,6 @@ class Screens:
     def _look(self, shown: dict[str, datetime], text: str) -> None:
         now = time.time()
         for row in _frame.decode(text).rows:
-            if shown.get(row[0]) != row[3]:
+            if row[0] not in self.but and shown.get(row[0]) != row[3]:
                 shown[row[0]] = row[3]
                 self.ages_s.append(now - row[3].timestamp())

@@ -70,7 +70,7 @@ async def furnish(
         tokens = await _tokens(engine, role, sessions, first)
         badges[role.value] = Badge([first.officer_token, *tokens] if role is Role.OFFICER else tokens)
     desk = Desk(badges, device_key=first.device_key)
-    async with httpx.AsyncClient(base_url=url + API, timeout=30, transport=over) as http:
+    async with httpx.AsyncClient(base_url=url + API, timeout=300, transport=over) as http:
         await _fill(http, desk, first, second)
     return desk
 

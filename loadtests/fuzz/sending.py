@@ -17,7 +17,8 @@ import urllib3
 
 AT_ONCE = 8
 AHEAD = 64
-TIMEOUT_S = 30
+TIMEOUT_S = 90
+"""Longer than the server takes to say that a drawing is not to be had now."""
 SHOWN = 2_000
 BUSY = b"urn:outrider:overloaded"
 
