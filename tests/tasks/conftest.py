@@ -53,7 +53,7 @@ class Scene:
 
     async def events(self, task: dict[str, Any]) -> list[dict[str, Any]]:
         async with open_work(self.engine, self.dispatcher) as work:
-            return await tasks.events(work, UUID(task["id"]))
+            return (await tasks.events(work, UUID(task["id"]), 500, None))[0]
 
     async def inbox(self, actor: Actor, after: int = 0) -> list[dict[str, Any]]:
         async with open_work(self.engine, actor) as work:

@@ -79,7 +79,7 @@ class Desk:
 
     async def alert(self) -> dict[str, Any]:
         async with open_work(self.scene.engine, self.scene.dispatcher) as work:
-            return (await alerts.listed(work, is_open=True, limit=50))[0]
+            return (await alerts.listed(work, is_open=True, limit=50, after=None))[0][0]
 
     async def rounds(self, channel: Channel) -> None:
         """Send all that is due, whatever the line waited for."""

@@ -20,7 +20,9 @@ async def settled(scene: Scene, task: dict[str, Any], outcome: str, reason: str 
 
 async def standing(scene: Scene) -> list[tuple[str, str]]:
     async with open_work(scene.engine, scene.dispatcher) as work:
-        return [(one["kind"], one["task_id"]) for one in await alerts.listed(work, is_open=True, limit=9)]
+        return [
+            (one["kind"], one["task_id"]) for one in (await alerts.listed(work, is_open=True, limit=9, after=None))[0]
+        ]
 
 
 async def gone_on(scene: Scene) -> dict[str, Any]:

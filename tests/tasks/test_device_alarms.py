@@ -60,7 +60,7 @@ class Station:
     async def standing(self, *kinds: str) -> list[dict[str, Any]]:
         """The alerts that stand, the newest first."""
         async with open_work(self.scene.engine, self.scene.dispatcher) as work:
-            found = await alerts.listed(work, is_open=True, limit=100)
+            found = (await alerts.listed(work, is_open=True, limit=100, after=None))[0]
         return [alert for alert in found if not kinds or alert["kind"] in kinds]
 
     async def close(self, alert: dict[str, Any], reason: str = "false alarm") -> dict[str, Any]:

@@ -23,7 +23,7 @@ async def watch(engine: AsyncEngine) -> tuple[int, int]:
 
 async def standing(engine: AsyncEngine) -> list[dict[str, Any]]:
     async with open_work(engine, system("test")) as work:
-        return list(await alerts.listed(work, is_open=True, limit=50))
+        return list((await alerts.listed(work, is_open=True, limit=50, after=None))[0])
 
 
 async def test_a_frozen_tracker_is_told_of_until_it_moves(engine: AsyncEngine, fleet: Fleet, ingest: Ingest) -> None:

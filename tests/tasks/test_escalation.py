@@ -41,7 +41,7 @@ async def rounds(scene: Scene, settings: Settings) -> None:
 
 async def standing(scene: Scene, actor: Actor | None = None) -> list[dict[str, Any]]:
     async with open_work(scene.engine, actor or scene.dispatcher) as work:
-        return list(await alerts.listed(work, is_open=True, limit=50))
+        return list((await alerts.listed(work, is_open=True, limit=50, after=None))[0])
 
 
 async def take(scene: Scene, alert: dict[str, Any], actor: Actor | None = None) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Scene:
 
     async def standing(self) -> list[dict[str, Any]]:
         async with open_work(self.engine, system("test")) as work:
-            return list(await alerts.listed(work, is_open=True, limit=50))
+            return list((await alerts.listed(work, is_open=True, limit=50, after=None))[0])
 
     async def places(self) -> list[tuple[float, float]]:
         rows = [await self.fleet.latest(crew[0]) for crew in self.crews]
