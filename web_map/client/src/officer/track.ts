@@ -109,8 +109,9 @@ async function send(local: Local): Promise<void> {
   const known = new Map<string, KeptFix[]>();
   const unsent = new Set(waiting().filter(({ about }) => about.verb === "shift_start").map(({ id }) => id));
   for (const one of fixes) {
-    const shift = begins[one.shift] ?? one.shift;
-    if (unsent.has(shift)) continue;
+    const begun = begins[one.shift];
+    if (!begun && unsent.has(one.shift)) continue;
+    const shift = begun ?? one.shift;
     known.set(shift, [...(known.get(shift) ?? []), one]);
   }
   for (const [shift, all] of known) {
