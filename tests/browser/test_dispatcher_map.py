@@ -20,7 +20,7 @@ LAND, SEA = {"night": "#1c2938", "day": "#fffdf7"}, {"night": "#0b1420", "day": 
 HALF_PX = 13
 NEAR = 30
 """How far a channel may be from a colour: edges are smoothed."""
-LEAST_PX = 50
+LEAST_PX = 40
 WEST_DEG, WEST_PX = 0.041, 30
 """As many pixels as degrees at the zoom that a unit is shown at: beside its mark."""
 OTHER = 20
@@ -61,6 +61,12 @@ def themed(page: Page, theme: str) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
 
 
+def shown(page: Page, field: Field) -> None:
+    """Bring a unit to the middle of the map."""
+    unit_row(page, field).click()
+    page.locator(".card").get_by_role("button", name="Show on the map").click()
+
+
 def somewhere() -> tuple[float, float]:
     """A place in the fields, where no other test has anything."""
     return round(random.uniform(23.3, 23.5), 5), round(random.uniform(55.45, 55.55), 5)
@@ -97,7 +103,7 @@ def test_a_unit_is_a_shape_of_its_status_turned_to_its_heading_and_another_when_
     page = sign_in(watch, fresh)
     themed(page, "day")
     expect(unit_row(page, fresh).locator(".age.fresh")).to_be_visible()
-    unit_row(page, fresh).dblclick()
+    shown(page, fresh)
     until(page, lambda: has(seen(page), AVAILABLE) > LEAST_PX)
     up = seen(page)
     heads(fresh, lon, lat, 90, now)
@@ -106,7 +112,7 @@ def test_a_unit_is_a_shape_of_its_status_turned_to_its_heading_and_another_when_
     assert has(right, AVAILABLE) > LEAST_PX
     assert apart(right.rotate(90), up) < apart(right, up) / 2, "the same arrow, turned by a quarter"
     expect(unit_row(page, old).locator(".age.lost")).to_be_visible()
-    unit_row(page, old).dblclick()
+    shown(page, old)
     until(page, lambda: has(seen(page), AVAILABLE) > 0 and apart(seen(page), up) > OTHER)
     assert apart(seen(page), right) > OTHER, "an old arrow is none of the fresh ones"
 
@@ -139,7 +145,7 @@ def test_heat_on_the_map_follows_time_and_category_and_its_counts_add_up(
     page = sign_in(watch, field)
     themed(page, "night")
     until(page, lambda: has(seen(page, half=60), LAND["night"]) > 3_000)
-    unit_row(page, field).dblclick()
+    shown(page, field)
     until(page, lambda: has(seen(page), AVAILABLE) > LEAST_PX)
     bare = seen(page, -WEST_PX, 10)
     page.locator("#map").press("v")
