@@ -54,14 +54,20 @@ class Wire:
         headers |= options.pop("headers", {})
         sent = {"json": body} if body is not None else {}
         timeout = aiohttp.ClientTimeout(total=REQUEST_S)
+        url, options = f"{self.server}{API}{path}", options | sent | {"headers": headers, "timeout": timeout}
         try:
-            async with self._http.request(
-                method, f"{self.server}{API}{path}", headers=headers, timeout=timeout, **sent, **options
-            ) as answer:
-                content = None if answer.status == 204 else await answer.json(content_type=None)
-                return self._judged(answer.status, content, answer.headers.get("Retry-After", ""))
+            try:
+                return await self._asked(method, url, options)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+                # A kept connection had ended meanwhile, which says nothing of the network; every call may be repeated.
+                return await self._asked(method, url, options)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Later from error
+
+    async def _asked(self, method: str, url: str, options: dict[str, Any]) -> Any:
+        async with self._http.request(method, url, **options) as answer:
+            content = None if answer.status == 204 else await answer.json(content_type=None)
+            return self._judged(answer.status, content, answer.headers.get("Retry-After", ""))
 
     @staticmethod
     def _judged(status: int, content: Any, retry_after: str) -> Any:

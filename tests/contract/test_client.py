@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 import pytest_asyncio
@@ -22,7 +23,7 @@ from core.ids import new_id
 from loadtests.faults.proxy import Proxy
 from mobile_contract.client import Officer
 from mobile_contract.client import officer as officer_module
-from mobile_contract.client.wire import Later, Refused, Revoked
+from mobile_contract.client.wire import Later, Refused, Revoked, Wire
 from tests.conftest import cloned
 from tests.helpers import PASSWORD, ROOT, Client, Crew, Database, Server, crew, eventually
 
@@ -208,6 +209,29 @@ async def test_a_new_network_begins_with_short_waits(desk: Desk, monkeypatch: py
             assert waits.count(1) == 2
             app.came_online()
             await eventually(lambda: waits.count(1) == 4)
+
+
+async def test_a_kept_connection_that_had_ended_costs_no_wait() -> None:
+    """A server lets idle connections go; a phone in a dead spot learns of it with its next request."""
+    asked: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answered in range(2):
+            if not (head := await reader.readuntil(b"\r\n\r\n")).startswith(b"POST"):
+                break
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+            asked.append(answered)
+            if answered:
+                break
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
+        wire = Wire(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", session)
+        for _ in range(2):
+            assert await wire.call("POST", "/tasks", {"id": "1"}) == {}
+        server.close()
+    assert asked == [0, 1, 0], "the second went unanswered and was asked again on a new connection"
 
 
 async def test_what_is_refused_is_kept_and_stops_nothing(desk: Desk) -> None:
