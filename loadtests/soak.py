@@ -24,7 +24,7 @@ import websockets
 from core.actor import Role
 from dispatch_api.process.cluster import Cluster
 from loadtests.faults import scene
-from loadtests.faults.fault import Figure
+from loadtests.faults.fault import Figure, told
 from loadtests.faults.nemesis import Server
 from loadtests.faults.scene import Person, Tracked
 from loadtests.faults.stage import Stage, migrate, staged
@@ -187,10 +187,7 @@ def main() -> int:
         migrate(cluster)
         with staged(cluster, lambda line: print(line, flush=True)) as stage:
             found = figures(*asyncio.run(soak(stage, arguments.minutes)), stage)
-    print("\n| | measured | must be |\n|---|---:|---|")
-    for figure in found:
-        print(f"| {figure.what} | {figure.shown} | {figure.bound}{'' if figure.holds else ' **missed**'} |")
-    return 0 if all(figure.holds for figure in found) else 1
+    return told(found)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,14 @@ class Figure:
         return f"{number} {self.unit}".rstrip()
 
 
+def told(figures: list[Figure]) -> int:
+    """Print them as a table; 1 when one is not what it must be, else 0."""
+    print("\n| | measured | must be |\n|---|---:|---|")
+    for figure in figures:
+        print(f"| {figure.what} | {figure.shown} | {figure.bound}{'' if figure.holds else ' **missed**'} |")
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A server, database or client that breaks the promise on purpose."""

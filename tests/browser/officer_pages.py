@@ -3,8 +3,10 @@
 import io
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -181,3 +183,14 @@ def until(page: Page, check: Callable[[], bool], timeout_s: float = 20) -> None:
     while not check():
         assert datetime.now(UTC) < deadline, "it did not happen in time"
         page.wait_for_timeout(100)
+
+
+@contextmanager
+def beside(server: Server, settings: dict[str, Any], folder: Path) -> Iterator[Server]:
+    """Another server on the database of this one, with further settings."""
+    extra = {f"OUTRIDER_{name.upper()}": str(value) for name, value in settings.items()}
+    running = Server(server.database, folder, extra=extra).start()
+    try:
+        yield running
+    finally:
+        running.stop()

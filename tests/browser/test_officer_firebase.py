@@ -16,7 +16,7 @@ from core.settings import Settings
 from dispatch_api.fcm import BROWSERS_HOSTS, Fcm
 from dispatch_api.workers.push import Post
 from tests.browser.conftest import Watch, run
-from tests.browser.officer_pages import Centre, kept, sign_in, until
+from tests.browser.officer_pages import Centre, beside, kept, sign_in, until
 from tests.browser.test_officer_pin import PIN, admin, choose_pin, install_of, lock, press
 from tests.browser.test_officer_push import SHOWN, SUBSCRIBES, SWITCH, delivered, send, turn
 from tests.fake_google import FakeGoogle, Known
@@ -48,10 +48,8 @@ def settings(google: FakeGoogle, tmp_path_factory: pytest.TempPathFactory) -> di
 @pytest.fixture(scope="module")
 def server(shared_server: Server, settings: dict[str, Any], tmp_path_factory: Any) -> Iterator[Server]:
     """One that wakes browsers through Firebase, beside the one that wakes none."""
-    extra = {f"OUTRIDER_{name.upper()}": str(value) for name, value in settings.items()}
-    running = Server(shared_server.database, tmp_path_factory.mktemp("server"), extra=extra).start()
-    yield running
-    running.stop()
+    with beside(shared_server, settings, tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture

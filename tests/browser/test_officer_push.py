@@ -20,7 +20,7 @@ from core.work import open_work
 from dispatch_api.workers import push
 from dispatch_api.workers.push import Post
 from tests.browser.conftest import Watch, run
-from tests.browser.officer_pages import Centre, kept, sign_in, until
+from tests.browser.officer_pages import Centre, beside, kept, sign_in, until
 from tests.browser.test_officer_pin import PIN, admin, choose_pin, install_of, lock, press
 from tests.fake_push_service import FakePushService
 from tests.helpers import Database, Server
@@ -77,10 +77,8 @@ def settings(service: FakePushService, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def server(shared_server: Server, settings: dict[str, Any], tmp_path_factory: Any) -> Iterator[Server]:
     """One that sends pushes to browsers, beside the one that does not."""
-    extra = {f"OUTRIDER_{name.upper()}": str(value) for name, value in settings.items()}
-    running = Server(shared_server.database, tmp_path_factory.mktemp("server"), extra=extra).start()
-    yield running
-    running.stop()
+    with beside(shared_server, settings, tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.fixture
