@@ -58,7 +58,7 @@ class Shelf:
                     del self._things[thing_id]
 
     def array(self) -> str:
-        """What is shown, as a JSON array, newest first."""
+        """What is shown, as a JSON array, the highest order first."""
         if self._array is None:
             now = utcnow()
             shown = [t for t in self._things.values() if t.shown and (t.until is None or t.until > now)]

@@ -52,8 +52,10 @@ _NOTICES = text(
 )
 _ALERTS = text(
     "SELECT id, updated_at FROM alert WHERE updated_at > :since OR id IN ("
-    "SELECT id FROM alert WHERE :whole AND cleared_at IS NULL ORDER BY raised_at DESC LIMIT :n)"
+    "SELECT id FROM alert WHERE :whole AND cleared_at IS NULL ORDER BY task_id IS NULL, raised_at DESC LIMIT :n)"
 )
+_OF_TASKS = 1 << 50
+"""More than any moment in milliseconds."""
 _HEADS = text("SELECT user_id, seq FROM recipient WHERE user_id = ANY(:ids)")
 _ITEMS = text(
     "SELECT w.user_id, w.after, i.seq, i.event_id, i.kind, i.at, CAST(i.body AS text) AS body"
@@ -130,16 +132,16 @@ def _notice_shown(notice: Notice, body: dict[str, Any]) -> tuple[bool, datetime 
 
 
 async def changed_alerts(work: Work, since: datetime, whole: bool) -> dict[UUID, datetime]:
-    """When alerts were changed, of those changed since; with `whole` also of the newest that stand."""
+    """When alerts were changed, of those changed since; with `whole` also of those that stand, about tasks first."""
     values = {"since": since, "whole": whole, "n": Board.ALERTS}
     return {row.id: row.updated_at for row in await work.session.execute(_ALERTS, values)}
 
 
 async def alert_things(work: Work, changed: dict[UUID, datetime]) -> dict[UUID, Thing]:
-    """These alerts as things."""
+    """These alerts as things; hundreds of silent trackers must not push one about a task out of what is shown."""
     found = {}
     for one in await alerts.resources(work, changed):
-        order = int(datetime.fromisoformat(one["raised_at"]).timestamp() * 1000)
+        order = int(datetime.fromisoformat(one["raised_at"]).timestamp() * 1000) + _OF_TASKS * bool(one["task_id"])
         alert_id = UUID(one["id"])
         found[alert_id] = Thing(one, changed[alert_id], shown=one["cleared_at"] is None, order=order)
     return found
