@@ -30,6 +30,10 @@ log = structlog.get_logger()
 
 QUEUE_ROWS = 20_000
 """Fixes waiting for their commit; more are refused before any effect."""
+LIVE_ROWS = 10
+"""Deliveries of so few fixes are of now: they go before what others kept while they were cut off."""
+LIVE_ROOM = 5_000
+"""Fixes of now that find room beside a full queue."""
 COMMIT_ROWS = 1_000
 """A commit takes whole deliveries up to this many fixes; more gain nothing and make the others wait."""
 LINES_FROM_ROWS = 1, 24, 48
@@ -58,7 +62,8 @@ class Writer:
         `on_commit` hears how long it took, and how long ago its oldest delivery was received (seconds).
         """
         self._dsn, self._duty, self._on_latest, self._on_commit = asyncpg_dsn(url), duty, on_latest, on_commit
-        self._queue: deque[Delivery] = deque()
+        self._live: deque[Delivery] = deque()
+        self._kept: deque[Delivery] = deque()
         self._queued_rows = self._waiting_rows = 0
         self._motion: dict[UUID, Motion] = {}
         self._recent = RecentFixes()
@@ -146,7 +151,8 @@ class Writer:
         return self._counts.totals()
 
     def _is_full(self, fixes: list[Fix]) -> bool:
-        return not self._open or self._queued_rows + len(fixes) > QUEUE_ROWS
+        most = QUEUE_ROWS if len(fixes) > LIVE_ROWS else QUEUE_ROWS + LIVE_ROOM
+        return not self._open or self._queued_rows + len(fixes) > most
 
     def _put(
         self, device: KnownDevice, fixes: list[Fix], units: list[UUID | None] | None, at: datetime, rejected: int,
@@ -163,7 +169,7 @@ class Writer:
             return
         if sender is not None and rows[-1][SUSPECT] not in OFF_DUTY:
             self._senders.heard(device.id, rows[-1][3], sender, fixes[-1], at)
-        self._queue.append(delivery)
+        (self._kept if len(rows) > LIVE_ROWS else self._live).append(delivery)
         self._queued_rows += len(rows)
         self._waiting_rows += len(rows)
         if self._waiting_rows >= AT_ONCE_ROWS:
@@ -214,7 +220,7 @@ class Writer:
         """Let free lines take what waits."""
         self._looking = False
         for line in self._lines:
-            if self._queue and not line.busy and (self._waiting_rows >= line.from_rows or not self._open):
+            if self._waiting_rows and not line.busy and (self._waiting_rows >= line.from_rows or not self._open):
                 line.busy, turn = True, self._turn(line)
                 if task := eager.begin(turn) if line.connected else asyncio.create_task(turn):
                     self._writing.add(task)
@@ -222,8 +228,8 @@ class Writer:
 
     async def _turn(self, line: Line) -> None:
         taken, n = [], 0
-        while self._queue and n < COMMIT_ROWS:
-            taken.append(self._queue.popleft())
+        while (queue := self._live or self._kept) and n < COMMIT_ROWS:
+            taken.append(queue.popleft())
             n += len(taken[-1].rows)
         self._waiting_rows -= n
         if taken:
@@ -260,7 +266,7 @@ class Writer:
         newest = newest_of(taken)
         begun = self._loop.time()
         duplicates, devices, moments = await line.store(rows, len(newest))
-        self._on_commit(self._loop.time() - begun, (utcnow() - taken[0].received_at).total_seconds())
+        self._on_commit(self._loop.time() - begun, (utcnow() - min(each.received_at for each in taken)).total_seconds())
         self._answer(taken, duplicates)
         if devices is None:
             self._tell(newest.values())

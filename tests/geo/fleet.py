@@ -10,6 +10,7 @@ import asyncpg
 from core.ids import digest, new_id, new_secret
 from geo.delivery import Latest
 from geo.duty import DutyBook, KnownDevice
+from geo.fix import Fix
 from geo.positions import Writer
 from tests.helpers import Database
 
@@ -18,6 +19,11 @@ def now() -> datetime:
     """Now to the millisecond."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def fix(at: datetime, east: float = 0, **fields: Any) -> Fix:
+    """A fix `east` thousandths of a degree (64 m) east of Vilnius."""
+    return Fix(fix_at=at, lon=25.28 + east / 1000, lat=54.69, **fields)
 
 
 @dataclass

@@ -12,16 +12,11 @@ from hypothesis import strategies as st
 from core.errors import Overloaded
 from geo.delivery import Stored
 from geo.fix import Fix
-from geo.positions import QUEUE_ROWS, Writer
-from tests.geo.fleet import Fleet, Ingest, now
-from tests.helpers import Database, eventually
+from geo.positions import Writer
+from tests.geo.fleet import Fleet, Ingest, fix, now
+from tests.helpers import Database
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-def fix(at: datetime, east: float = 0, **fields: Any) -> Fix:
-    """A fix `east` thousandths of a degree (64 m) east of Vilnius."""
-    return Fix(fix_at=at, lon=25.28 + east / 1000, lat=54.69, **fields)
 
 
 async def test_a_fix_is_stored_with_all_it_tells(fleet: Fleet, ingest: Ingest) -> None:
@@ -294,51 +289,6 @@ async def test_after_a_restart_many_devices_are_looked_up_together(database: Dat
         told = await asyncio.gather(*(after.writer.store(device, [far]) for device in devices))
     assert told == [Stored(1, 0, 0, 1)] * len(crews), "each is judged by its own last fix"
     assert counted.asked <= 2, "one statement for those who ask at once"
-
-
-async def test_too_much_waiting_is_refused_before_any_effect(fleet: Fleet, ingest: Ingest) -> None:
-    _, device_id, key = await fleet.crew()
-    device, at = await ingest.device(key), now()
-    await ingest.writer.store(device, [fix(at)])
-    lock = fleet.db.transaction()
-    await lock.start()
-    await fleet.db.execute("LOCK TABLE unit_latest IN ACCESS EXCLUSIVE MODE")
-    millisecond = timedelta(milliseconds=1)
-    batches = [[fix(at + (n * 1000 + m) * millisecond) for m in range(1000)] for n in range(1, QUEUE_ROWS // 1000 + 3)]
-    calls = [asyncio.create_task(ingest.writer.store(device, batch)) for batch in batches]
-    await asyncio.sleep(1)
-    assert [call.done() for call in calls] == [False] * 20 + [True] * 2
-    await lock.rollback()
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    assert [isinstance(outcome, Stored) and outcome.accepted for outcome in outcomes[:20]] == [1000] * 20
-    assert all(isinstance(outcome, Overloaded) for outcome in outcomes[20:])
-    assert len(await fleet.track(device_id)) == 1 + QUEUE_ROWS
-
-
-async def test_stopping_stores_what_was_taken(fleet: Fleet, ingest: Ingest) -> None:
-    _, device_id, key = await fleet.crew()
-    device, at = await ingest.device(key), now()
-    await ingest.writer.store(device, [fix(at)])
-    calls = [asyncio.create_task(ingest.writer.store(device, [fix(at + n * SECOND)])) for n in range(1, 30)]
-    await asyncio.sleep(0)
-    await ingest.writer.__aexit__(None, None, None)
-    assert all(stored.accepted == 1 for stored in await asyncio.gather(*calls))
-    with pytest.raises(Overloaded):
-        await ingest.writer.store(device, [fix(at + MINUTE)])
-    assert len(await fleet.track(device_id)) == 30
-    await ingest.writer.__aenter__()
-
-
-async def test_a_caller_that_left_disturbs_nobody(fleet: Fleet, ingest: Ingest) -> None:
-    _, device_id, key = await fleet.crew()
-    device, at = await ingest.device(key), now()
-    await ingest.writer.store(device, [fix(at)])
-    leaving = asyncio.create_task(ingest.writer.store(device, [fix(at + SECOND)]))
-    staying = asyncio.create_task(ingest.writer.store(device, [fix(at + 2 * SECOND)]))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    assert (await staying).accepted == 1
-    await eventually(lambda: fleet.track(device_id))
 
 
 async def test_a_listener_that_fails_fails_alone(fleet: Fleet, ingest: Ingest) -> None:
