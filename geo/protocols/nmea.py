@@ -1,8 +1,8 @@
 """NMEA 0183: the sentences of a receiver, from a tracker that passes them on or from a file.
 
 One moment is told by several sentences (RMC the speed, GGA the height); those that follow each other and name the same
-time of day are one fix. No library does it: pynmea2 has not been kept up since 2023, pynmeagps takes no sentence with
-a tracker's own fields behind it and reads `011.73847,W` as unknown.
+time of day are one fix. pynmea2 takes a sentence apart and names its fields; finding it in what a tracker puts around
+it, and what its fields mean, is ours (docs/decisions/0022).
 
 Sources: gpsd's "NMEA Revealed", Traccar's T55ProtocolDecoder for what trackers put around a sentence.
 """
@@ -16,20 +16,16 @@ from operator import xor
 from typing import NamedTuple
 
 import msgspec
+import pynmea2
 
 from geo.fix import Decoded, Fix
 from geo.protocols.fixes import EPOCH, check
 from geo.protocols.foreign import Wrong, gathered, known, moment, number, reading, speed, unfixed, whole
 
-PLACES: dict[str, dict[str, int]] = {
-    "RMC": {"time": 1, "status": 2, "lat": 3, "lon": 5, "knots": 7, "course": 8, "date": 9, "mode": 12},
-    "GGA": {"time": 1, "lat": 2, "lon": 4, "quality": 6, "satellites": 7, "altitude": 9},
-    "GNS": {"time": 1, "lat": 2, "lon": 4, "modes": 6, "satellites": 7, "altitude": 9},
-    "GLL": {"lat": 1, "lon": 3, "time": 5, "status": 6, "mode": 7},
-    "VTG": {"course": 1, "knots": 5},
-    "ZDA": {"time": 1, "day": 2, "month": 3, "year": 4},
-}
-"""Where each kind of sentence has what; the hemisphere stands behind `lat` and `lon`."""
+KINDS = ("RMC", "GGA", "GNS", "GLL", "VTG", "ZDA")
+"""The sentences that say a place, a speed or a day."""
+ALIASES = {"spd_over_grnd_kts": "spd_over_grnd", "true_track": "true_course"}
+"""pynmea2's names for what one kind of sentence says under another name."""
 FIELDS = ("gprmc", "rmc", "gpgga", "nmea")
 """What a query or form calls the sentence: OpenGTS' clients (GPSLogger, `gprmc`), Sanav's trackers (`rmc`)."""
 KEY_NAMES = ("key", "id", "dev", "imei")
@@ -40,7 +36,8 @@ MAX_LINE = 1_024
 LIVE = timedelta(minutes=10)
 """A time of day without a date is of today when it is this near to now."""
 _SENTENCE = re.compile(r"(?:\\([^\\$]*)\\)?\$([^$\\]*)")
-_BARE = re.compile(rf"[A-Z]{{2}}(?:{'|'.join(PLACES)}),")
+_ADDRESS = re.compile(rf"[A-OQ-Z][A-Z0-9](?:{'|'.join(KINDS)}),")
+"""How a sentence for pynmea2 begins; behind a P stand manufacturers' own, some of which it breaks on."""
 _SUM = re.compile(r"\s*([0-9A-Fa-f]{2})(?:[,;\s]|\Z)")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d|60)(?:\.(\d*))?\Z", re.ASCII)
 _ANGLE = re.compile(r"(\d{0,3}?)(\d{1,2}(?:\.\d*)?)\Z", re.ASCII)
@@ -94,6 +91,7 @@ class _Moment:
     said: dict[str, str] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
     tagged: datetime | None = None
+    is_unfixed: bool = False
 
 
 def identifier(line: str) -> str | None:
@@ -160,6 +158,7 @@ def _moments(lines: Iterable[tuple[int, str]]) -> Iterator[Heard | _Moment]:
                 open_ = _Moment(n, found.time)
             open_.time = found.time if open_.time is None else open_.time
             open_.tagged = open_.tagged or found.tagged
+            open_.is_unfixed |= found.is_unfixed
             open_.kinds.add(found.kind)
             open_.said = found.said | open_.said
     if open_.kinds:
@@ -171,6 +170,7 @@ class _Sentence(NamedTuple):
     time: timedelta | None
     said: dict[str, str]
     tagged: datetime | None
+    is_unfixed: bool
 
 
 def _ends(open_: _Moment, found: _Sentence) -> bool:
@@ -186,7 +186,7 @@ def _sentences(line: str) -> Iterator[_Sentence | Wrong]:
     if len(line) > MAX_LINE:
         yield "field", f"The line has more than {MAX_LINE} characters."
         return
-    if line.startswith("QZE,") or _BARE.match(line):
+    if line.startswith("QZE,") or _ADDRESS.match(line):
         line = f"${line}"
     found = None
     for found in _SENTENCE.finditer(line):
@@ -203,27 +203,37 @@ def _parsed(sentence: str, tags: str | None) -> _Sentence | Wrong | None:
         stated = _SUM.match(after)
         if stated is None or reduce(xor, text.rstrip().encode(errors="replace"), 0) != int(stated[1], 16):
             return "field", "The checksum does not match."
-    name, *_ = words = [word.strip() for word in text.split(",")]
-    if name in _WHOLE:
-        said = dict(zip(_WHOLE[name], words[1:], strict=False))
-        return _Sentence(name, _time(said.get("time")), said, None)
-    places = PLACES.get(name[2:])
-    if places is None:
+    named = _named(text)
+    if named is None:
         return None
-    said = {key: words[place] for key, place in places.items() if place < len(words) and words[place]}
-    for key in ("lat", "lon"):
-        if key in said:
-            said[key] += "".join(words[places[key] + 1 : places[key] + 2])
-    time = _time(said.get("time"))
-    if time is None and "time" in said:
+    kind, said = named
+    time = _time(said.get("timestamp"))
+    if time is None and said.get("timestamp"):
         return "time", "The time of day is none."
     tag_time = _TAG_TIME.search(tags) if tags else None
-    return _Sentence(name[2:], time, said, moment(tag_time[1]) if tag_time else None)
+    is_unfixed = kind != "VTG" and _is_unfixed(said)  # a speed that is none is no word on the place
+    return _Sentence(kind, time, said, moment(tag_time[1]) if tag_time else None, is_unfixed)
+
+
+def _named(text: str) -> tuple[str, dict[str, str]] | None:
+    """The kind of a sentence that matters here and what its fields say, by pynmea2's names for them."""
+    name, _, rest = (part.strip() for part in text.partition(","))
+    if name in _WHOLE:
+        return name, dict(zip(_WHOLE[name], map(str.strip, text.split(",")[1:]), strict=False))
+    if not _ADDRESS.match(text := f"{name},{rest}"):
+        return None
+    found = pynmea2.parse(text)
+    fields = zip(found.fields, map(str.strip, found.data), strict=False)
+    said = {ALIASES.get(label, label): word for (_, label, *_), word in fields if word}
+    for angle in ("lat", "lon"):
+        if angle in said:
+            said[angle] += said.get(f"{angle}_dir", "")
+    return found.sentence_type, said
 
 
 _WHOLE = {
-    "TRCCR": ("stamp", "status", "latitude", "longitude", "knots", "course", "altitude"),
-    "QZE": ("imei", "cause", "date8", "time", "latitude", "longitude", "kmh", "course", "status"),
+    "TRCCR": ("stamp", "status", "latitude", "longitude", "spd_over_grnd", "true_course", "altitude"),
+    "QZE": ("imei", "cause", "date8", "timestamp", "latitude", "longitude", "kmh", "true_course", "status"),
 }
 """Sentences of trackers' own, with degrees as decimals, that say a moment alone."""
 
@@ -260,23 +270,18 @@ def _told(open_: _Moment, now: datetime, clock: Clock) -> Iterator[Heard]:
     found = reading(
         now, fix_at=at or now, lat=lat, lon=lon,
         altitude_m=number(said.get("altitude")),
-        speed_mps=speed(said.get("knots"), "knots") if kmh is None else kmh,
-        heading_deg=known(said.get("course")),
-        satellites=whole(said.get("satellites")),
+        speed_mps=speed(said.get("spd_over_grnd"), "knots") if kmh is None else kmh,
+        heading_deg=known(said.get("true_course")),
+        satellites=whole(said.get("num_sats")),
     )  # fmt: skip
-    is_unfixed = _is_unfixed(said) or (at is None and open_.time is not None)
+    is_unfixed = open_.is_unfixed or (at is None and open_.time is not None)
     yield Heard(open_.line, unfixed(found) if isinstance(found, Fix) and is_unfixed else found)
 
 
 def _is_unfixed(said: dict[str, str]) -> bool:
-    """Whether any of the sentences says that the receiver does not know where it is."""
-    modes = said.get("modes")
-    return (
-        said.get("status", "A") != "A"
-        or said.get("quality") == "0"
-        or said.get("mode") == "N"
-        or (modes is not None and set(modes) <= {"N"})
-    )
+    """Whether a sentence says that the receiver does not know where it is."""
+    modes = said.get("mode_indicator", said.get("faa_mode", "A"))
+    return said.get("status", "A") != "A" or said.get("gps_qual") == "0" or set(modes) == {"N"}
 
 
 def _when(open_: _Moment, clock: Clock, now: datetime) -> datetime | None:
@@ -287,8 +292,8 @@ def _when(open_: _Moment, clock: Clock, now: datetime) -> datetime | None:
             whole, _, part = said["stamp"].partition(".")
             return datetime.strptime(f"{whole}.{part[:6] or 0}", "%Y%m%d%H%M%S.%f").replace(tzinfo=UTC)
         day = None
-        if "date" in said:
-            day = _day(said["date"][4:6], said["date"][2:4], said["date"][:2], said["date"][6:])
+        if date := said.get("datestamp"):
+            day = _day(date[4:6], date[2:4], date[:2], date[6:])
         elif "date8" in said:
             day = _day(said["date8"][4:], said["date8"][2:4], said["date8"][:2])
         elif "year" in said:

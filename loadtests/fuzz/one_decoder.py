@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import atheris
 
-with atheris.instrument_imports(include=["geo.protocols"]):
+with atheris.instrument_imports(include=["geo.protocols", "pynmea2"]):
     from geo.protocols import cot, gt06, h02, nmea, receipts, teltonika
 
 from core.errors import TooLarge

@@ -144,9 +144,20 @@ def test_a_receiver_that_does_not_know_where_it_is(line: str) -> None:
     assert one(line).nowhere
 
 
+def test_any_sentence_of_a_moment_may_say_so() -> None:
+    gll = summed(f"GNGLL,{PLACE},115959.00,A,A")
+    lost = summed("GNRMC,115959.00,V,,,,,,,010526,,,N")
+    assert one(gll, lost).nowhere
+    assert one(lost, gll).nowhere
+    standing = summed("GNVTG,,T,,M,,N,,K,N")
+    assert one(rmc(), standing) == one(rmc()), "a speed that is none is no word on the place"
+
+
 @pytest.mark.parametrize(
     "line", ["", "  ", "$", "$GPTXT,01,01,02,hello", summed("PUBX,00,x"), rmc(place=",,,", status="V"), "IMEI 35",
-             summed("GPRMC,,V,,,,,,,,,,N"), "ABCDEF01", "$IMEI,3500", "$PGID,359853000144328*0F", "$*00", "\\$\\"]
+             summed("GPRMC,,V,,,,,,,,,,N"), "ABCDEF01", "$IMEI,3500", "$PGID,359853000144328*0F", "$*00", "\\$\\",
+             summed("PGRMC,A,218.8,100,6378137.000"), "$PUBX", "$PGRM", "$PASHR", "$GPRMC", "$TRCCR",
+             f"$G@RMC,115959.00,A,{PLACE},10.0,90.5,010526,,"]
 )  # fmt: skip
 def test_lines_without_a_fix_are_no_fault(line: str) -> None:
     assert said(line) == ([], [])
@@ -181,6 +192,7 @@ def test_trackers_own_sentences() -> None:
     assert one(f"{rmc()[1:]},SOS").heading_deg == 90.5
     assert one(summed("TRCCR,20261301115959.000,A,54.6,25.2,1,1,1,1,")) == "time"
     assert one(summed("TRCCR,20260101115959.000,A,x,25.2,1,1,1,1,")) == "lat"
+    assert one("QZE,868994033976700,1,01052026,11:59,54.685,25.27,36,90,A,1") == "time", "a broken time is not now"
 
 
 @pytest.mark.parametrize(
