@@ -116,17 +116,17 @@ MATRIX: dict[Role, frozenset[May]] = {
 
 _CENTRE_UNITS = {"units", "shifts"}
 SEES: dict[Role, frozenset[str]] = {
-    Role.ADMINISTRATOR: frozenset({"units", "devices"}),
+    Role.ADMINISTRATOR: frozenset({"units", "devices", "role_grants"}),
     Role.DISPATCHER: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
     Role.OFFICER: frozenset(),
     Role.SUPERVISOR: frozenset(
-        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations", "recoveries"}
+        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations", "recoveries", "role_grants"}
     ),
     Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INVESTIGATOR: frozenset({"units", "notices", "violations", "recoveries"}),
-    Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations", "holds"}),
-    Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit", "holds"}),
+    Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations", "holds", "role_grants"}),
+    Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit", "holds", "role_grants"}),
 }
 """Kinds of rows a role reads wholly."""
 

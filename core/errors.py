@@ -80,6 +80,12 @@ class NotAllowed(OutriderError):
     code, title = "not_allowed", "Not allowed"
 
 
+class FourEyes(NotAllowed):
+    """Another administrator decides: not who proposed it, and not who would gain by it."""
+
+    code, title = "four_eyes", "For another administrator"
+
+
 class Csrf(OutriderError):
     """The request did not come from a page of Outrider."""
 
@@ -108,6 +114,12 @@ class IdReused(Conflict):
     """This id was used before for another request."""
 
     code, title = "id_reused", "Id used before"
+
+
+class LastAdministrators(Conflict):
+    """Two people stay administrators while four eyes are asked for: make another first, or disable this one."""
+
+    code, title = "last_administrators", "Two administrators stay"
 
 
 class TransitionNotAllowed(Conflict):

@@ -67,6 +67,31 @@ class Credential(SQLModel, table=True):
     changed_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
 
 
+class RoleGrant(SQLModel, table=True):
+    """Roles proposed for a person by one administrator, for another to grant or refuse."""
+
+    __tablename__ = "role_grant"
+    __table_args__ = (
+        CheckConstraint("cardinality(roles) > 0", name="roles"),
+        CheckConstraint("outcome IN ('granted', 'refused', 'withdrawn', 'replaced', 'lapsed')", name="outcome"),
+        CheckConstraint("(outcome IS NULL) = (decided_at IS NULL)", name="decided"),
+        CheckConstraint(
+            "outcome <> 'granted' OR (decided_by IS NOT NULL AND decided_by <> proposed_by AND decided_by <> user_id)",
+            name="four_eyes",
+        ),
+        Index("uq_role_grant_open", "user_id", unique=True, postgresql_where=text("decided_at IS NULL")),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    user_id: UUID = Field(foreign_key="user_account.id")
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    proposed_by: UUID = Field(foreign_key="user_account.id")
+    proposed_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    decided_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    decided_at: datetime | None = Field(default=None, sa_type=TZ)
+    outcome: str | None = None
+
+
 class Install(SQLModel, table=True):
     """An installation of the officers' app: a long-lived, revocable credential and a PIN."""
 

@@ -12,14 +12,14 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from core import passwords
+from core import passwords, role_grants
 from core.actor import Role
 from core.audit import Action
 from core.bus import AccessChanged
 from core.db import taken
-from core.errors import Invalid, NotAllowed, NotFound, VersionConflict
+from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, VersionConflict
 from core.ids import new_id
-from core.models import Credential, Office, SignIn, UserAccount
+from core.models import Credential, Office, RoleGrant, SignIn, UserAccount
 from core.work import Work
 
 FORBIDDEN_TOGETHER = (
@@ -59,6 +59,7 @@ async def create_user(
     login: str,
     name: str,
     roles: list[str],
+    four_eyes: bool,
     password: str | None = None,
     office_id: UUID | None = None,
     badge_no: str | None = None,
@@ -68,16 +69,19 @@ async def create_user(
 ) -> tuple[UserAccount, str | None]:
     """A new person, and their one-time password when none was given.
 
+    `four_eyes`: whether their roles wait for a second administrator, once there are two (core/role_grants.py).
     Raises Invalid, IdReused, or Conflict for a login in use.
     """
     await _check_office(work, office_id)
     given = check_password(password) if password is not None else None
+    wanted = check_roles(roles)
     user = UserAccount(
-        id=user_id or new_id(), login=login.strip().lower(), name=name, roles=check_roles(roles), office_id=office_id,
+        id=user_id or new_id(), login=login.strip().lower(), name=name, roles=[], office_id=office_id,
         badge_no=badge_no, email=email, phone=phone,
     )  # fmt: skip
     work.session.add(user)
     await _flush(work, "Another person has this login.")
+    await role_grants.settle(work, user, wanted, four_eyes=four_eyes)
     made = given or passwords.one_time()
     async with work.elevated():
         hashed = await passwords.hashed(made)
@@ -122,11 +126,15 @@ async def list_users(work: Work, limit: int, after: str | None) -> tuple[list[Us
     return rows[:limit], rows[limit - 1].login if len(rows) > limit else None
 
 
-async def change_user(work: Work, user_id: UUID, values: dict[str, Any], version: int | None) -> UserAccount:
-    """The person with new values; a change of roles ends their sessions.
+async def change_user(
+    work: Work, user_id: UUID, values: dict[str, Any], version: int | None, *, four_eyes: bool
+) -> UserAccount:
+    """The person with new values; a change of roles ends their sessions. For `four_eyes` see `create_user`.
 
-    Raises NotFound, VersionConflict, Invalid, and NotAllowed for one's own roles.
+    Raises NotFound, VersionConflict, Invalid, LastAdministrators, and NotAllowed for one's own roles.
     """
+    if "roles" in values:
+        await role_grants.one_at_a_time(work)
     user = await get_user(work, user_id, lock=True)
     if version is not None and version != user.version:
         raise VersionConflict(current_version=user.version)
@@ -134,26 +142,55 @@ async def change_user(work: Work, user_id: UUID, values: dict[str, Any], version
     before = list(user.roles)
     if user.id == work.actor.user_id and set(values.get("roles", before)) != set(before):
         raise NotAllowed("Nobody changes their own roles.")
-    for name in CHANGEABLE:
-        if name in values:
-            setattr(user, name, check_roles(values[name]) if name == "roles" else values[name])
+    changed = {name: value for name, value in values.items() if name in CHANGEABLE}
+    for name in changed.keys() - {"roles"}:
+        setattr(user, name, changed[name])
+    if "roles" in changed:
+        await role_grants.settle(work, user, check_roles(changed["roles"]), four_eyes=four_eyes)
+        changed["roles"] = user.roles
     user.version, user.updated_at = user.version + 1, work.now
     await work.session.flush()
     if user.roles != before:
         await end_sessions(work, user_id)
-    work.audit(Action.ALTERATION, "user", user.id, **{n: v for n, v in values.items() if n in CHANGEABLE})
+    work.audit(Action.ALTERATION, "user", user.id, **changed)
     return user
 
 
 async def disable_user(work: Work, user_id: UUID) -> UserAccount:
     """The person cannot sign in any more and every session of theirs has ended; twice changes nothing."""
+    await role_grants.one_at_a_time(work)
     user = await get_user(work, user_id, lock=True)
     if user.disabled_at is None:
         user.disabled_at = user.updated_at = work.now
         user.version += 1
+        await role_grants.lapse(work, user_id)
         await end_sessions(work, user_id)
         work.audit(Action.ALTERATION, "user", user.id, disabled=True)
     return user
+
+
+async def grant_roles(work: Work, grant_id: UUID) -> RoleGrant:
+    """The proposal, granted: the person has its roles too, and their sessions have ended; twice changes nothing.
+
+    Raises what `role_grants.decide` does, TransitionNotAllowed for a person who is disabled, and Invalid for roles
+    that do not go together.
+    """
+    grant, is_new = await role_grants.decide(work, grant_id, granted=True)
+    if is_new:
+        user = await get_user(work, grant.user_id, lock=True)
+        if user.disabled_at:
+            raise TransitionNotAllowed("This person is disabled.")
+        user.roles = check_roles([*user.roles, *grant.roles])
+        user.version, user.updated_at = user.version + 1, work.now
+        await end_sessions(work, user.id)
+        work.audit(Action.ALTERATION, "user", user.id, roles=user.roles)
+    return grant
+
+
+async def refuse_roles(work: Work, grant_id: UUID) -> RoleGrant:
+    """The proposal, refused, or withdrawn by who made it; twice changes nothing. Raises what `decide` does."""
+    grant, _ = await role_grants.decide(work, grant_id, granted=False)
+    return grant
 
 
 async def end_sessions(work: Work, user_id: UUID, *, but: UUID | None = None) -> None:

@@ -198,6 +198,12 @@ CLASSES: tuple[RecordClass, ...] = (
         "jobs", "job", "r.finished_at", duty, held=held_object("person", "r.created_by"),
         due="r.finished_at IS NOT NULL",
     ),
+    Rows(
+        "role_grants", "role_grant", "r.decided_at", audit_period,
+        held=any_of(*(held_object("person", f"r.{name}") for name in ("user_id", "proposed_by", "decided_by"))),
+        due="r.decided_at IS NOT NULL",
+    ),
+    answers("role_grants", "role_grant", audit_period),
     AuditRows(),
 )  # fmt: skip
 

@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     sms_secret: SecretStr | None = Field(None, description="what {secret} stands for: token or password of the gateway")
     login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")
     login_tries_address: int = Field(50, ge=1, description="wrong log-ins from one address in 10 minutes")
+    four_eyes: bool = Field(False, description="roles are granted by two administrators, from when there are two")
     chromium: Path | None = Field(None, description="browser for the tests; unset: `chromium` on the PATH")
     test_data: Path = Field(Path("../shared/data"), description="recordings that some tests run over")
 

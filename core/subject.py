@@ -29,6 +29,13 @@ SECTIONS = (
         " LEFT JOIN office o ON o.id = u.office_id LEFT JOIN credential c ON c.user_id = u.id WHERE u.id = :user_id",
     ),
     Section(
+        "role_grants", "Roles proposed for the person, or proposed or decided by them",
+        "SELECT g.id, g.proposed_at, u.login, g.roles, g.proposed_by = :user_id AS is_proposed_by_them, g.outcome,"
+        " g.decided_at, g.decided_by = :user_id AS is_decided_by_them FROM role_grant g"
+        " JOIN user_account u ON u.id = g.user_id WHERE :user_id IN (g.user_id, g.proposed_by, g.decided_by)"
+        " ORDER BY g.id",
+    ),
+    Section(
         "installs", "Installations of the app",
         "SELECT id, name, pin_hash IS NOT NULL AS has_pin, push ->> 'channel' AS push_channel, created_at, revoked_at"
         " FROM install WHERE user_id = :user_id ORDER BY created_at",

@@ -15,7 +15,9 @@ async def run(settings: Settings, login: str, name: str, roles: list[str]) -> in
     async with app_engine(settings) as engine:
         try:
             async with open_work(engine, system("create-user")) as work:
-                user, password = await people.create_user(work, login=login, name=name, roles=roles)
+                user, password = await people.create_user(
+                    work, login=login, name=name, roles=roles, four_eyes=False
+                )  # whoever is at the machine could change the setting as well
         except OutriderError as error:
             print(f"{error}", file=sys.stderr)
             return 1

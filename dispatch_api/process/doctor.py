@@ -28,6 +28,10 @@ from dispatch_api.webpush import keys as webpush
 
 _UNCONNECTED = (OSError, asyncpg.PostgresError, TimeoutError, ValueError)
 _MIGHTY = "SELECT rolname FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls)"
+_ADMINISTRATORS = (
+    "SELECT count(*) AS n, count(*) FILTER (WHERE disabled_at IS NULL) AS enabled FROM user_account"
+    " WHERE 'administrator' = ANY(roles)"
+)
 _PASSWORD = re.compile(r"(://[^:@/]*):[^@/]*@")
 
 
@@ -153,6 +157,8 @@ def _running_checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
         settings = with_database(settings)
     yield "database answers, PostGIS there, writes durable", asyncio.run(_database_trouble(settings))
     yield "database answers the trackers' role", asyncio.run(_ingest_trouble(settings))
+    if settings.four_eyes:
+        yield "four eyes for role grants", asyncio.run(_four_eyes_trouble(settings))
 
 
 def _port_trouble(settings: Settings) -> str | None:
@@ -198,6 +204,26 @@ async def _ingest_trouble(settings: Settings) -> str | None:
     except _UNCONNECTED as error:
         return f"no connection ({error or type(error).__name__}): is OUTRIDER_INGEST_DATABASE_URL right?"
     await connection.close()
+    return None
+
+
+async def _four_eyes_trouble(settings: Settings) -> str | None:
+    assert settings.database_url
+    try:
+        connection = await asyncpg.connect(asyncpg_dsn(settings.database_url), timeout=5)
+    except _UNCONNECTED:
+        return None  # told already
+    try:
+        found = await connection.fetchrow(_ADMINISTRATORS)
+    except asyncpg.UndefinedTableError:
+        return None  # a database that is still to be migrated
+    finally:
+        await connection.close()
+    if found["n"] >= 2 and found["enabled"] < 2:
+        return (
+            f"administrators who are not disabled: {found['enabled']}, so nobody can grant what another proposes: make"
+            " one by `outrider create-user LOGIN --role administrator`"
+        )
     return None
 
 

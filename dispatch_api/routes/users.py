@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from core import people
+from core import people, role_grants
 from core.actor import May, Role
+from core.models import UserAccount
 from core.work import Work
-from dispatch_api.deps import After, Limit, working
+from dispatch_api.deps import After, GetState, Limit, working
 from dispatch_api.idempotent import Once, once
 from dispatch_api.paging import Page
 from mobile_contract.fields import Edge, Line, MomentOut, OptionalLine, Out, Version
@@ -51,12 +52,13 @@ class UserChange(Edge):
 
 
 class UserOut(Out):
-    """A person."""
+    """A person: the roles they have, and those that wait for a second administrator."""
 
     id: UUID
     login: str
     name: str
     roles: list[str]
+    roles_waiting: list[str] = []
     office_id: UUID | None
     badge_no: str | None
     email: str | None
@@ -71,15 +73,21 @@ class UserMade(UserOut):
     one_time_password: str | None = None
 
 
+async def _shown(work: Work, *users: UserAccount) -> list[UserOut]:
+    waiting = await role_grants.waiting(work, [user.id for user in users])
+    shown = [UserOut.model_validate(user) for user in users]
+    return [one.model_copy(update={"roles_waiting": waiting.get(one.id, [])}) for one in shown]
+
+
 @router.post("/users", status_code=201, response_model=UserMade)
-async def create(body: UserIn, response: Response, work: Writing) -> Any:
+async def create(body: UserIn, response: Response, work: Writing, state: GetState) -> Any:
     """Make a person."""
 
     async def effect() -> UserMade:
-        user, one_time = await people.create_user(work, **body.model_dump(exclude={"id"}), user_id=body.id)
-        made = UserMade.model_validate(user)
-        made.one_time_password = one_time
-        return made
+        values = body.model_dump(exclude={"id"})
+        user, one_time = await people.create_user(work, **values, user_id=body.id, four_eyes=state.settings.four_eyes)
+        (shown,) = await _shown(work, user)
+        return UserMade(**shown.model_dump(), one_time_password=one_time)
 
     return await once(work, response, "users.create", body.id, body, effect, status=201)
 
@@ -88,21 +96,24 @@ async def create(body: UserIn, response: Response, work: Writing) -> Any:
 async def listed(work: Reading, limit: Limit = 100, after: After = None) -> Any:
     """People, by login."""
     page, following = await people.list_users(work, limit, after)
-    return {"items": page, "next": following}
+    return {"items": await _shown(work, *page), "next": following}
 
 
 @router.get("/users/{user_id}", response_model=UserOut)
 async def one(user_id: UUID, work: Reading) -> Any:
     """One person."""
-    return await people.read_user(work, user_id)
+    (shown,) = await _shown(work, await people.read_user(work, user_id))
+    return shown
 
 
 @router.patch("/users/{user_id}", response_model=UserOut)
-async def change(user_id: UUID, body: UserChange, work: Writing) -> Any:
-    """Change a person; a change of roles ends their sessions."""
+async def change(user_id: UUID, body: UserChange, work: Writing, state: GetState) -> Any:
+    """Change a person; a change of roles ends their sessions. With four eyes more roles are only proposed."""
     values = body.model_dump(exclude_unset=True, exclude={"version"})
     values = {name: value for name, value in values.items() if value is not None or name not in {"name", "roles"}}
-    return await people.change_user(work, user_id, values, body.version)
+    user = await people.change_user(work, user_id, values, body.version, four_eyes=state.settings.four_eyes)
+    (shown,) = await _shown(work, user)
+    return shown
 
 
 @router.post("/users/{user_id}/disable", response_model=UserOut)
@@ -111,6 +122,7 @@ async def disable(user_id: UUID, response: Response, work: Writing, body: Once |
     body = body or Once()
 
     async def effect() -> UserOut:
-        return UserOut.model_validate(await people.disable_user(work, user_id))
+        (shown,) = await _shown(work, await people.disable_user(work, user_id))
+        return shown
 
     return await once(work, response, f"users.disable:{user_id}", body.id, body, effect)

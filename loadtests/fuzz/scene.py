@@ -13,7 +13,7 @@ from core import sign_in
 from core.actor import Role, system
 from core.db import utcnow
 from core.ids import new_id
-from core.models import UserAccount
+from core.models import RoleGrant, UserAccount
 from core.work import open_work
 from geo.models import ShiftMember, UnitMember
 from loadtests.faults.scene import Crew, crews
@@ -72,7 +72,20 @@ async def furnish(
     desk = Desk(badges, device_key=first.device_key)
     async with httpx.AsyncClient(base_url=url + API, timeout=300, transport=over) as http:
         await _fill(http, desk, first, second)
+    desk.ids["grant_id"] = await _proposals(engine)
     return desk
+
+
+async def _proposals(engine: AsyncEngine) -> list[str]:
+    """Roles that wait for an administrator other than the one who proposed them, each for another person."""
+    async with open_work(engine, system("fuzz")) as work:
+        people = [UserAccount(login=f"waiting-{new_id().hex}", name="Fuzz", roles=[]) for _ in range(OF_EACH + 1)]
+        work.session.add_all(people)
+        await work.session.flush()
+        proposer, *others = people
+        grants = [RoleGrant(user_id=each.id, roles=["dispatcher"], proposed_by=proposer.id) for each in others]
+        work.session.add_all(grants)
+        return [str(each.id) for each in grants]
 
 
 async def _tokens(engine: AsyncEngine, role: Role, sessions: int, crew: Crew) -> list[str]:

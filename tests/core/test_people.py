@@ -47,7 +47,7 @@ def test_an_actor_without_a_role_has_nothing() -> None:
 
 async def test_one_time_passwords_open_and_are_not_stored(engine: AsyncEngine) -> None:
     async with open_work(engine, system("test")) as work:
-        user, one_time = await people.create_user(work, login="Jonas", name="Jonas", roles=["officer"])
+        user, one_time = await people.create_user(work, login="Jonas", name="Jonas", roles=["officer"], four_eyes=False)
     assert one_time is not None
     opened = await enter(engine, "10.0.0.9", Claim(one_time, login="JONAS"), LIMITS)
     assert opened.user.id == user.id
@@ -69,7 +69,7 @@ async def test_a_login_is_taken_once(engine: AsyncEngine) -> None:
     await person(engine, Role.OFFICER, login="same")
     with pytest.raises(Conflict):
         async with open_work(engine, system("test")) as work:
-            await people.create_user(work, login="SAME", name="Another", roles=["auditor"])
+            await people.create_user(work, login="SAME", name="Another", roles=["auditor"], four_eyes=False)
 
 
 async def test_wrong_tries_shut_the_guesser_out_not_the_owner(engine: AsyncEngine) -> None:

@@ -88,6 +88,8 @@ CASES = [
     Case("POST", "/devices/$device/rotate-key", "administrator", {"id": NO_ID[:-2] + "1e", "overlap_s": 60}),
     Case("POST", f"/devices/{NO_ID}/revoke", "administrator", {"id": NO_ID[:-2] + "1f"}, 404),
     Case("POST", f"/users/{NO_ID}/disable", "administrator", {"id": NO_ID[:-2] + "20"}, 404),
+    Case("POST", f"/role-grants/{NO_ID}/grant", "administrator", {"id": NO_ID[:-2] + "d1"}, 404),
+    Case("POST", f"/role-grants/{NO_ID}/refuse", "administrator", {"id": NO_ID[:-2] + "d2"}, 404),
     Case("POST", "/shifts", "dispatcher", {
         "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,
     }, 201),

@@ -1,17 +1,20 @@
 """What `outrider doctor` says of sound and of unsound installations."""
 
+import asyncio
 import os
 import socket
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from core.db import utcnow
+from core.db import make_engine, utcnow
 from core.settings import Settings
 from dispatch_api.process import condition, doctor
 from dispatch_api.process.cluster import Cluster
+from tests.helpers import Database, person
 
 
 def troubles(settings: Settings) -> dict[str, str]:
@@ -118,6 +121,23 @@ def test_a_running_database(settings: Settings, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(doctor, "utcnow", lambda: utcnow() - timedelta(seconds=9))
         assert "its clock is 9.0 s ahead of this one" in str(troubles(named))
     assert "is it running" in str(troubles(named))
+
+
+def test_four_eyes_that_nobody_could_be_the_second_of(settings: Settings, database: Database) -> None:
+    urls = {"database_url": database.app_url, "ingest_database_url": database.ingest_url, "four_eyes": True}
+    asked = settings.model_copy(update=urls)
+
+    async def another(**fields: Any) -> None:
+        engine = make_engine(database.app_url)
+        await person(engine, "administrator", **fields)
+        await engine.dispose()
+
+    asyncio.run(another())
+    assert not troubles(asked)  # off until there is a second
+    asyncio.run(another(disabled_at=utcnow()))
+    assert "outrider create-user" in troubles(asked)["four eyes for role grants"]
+    asyncio.run(another())
+    assert not troubles(asked)
 
 
 def test_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from core import audit, holds
 from core.actor import system
 from core.audit import Action
 from core.ids import new_id
-from core.models import ClientWrite, Job, LegalHold, UserAccount
+from core.models import ClientWrite, Job, LegalHold, RoleGrant, UserAccount
 from core.retention import SECRETS, RecordClass, Tally, without_secrets
 from core.settings import Settings
 from core.work import open_work
@@ -86,8 +86,10 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
         task = await tasks.create(work, TaskIn.model_validate(body | {"issue": True, "unit_id": one.unit.id}))
         sent = {"kind": "information", "priority": "P3", "headline": "h", "body": "b", "to": {"units": [one.unit.id]}}
         notice = await notices.send(work, NoticeIn.model_validate(sent))
-    found = new_id()
+    found, grant = new_id(), RoleGrant(user_id=one.officer.id, roles=["auditor"], proposed_by=dispatcher.id)
+    grant.outcome, grant.decided_at = "refused", grant.proposed_at
     async with open_work(engine, system("test")) as work:
+        work.session.add(grant)
         await work.session.execute(text("INSERT INTO violation_category VALUES ('fuel', now()) ON CONFLICT DO NOTHING"))
         await work.session.execute(
             text(
@@ -101,6 +103,7 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
             ("tasks.create", {"id": task["id"]}), (f"tasks.step:{task['id']}", {}), ("inbox.ack", {}),
             ("notices.send", {"id": str(notice["id"])}), ("violations.record", {"id": str(found)}),
             (f"shifts.end:{one.shift.id if one.shift else 0}", {}), ("units.create", {"id": "x"}),
+            (f"role_grants.refuse:{grant.id}", {}),
         ):  # fmt: skip
             work.session.add(
                 ClientWrite(id=new_id(), user_id=one.officer.id, route=route, body_digest=b"", answer=answer)
@@ -144,6 +147,7 @@ AGES = {
     "interferences": ("interference", "UPDATE interference SET begun_at = $1, seen_at = $1, ended_at = $1"),
     "unknown_devices": ("unknown_device", "UPDATE unknown_device SET last_seen = $1"),
     "jobs": ("job", "UPDATE job SET finished_at = $1"),
+    "role_grants": ("role_grant", "UPDATE role_grant SET decided_at = $1"),
 }  # fmt: skip
 """How a row of a class is made as old as needed."""
 
@@ -180,7 +184,7 @@ async def age_all(world: World) -> None:
 
 KEPT_BY = {
     "unit": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "raw_frame"},
-    "person": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "job"},
+    "person": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "job", "role_grant"},
     "task": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "raw_frame"},
     "violation": {"violation", "task"},
     "area": {"task", "violation", "interference"},

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from core.actor import system
 from core.ids import new_id
-from core.models import AuditEvent
+from core.models import AuditEvent, RoleGrant
 from core.work import open_work
 from dispatch_api import subject_report
 from mobile_contract.resources import NoticeIn, TaskIn, TransitionIn
@@ -44,6 +44,9 @@ async def lived(client: Client, database: Database) -> Crew:
     found = {"category": "fuel", "occurred_at": "2026-05-01T09:00:00Z", "lon": 25.3, "lat": 54.7, "coord_source": "gps"}
     recording = await client.http.post("/api/v1/violations", json=found | {"id": str(new_id())}, headers=officer)
     assert recording.status_code == 201
+    async with open_work(client.engine, system("test")) as work:
+        work.session.add(RoleGrant(user_id=one.officer.id, roles=["supervisor"], proposed_by=dispatcher.id))
+        work.session.add(RoleGrant(user_id=dispatcher.id, roles=["auditor"], proposed_by=dispatcher.id))
     owner = await database.owner()
     for minutes in (10, 20, 90):
         at = datetime.now(UTC) - timedelta(minutes=minutes)
@@ -78,7 +81,7 @@ async def test_everything_about_a_person_and_nobody_else(client: Client, databas
     assert counts(report) == counts(report) | {
         "person": 1, "units": 1, "shifts": 1, "positions": 2, "tracks_read": 1, "violations": 1, "corrections": 0,
         "tasks": 0, "task_steps": 1, "notices_sent": 0, "notices_received": 1, "inbox": 3, "requests": 2,
-        "jobs": 0, "installs": 1,
+        "jobs": 0, "installs": 1, "role_grants": 1,
     }  # fmt: skip
     sections = report["sections"]
     assert sections["positions"][0]["lon"] == 25.1
