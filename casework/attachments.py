@@ -58,7 +58,7 @@ def resource(row: Attachment) -> dict[str, Any]:
 
 
 async def announce(work: Work, store: FileStore, body: contract.AttachmentIn) -> dict[str, Any]:
-    """A file to be received, of something the actor may see; raises NotFound, Conflict, Overloaded.
+    """A file to be received, of something the actor may see; raises NotFound, Conflict, IdReused, Overloaded.
 
     A task that was theirs counts too: it may be another unit's when an officer's outbox is emptied.
     """
@@ -67,8 +67,7 @@ async def announce(work: Work, store: FileStore, body: contract.AttachmentIn) ->
     point = None if body.lon is None else from_shape(Point(body.lon, body.lat), srid=4326)
     plain = body.model_dump(exclude={"lon", "lat"})
     made = Attachment(**plain, point=point, created_by=work.actor.id, created_at=work.now)
-    work.session.add(made)
-    await work.session.flush()
+    await work.add(made)
     work.audit(Action.COLLECTION, "attachment", made.id, **_owner(made), size=made.size)
     return resource(made)
 

@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from casework import checks
 from casework.models import StopForm
 from core import codes
 from core.audit import Action
-from core.errors import IdReused, NotFound
+from core.errors import NotFound
 from core.ids import new_id
 from core.work import Work
 from geo import shifts
@@ -57,11 +56,7 @@ async def record(work: Work, body: contract.StopFormIn) -> dict[str, Any]:
         result=body.result, exercise=body.exercise, plate_key=checks.key(plate) if plate else None,
         body=body.model_dump(mode="json", exclude={"id"}), warnings=checks.form(body, work.now),
     )  # fmt: skip
-    try:
-        work.session.add(made)
-        await work.session.flush()
-    except IntegrityError as error:
-        raise IdReused from error
+    await work.add(made)
     if body.task_id:
         await task_forms.noted(work, body.task_id, made.id, body.exercise)
     task_id = body.task_id and str(body.task_id)

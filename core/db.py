@@ -4,11 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, RowMapping, TextClause
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
-
-from core.errors import Conflict, IdReused
 
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_N_label)s",
@@ -24,12 +21,6 @@ TZ: Any = DateTime(timezone=True)
 
 WAITS_S = 1.6
 """How long who asks may wait for connections and locks in all: with what is done beside, refused within 2 s."""
-
-
-def taken(error: IntegrityError, what: str) -> Conflict:
-    """What to refuse a row with when there is one like it: IdReused for the same id, else Conflict in these words."""
-    broken = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or ""
-    return IdReused() if broken.startswith("pk_") else Conflict(what)
 
 
 def utcnow() -> datetime:

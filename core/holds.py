@@ -39,7 +39,7 @@ async def place(
     ends_at: datetime | None = None,
     hold_id: UUID | None = None,
 ) -> LegalHold:
-    """A hold that counts from now on, until it is released or `ends_at` has come; raises Invalid."""
+    """A hold that counts from now on, until it is released or `ends_at` has come; raises Invalid, IdReused."""
     _check(work, kind, object_id, since, until, area, ends_at)
     if object_id is not None:
         async with work.elevated():  # to be held a thing need not be the actor's to see
@@ -51,8 +51,7 @@ async def place(
         area=polygon_of(area) if area else None, reason=reason, reference=reference, placed_by=work.actor.id,
         placed_at=work.now, ends_at=ends_at,
     )  # fmt: skip
-    work.session.add(hold)
-    await work.session.flush()
+    await work.add(hold)
     work.audit(
         Action.COLLECTION, "legal_hold", hold.id, kind=kind, held=object_id, reason=reason, reference=reference,
         ends_at=ends_at, **{"from": since, "to": until},

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
@@ -21,7 +20,7 @@ from core.actor import Actor, system
 from core.audit import Action
 from core.bus import AccessChanged
 from core.db import look_up
-from core.errors import BadCredentials, Conflict, InstallRevoked, Invalid, NotAllowed, NotFound, PinLocked
+from core.errors import BadCredentials, InstallRevoked, Invalid, NotAllowed, NotFound, PinLocked
 from core.ids import digest, new_secret
 from core.models import Install, InstallRecovery, UserAccount
 from core.work import Work, open_work
@@ -60,11 +59,7 @@ async def enrol(work: Work, install_id: UUID, name: str, pin: str | None, push: 
         pin_hash=await passwords.hashed(pin) if pin else None, offline_key=secrets.token_bytes(KEY_BYTES),
         created_at=work.now, used_at=work.now,
     )  # fmt: skip
-    work.session.add(made)
-    try:
-        await work.session.flush()
-    except IntegrityError as error:
-        raise Conflict("This installation is enrolled already.") from error
+    await work.add(made)
     await _only_here(work, made)
     work.audit(Action.COLLECTION, "install", install_id)
     return credential

@@ -9,14 +9,12 @@ from shapely.errors import ShapelyError
 from shapely.geometry import shape
 from shapely.validation import explain_validity
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core import passwords, role_grants
 from core.actor import Role
 from core.audit import Action
 from core.bus import AccessChanged
-from core.db import taken
 from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, VersionConflict
 from core.ids import new_id
 from core.models import Credential, Office, RoleGrant, SignIn, UserAccount
@@ -79,8 +77,7 @@ async def create_user(
         id=user_id or new_id(), login=login.strip().lower(), name=name, roles=[], office_id=office_id,
         badge_no=badge_no, email=email, phone=phone,
     )  # fmt: skip
-    work.session.add(user)
-    await _flush(work, "Another person has this login.")
+    await work.add(user, taken="Another person has this login.")
     await role_grants.settle(work, user, wanted, four_eyes=four_eyes)
     made = given or passwords.one_time()
     async with work.elevated():
@@ -93,13 +90,6 @@ async def create_user(
 async def _check_office(work: Work, office_id: UUID | None) -> None:
     if office_id and await work.session.get(Office, office_id) is None:
         raise Invalid.at("office_id", "unknown", "There is no such office.")
-
-
-async def _flush(work: Work, what: str) -> None:
-    try:
-        await work.session.flush()
-    except IntegrityError as error:
-        raise taken(error, what) from error
 
 
 async def get_user(work: Work, user_id: UUID, *, lock: bool = False) -> UserAccount:
@@ -227,8 +217,7 @@ async def create_office(
 ) -> Office:
     """A new office; raises Invalid, IdReused, or Conflict for a code in use."""
     office = Office(id=office_id or new_id(), code=code, name=name, boundary=boundary_of(boundary))
-    work.session.add(office)
-    await _flush(work, "Another office has this code.")
+    await work.add(office, taken="Another office has this code.")
     work.audit(Action.COLLECTION, "office", office.id, code=code)
     return office
 

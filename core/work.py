@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -17,6 +18,7 @@ from core import audit
 from core.actor import Actor
 from core.bus import Bus, Wake
 from core.db import WAITS_S, utcnow
+from core.errors import Conflict, IdReused
 
 _SCOPE = text(
     "SELECT set_config('app.user_id', :user_id, true), set_config('app.sees', :sees, true),"
@@ -27,6 +29,7 @@ _SCOPE_IN_TIME = text(f"{_SCOPE}, set_config('lock_timeout', :lock_ms, true)")
 AT_LEAST_S = 0.2
 """For each connection and lock a request waits so long, however long it waited before."""
 
+UNIQUE_VIOLATION = "23505"
 _SEES = text("SELECT set_config('app.sees', :sees, true)")
 
 
@@ -50,6 +53,25 @@ class Work:
     def audit(self, action: "audit.Action", kind: str, object_id: UUID | str | None, /, **fields: Any) -> None:
         """Write, in this transaction, who did what to which object (see core/audit.py)."""
         self.session.add(audit.row(self.actor, self.now, action, kind, object_id, fields))
+
+    async def add(self, *rows: object, taken: str = "") -> None:
+        """Write new rows at once; raises as `flush` does."""
+        self.session.add_all(rows)
+        await self.flush(taken)
+
+    async def flush(self, taken: str = "") -> None:
+        """Write now what changed.
+
+        Raises IdReused for a row with the id of another, and Conflict in the words of `taken` for one that has
+        something else which only one may have.
+        """
+        try:
+            await self.session.flush()
+        except IntegrityError as error:
+            if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
+                raise
+            broken = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or ""
+            raise (IdReused() if broken.startswith("pk_") else Conflict(taken)) from error
 
     @asynccontextmanager
     async def elevated(self) -> AsyncIterator[None]:

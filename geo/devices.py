@@ -4,12 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import DutyChanged
-from core.db import taken
 from core.errors import Conflict, Invalid, NotFound
 from core.ids import new_id, new_secret
 from core.work import Work
@@ -52,11 +50,8 @@ async def create(work: Work, items: list[dict[str, Any]]) -> list[dict[str, Any]
         )
         assignment = DeviceAssignment(device_id=device.id, unit_id=item["unit_id"], valid_from=item.get("valid_from"))
         made.append((device, assignment, key))
-    work.session.add_all([device for device, _, _ in made])
-    try:
-        await work.session.flush()
-    except IntegrityError as error:
-        raise taken(error, "A device of this protocol with this identifier is registered already.") from error
+    registered = "A device of this protocol with this identifier is registered already."
+    await work.add(*(device for device, _, _ in made), taken=registered)
     work.session.add_all([assignment for _, assignment, _ in made])
     await work.session.flush()
     for device, assignment, _ in made:

@@ -7,19 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, text, tuple_
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core import pages
 from core.actor import May
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
-from core.errors import Conflict, IdReused, Invalid, NotAllowed, NotFound
+from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.ids import new_id
 from core.models import UserAccount
 from core.work import Work
 from geo import phones, units
-from geo.models import Shift, ShiftMember, Unit
+from geo.models import Shift, ShiftMember, Unit, UnitMember
 
 FUTURE_SLACK = timedelta(minutes=2)
 START_BACK = timedelta(hours=24)
@@ -109,18 +108,18 @@ async def plan(
     shift = Shift(
         id=shift_id or new_id(), unit_id=unit_id, planned_from=planned_from, planned_to=planned_to, updated_at=work.now
     )
-    await _add(work, shift)
+    await work.add(shift)
     await _join(work, shift, members)
     work.audit(Action.COLLECTION, "shift", shift.id, unit_id=unit_id)
     return ShiftView(shift, list(dict.fromkeys(members)))
 
 
-async def _add(work: Work, shift: Shift) -> None:
-    try:
-        work.session.add(shift)
-        await work.session.flush()
-    except IntegrityError as error:
-        raise IdReused from error
+async def _check_crew(work: Work, unit_id: UUID, running: Shift | None, members: list[UUID]) -> None:
+    """Raises Invalid for people an officer may not put on duty, where they get tasks and their phones report."""
+    own = await work.all(select(UnitMember.user_id).where(UnitMember.unit_id == unit_id))
+    on = select(ShiftMember.user_id).where(ShiftMember.shift_id == (running and running.id))
+    if set(members) - {work.actor.id, *own, *await work.all(on)}:
+        raise Invalid.at("members", "not_of_unit", "Who is not of the unit is put on its shift by a dispatcher.")
 
 
 async def _join(work: Work, shift: Shift, members: list[UUID], joined_at: datetime | None = None) -> None:
@@ -162,7 +161,7 @@ async def start_own(
     """An officer starts a shift of a unit they belong to, or joins the one that runs.
 
     `noted` is written down unless another of the crew has noted it before; `shift_id` is for a new one.
-    Raises NotFound, Conflict, IdReused.
+    Raises NotFound, Invalid, Conflict, IdReused.
     """
     if unit_id not in work.actor.unit_ids:
         raise NotFound
@@ -175,13 +174,14 @@ async def start_own(
     running = await work.first(
         select(Shift).where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
+    await _check_crew(work, unit_id, running, members)
     if running:
         await _join(work, running, crew, _moment(work, at))
         work.audit(Action.ALTERATION, "shift", running.id, joined=crew, noted=_note(running, noted))
         return (await views(work, [running]))[0]
     shift = Shift(id=shift_id or new_id(), unit_id=unit_id, updated_at=work.now)
     _note(shift, noted)
-    await _add(work, shift)
+    await work.add(shift)
     await _join(work, shift, crew)
     return await _open(work, shift, at)
 
@@ -197,10 +197,7 @@ async def start(work: Work, shift_id: UUID, at: datetime | None) -> ShiftView:
 
 async def _open(work: Work, shift: Shift, at: datetime | None) -> ShiftView:
     shift.on_at, shift.updated_at, shift.version = _moment(work, at), work.now, shift.version + 1
-    try:
-        await work.session.flush()
-    except IntegrityError as error:
-        raise Conflict("The unit is on a shift already.") from error
+    await work.flush("The unit is on a shift already.")
     unit = await units.get(work, shift.unit_id)
     units.set_status(work, unit, "available", shift.on_at)
     return await _told(work, shift, on_at=shift.on_at)

@@ -6,12 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
-from core.db import taken
 from core.errors import Invalid, NotFound, VersionConflict
 from core.ids import new_id
 from core.models import Office, UserAccount
@@ -112,19 +110,14 @@ async def _check(work: Work, values: dict[str, Any], members: list[UUID] | None)
             raise Invalid.at("members", "unknown", f"There is no such user: {min(map(str, unknown))}")
 
 
-async def _flush(work: Work) -> None:
-    try:
-        await work.session.flush()
-    except IntegrityError as error:
-        raise taken(error, "Another unit has this call sign.") from error
+_CALL_SIGN_TAKEN = "Another unit has this call sign."
 
 
 async def create(work: Work, values: dict[str, Any], members: list[UUID], unit_id: UUID | None = None) -> UnitView:
     """A new unit, off duty, with these members; raises Invalid, IdReused, or Conflict for a call sign in use."""
     await _check(work, values, members)
     unit = Unit(id=unit_id or new_id(), **values)
-    work.session.add(unit)
-    await _flush(work)
+    await work.add(unit, taken=_CALL_SIGN_TAKEN)
     work.session.add_all([UnitMember(unit_id=unit.id, user_id=user_id) for user_id in dict.fromkeys(members)])
     work.audit(Action.COLLECTION, "unit", unit.id, call_sign=unit.call_sign)
     work.publish(UnitsChanged, unit.id)
@@ -148,7 +141,7 @@ async def change(
         setattr(unit, name, values[name])
     unit.version += 1
     unit.updated_at = work.now
-    await _flush(work)
+    await work.flush(_CALL_SIGN_TAKEN)
     if members is not None:
         await _replace_members(work, unit_id, members)
     work.audit(Action.ALTERATION, "unit", unit.id, **values)

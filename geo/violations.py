@@ -8,13 +8,12 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Integer, any_, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from core import pages
 from core.audit import Action
 from core.codes import GOODS_CATEGORY, METHOD, QUANTITY_UNIT, VIOLATION_CATEGORY
-from core.errors import IdReused, Invalid
+from core.errors import Invalid
 from core.ids import new_id
 from core.work import Work
 from geo import cells, shifts
@@ -174,11 +173,7 @@ async def record(work: Work, values: Mapping[str, Any], area: cells.Box | None) 
         unit_id=shift.shift.unit_id if shift else None,
         recorded_by=work.actor.id,
     )
-    try:
-        work.session.add(made)
-        await work.session.flush()
-    except IntegrityError as error:
-        raise IdReused from error
+    await work.add(made)
     work.audit(Action.COLLECTION, "violation", made.id, category=category, unit_id=made.unit_id)
     return resource(made, lon, lat)
 

@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping, text
 
 from core.actor import May
 from core.audit import Action
+from core.codes import CONSULTATION_REASON
 from core.errors import Invalid, NotFound
 from core.work import Work
 from geo import sql, units
@@ -143,7 +144,9 @@ class Why:
     def check(self) -> None:
         """Nothing, or Invalid when no reason is given, or a bare `other`."""
         if self.code is None:
-            raise Invalid.at("reason_code", "needed", "To look further back than 24 hours needs a reason.")
+            reasons = ", ".join(CONSULTATION_REASON)
+            needed = f"A look further back than 24 hours needs reason_code, one of {reasons}; other also needs reason."
+            raise Invalid.at("reason_code", "needed", needed)
         if self.code == "other" and not (self.text or "").strip():
             raise Invalid.at("reason", "needed", "Say in words what the other reason is.")
 

@@ -13,7 +13,7 @@ from sqlmodel import select
 from core import codes
 from core.audit import Action
 from core.bus import TasksChanged
-from core.errors import IdReused, Invalid
+from core.errors import Invalid
 from core.ids import new_id
 from core.models import UserAccount
 from core.work import Work
@@ -60,8 +60,6 @@ async def panic(work: Work, body: contract.PanicIn) -> dict[str, Any]:
         place = point_of(body.lon, body.lat) or await work.first(
             select(UnitLatest.point).where(UnitLatest.unit_id == unit_id)
         )
-        if await work.first(select(Task.id).where(Task.id == body.id)):
-            raise IdReused
         draft = await _in_danger(work, body.id, unit, place, work.actor.name or work.actor.login, body.at)
         await alerts.raised(work, alerts.PANIC, draft, unit_id)
     work.audit(Action.COLLECTION, "panic", draft.id, unit_id=unit_id, lon=body.lon, lat=body.lat, at=body.at)
@@ -115,8 +113,7 @@ async def _draft(work: Work, task_id: UUID, point: Any, unit_id: UUID | None, **
         id=task_id, **fields, point=point, reason_code="officer_observation", created_by=work.actor.user_id,
         created_at=work.now, updated_at=work.now,
     )  # fmt: skip
-    work.session.add(draft)
-    await work.session.flush()
+    await work.add(draft)
     record(work, draft, "create", Was(None, "draft", unit_id=unit_id))
     await work.session.flush()
     work.publish(TasksChanged, draft.id)

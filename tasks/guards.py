@@ -71,13 +71,18 @@ async def check_unit(work: Work, unit_id: UUID | None, *, lock: bool = False) ->
     return unit
 
 
+async def check_on_shift(work: Work, unit: Unit) -> None:
+    """Raises TransitionNotAllowed for a unit that is off duty: nobody of it would be told."""
+    on_shift = select(Shift.id).where(Shift.unit_id == unit.id, col(Shift.on_at).is_not(None))
+    if await work.first(on_shift.where(col(Shift.off_at).is_(None))) is None:
+        raise TransitionNotAllowed(f"{unit.call_sign} is not on shift.", guard="shift")
+
+
 async def check_issue(work: Work, task: Task, unit: Unit, override_reason: str | None) -> None:
     """Raises TransitionNotAllowed or WindowOverlap when this unit cannot be sent; `guard` says which rule it was."""
     if task.point is None and task.area is None:
         raise TransitionNotAllowed("The task has no place: set a point or an area first.", guard="place")
-    on_shift = select(Shift.id).where(Shift.unit_id == unit.id, col(Shift.on_at).is_not(None))
-    if await work.first(on_shift.where(col(Shift.off_at).is_(None))) is None:
-        raise TransitionNotAllowed(f"{unit.call_sign} is not on shift.", guard="shift")
+    await check_on_shift(work, unit)
     missing = set(task.required_capabilities) - set(unit.capabilities) - {unit.kind}
     if missing:
         lacking = ", ".join(sorted(missing))

@@ -9,14 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core import codes, inbox
 from core.actor import May
 from core.audit import Action
 from core.bus import NoticesChanged
-from core.errors import IdReused, Invalid, NotFound, TransitionNotAllowed
+from core.errors import Invalid, NotFound, TransitionNotAllowed
 from core.ids import new_id
 from core.work import Work
 from mobile_contract import resources as contract
@@ -51,11 +50,7 @@ async def send(work: Work, body: contract.NoticeIn) -> dict[str, Any]:
         created_at=work.now, updated_at=work.now,
     )  # fmt: skip
     async with work.elevated():  # the sender need not see positions, crews or inboxes
-        try:
-            work.session.add(notice)
-            await work.session.flush()
-        except IntegrityError as error:
-            raise IdReused from error
+        await work.add(notice)
         people = await audience.reached(work, notice, to)
     work.audit(Action.DISCLOSURE, "notice", notice.id, number=notice.number, recipients=len(people))
     await inbox.hold(work, people)
@@ -189,11 +184,7 @@ async def reply(work: Work, notice_id: UUID, body: contract.ReplyIn) -> dict[str
         id=body.id or new_id(), notice_id=notice_id, user_id=actor.id, name=actor.name or actor.login,
         unit_id=mine.unit_id, text=body.text, at=body.at or work.now, received_at=work.now,
     )  # fmt: skip
-    try:
-        work.session.add(answer)
-        await work.session.flush()
-    except IntegrityError as error:
-        raise IdReused from error
+    await work.add(answer)
     work.audit(Action.COLLECTION, "notice", notice_id, reply=answer.id)
     await _touch(work, [notice_id])
     return contract.Reply.model_validate(answer).model_dump(mode="json")

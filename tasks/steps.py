@@ -103,7 +103,7 @@ def record(work: Work, task: Task, verb: str, was: Was, command: TransitionIn | 
 async def follow(work: Work, unit_ids: Iterable[UUID | None], at: datetime) -> None:
     """Let the units' status follow their tasks: on scene before en route before assigned, else available."""
     ids = sorted({unit_id for unit_id in unit_ids if unit_id})
-    await work.session.flush()
+    await work.flush()
     query = select(Unit).where(col(Unit.id).in_(ids)).order_by(col(Unit.id)).with_for_update(key_share=True)
     rows = await work.all(query.execution_options(populate_existing=True))
     values = {"ids": ids, "binding": sorted(states.BINDING), "open": sorted(states.OPEN)}

@@ -7,14 +7,13 @@ from uuid import UUID
 from geoalchemy2.shape import from_shape
 from shapely.geometry import Point
 from sqlalchemy import or_, tuple_
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from core import codes, inbox
 from core.actor import May
 from core.audit import Action
 from core.bus import TasksChanged
-from core.errors import IdReused, Invalid, Malformed, NotAllowed, NotFound, TransitionNotAllowed
+from core.errors import Invalid, Malformed, NotAllowed, NotFound, TransitionNotAllowed
 from core.ids import new_id
 from core.models import InboxItem
 from core.work import Work
@@ -45,14 +44,6 @@ def _values(body: TaskIn | TaskChange) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None or name not in _REQUIRED}
 
 
-async def _store(work: Work, task: Task) -> None:
-    try:
-        work.session.add(task)
-        await work.session.flush()
-    except IntegrityError as error:
-        raise IdReused from error
-
-
 async def create(work: Work, body: TaskIn, limits: Limits = STANDARD) -> dict[str, Any]:
     """A new draft as a resource; with `issue` it is issued in the same transaction, by those who may dispatch.
 
@@ -67,7 +58,7 @@ async def create(work: Work, body: TaskIn, limits: Limits = STANDARD) -> dict[st
     if body.issue:
         return await _issued(work, task, body, limits)
     await guards.check_unit(work, body.unit_id)
-    await _store(work, task)
+    await work.add(task)
     record(work, task, "create", Was(None, "draft"))
     work.audit(Action.COLLECTION, "task", task.id, number=task.number, issue=False)
     work.publish(TasksChanged, task.id)
@@ -78,11 +69,8 @@ async def _issued(work: Work, task: Task, body: TaskIn, limits: Limits) -> dict[
     """A new task issued at once: draft and issue are written together, after the unit was found fit."""
     record(work, task, "create", Was(None, "draft"))
     command = TransitionIn(verb="issue", override_reason=body.override_reason, divert=body.divert)
-    try:
-        with work.session.no_autoflush:
-            news = await assign(work, task, command, limits)
-    except IntegrityError as error:
-        raise IdReused from error
+    with work.session.no_autoflush:
+        news = await assign(work, task, command, limits)
     work.audit(Action.COLLECTION, "task", task.id, number=task.number, issue=True)
     work.audit(Action.ALTERATION, "task", task.id, verb="issue", to="issued", unit_id=task.unit_id)
     return (await tell(work, *news))[0]
@@ -107,7 +95,7 @@ async def self_initiated(work: Work, body: SelfTaskIn) -> dict[str, Any]:
         point=from_shape(Point(body.lon, body.lat), srid=4326), created_by=work.actor.user_id,
         created_at=work.now, updated_at=work.now, on_scene_at=at,
     )  # fmt: skip
-    await _store(work, task)
+    await work.add(task)
     work.audit(Action.COLLECTION, "task", task.id, number=task.number, self_initiated=True)
     command = TransitionIn(
         verb="on_scene", at=body.at, lon=body.lon, lat=body.lat, accuracy_m=body.accuracy_m,
@@ -159,15 +147,16 @@ async def change(work: Work, task_id: UUID, body: TaskChange) -> dict[str, Any]:
 async def support(work: Work, task_id: UUID, body: SupportIn) -> dict[str, Any]:
     """The task with one more supporting unit, which gets it; adding it twice changes nothing.
 
-    Raises NotFound, Invalid, TransitionNotAllowed for a task that no unit has or for its lead.
+    Raises NotFound, Invalid, TransitionNotAllowed for a task that no unit has, for its lead, or for a unit off duty.
     """
     task = await locked(work, task_id)
     if task is None:
         raise NotFound
-    await guards.check_unit(work, body.unit_id)
+    unit = await guards.check_unit(work, body.unit_id)
     if task.status not in guards.OCCUPYING or body.unit_id == task.unit_id:
         raise TransitionNotAllowed("Another unit can support a task that a unit has.", current_version=task.version)
-    if await work.session.get(TaskSupport, (task.id, body.unit_id)) is None:
+    if unit and await work.session.get(TaskSupport, (task.id, unit.id)) is None:
+        await guards.check_on_shift(work, unit)
         work.session.add(TaskSupport(task_id=task.id, unit_id=body.unit_id, added_at=work.now))
         move(work, task, "support", task.status, work.now)
         event = record(work, task, "support", Was(task.status, task.status, unit_id=body.unit_id))

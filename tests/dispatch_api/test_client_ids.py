@@ -17,7 +17,7 @@ from core.models import LegalHold, Office, UserAccount
 from core.work import open_work
 from geo.models import Device, Shift, Unit, Violation
 from tasks.models import Alert, Notice, Task
-from tests.helpers import Client, Crew, crew
+from tests.helpers import Client, Crew, Database, crew
 
 PLACE = {"lon": 25.28, "lat": 54.69}
 ONA = {"login": "ona", "name": "Ona", "roles": ["officer"]}
@@ -118,7 +118,7 @@ async def test_an_officers_shift_has_the_id_its_start_was_sent_with(desk: Desk) 
 
 async def test_every_step_is_taken_once(desk: Desk) -> None:
     unit, admin = str(desk.crew.unit.id), "administrator"
-    other = await desk.made(admin, "/units", {"call_sign": "V-9", "kind": "patrol"})
+    other = {"id": str((await crew(desk.client.engine)).unit.id)}
     device = await desk.made(admin, "/devices", {"unit_id": unit, "protocol": "http"})
     user = await desk.made(admin, "/users", ONA)
     install = await desk.made("officer", "/installs", {"id": str(new_id()), "name": "tablet"})
@@ -153,11 +153,44 @@ async def test_every_step_is_taken_once(desk: Desk) -> None:
             assert (refused.status_code, refused.json()["code"]) == (409, "id_reused"), path
 
 
-async def test_an_id_that_something_else_has_is_refused_as_such(desk: Desk) -> None:
+async def test_an_id_that_something_else_has_is_refused_as_such(desk: Desk, database: Database) -> None:
     """Also when no write of a client was noted under it."""
-    mine = str(desk.crew.unit.id)
-    refused = await desk.post("administrator", "/units", {"id": mine, "call_sign": "V-7", "kind": "dog"})
-    assert (refused.status_code, refused.json()["code"]) == (409, "id_reused")
+    unit = str(desk.crew.unit.id)
+    shift = {"unit_id": unit, "from": moment(hours=1), "to": moment(hours=-7)}
+    notice = {"kind": "information", "priority": "P3", "headline": "N", "to": {"units": [unit]}}
+    place_of_work = {"reason_code": "random", **PLACE}
+    told = await desk.made("dispatcher", "/notices", notice)
+    task = await desk.made("officer", "/tasks/self", {"kind": "stop_vehicle", **place_of_work})
+    writes: list[tuple[str, str, dict[str, Any]]] = [
+        ("administrator", "/offices", {"code": "VLN", "name": "Vilnius"}),
+        ("administrator", "/users", ONA),
+        ("administrator", "/units", {"call_sign": "V-7", "kind": "dog"}),
+        ("administrator", "/devices", {"unit_id": unit, "protocol": "http"}),
+        ("dispatcher", "/shifts", shift),
+        ("dispatcher", "/tasks", {"kind": "other", "priority": "P3", "title": "T", **place_of_work}),
+        ("dispatcher", "/notices", notice),
+        ("officer", f"/notices/{told['id']}/reply", {"text": "yes"}),
+        ("officer", "/tasks/self", {"kind": "stop_vehicle", **place_of_work}),
+        ("officer", "/panic", PLACE),
+        ("officer", "/violations", {"category": "cash", "occurred_at": moment(), "coord_source": "gps", **PLACE}),
+        ("officer", "/installs", {"name": "tablet"}),
+        ("investigator", "/holds", {"kind": "unit", "object_id": unit, "reason": "case"}),
+        ("officer", "/stop-forms", {
+            "first_stopped_at": moment(), "coord_source": "gps", "result": "nothing_found", **place_of_work,
+        }),
+        ("officer", "/attachments", {
+            "task_id": task["id"], "name": "a.jpg", "media_type": "image/jpeg", "size": 9, "sha256": "ab" * 32,
+        }),
+    ]  # fmt: skip
+    owner = await database.owner()
+    for who, path, body in writes:
+        sent = {"id": str(new_id())} | body
+        assert (await desk.post(who, path, sent)).status_code in {200, 201}, path
+        await owner.execute("DELETE FROM client_write")
+        other = {name: f"{value}-2" for name, value in body.items() if name in {"code", "login", "call_sign"}}
+        refused = await desk.post(who, path, sent | other)
+        assert (refused.status_code, refused.json()["code"]) == (409, "id_reused"), path
+    await owner.close()
     named = {"call_sign": desk.crew.unit.call_sign, "kind": "dog"}
     refused = await desk.post("administrator", "/units", {"id": str(new_id())} | named)
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")

@@ -292,6 +292,12 @@ async def test_a_proposal_a_change_and_support_over_http(stage: Stage) -> None:
     assert supported.json()["support_unit_ids"] == [str(helper.unit.id)]
     mine = await stage.get(await stage.client.sign_in(helper.officer), path)
     assert mine.json() == supported.json()
+    off = await crew(stage.client.engine, on_shift=False)
+    refused = await stage.post(headers, f"{path}/support", {"unit_id": str(off.unit.id)})
+    assert (refused.status_code, refused.json()["code"], refused.json()["guard"]) == (
+        409, "transition_not_allowed", "shift",
+    )  # fmt: skip
+    assert (await stage.get(headers, path)).json() == supported.json(), "nobody would be told"
 
 
 async def test_an_own_stop_and_seen_over_http(stage: Stage) -> None:

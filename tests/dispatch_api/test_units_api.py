@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.actor import Role
+from core.actor import Role, system
 from core.ids import new_id
+from core.work import open_work
+from geo.models import UnitMember
 from tests.helpers import Client, Database, crew, eventually
 
 Headers = dict[str, str]
@@ -183,6 +185,8 @@ async def test_a_crew_that_starts_together_waits_for_nobody_crosswise(client: Cl
     notice = {"kind": "information", "priority": "P3", "headline": "N", "to": {"units": [str(made.unit.id)]}}
     await posted(client, "/notices", notice, dispatcher, 201)
     others = [(await client.new(Role.OFFICER))[0].id for _ in range(6)]
+    async with open_work(client.engine, system("test")) as work:
+        work.session.add_all([UnitMember(unit_id=made.unit.id, user_id=each) for each in others])
     least, *rest = sorted(others)
     owner = await database.owner()
     async with owner.transaction():
@@ -198,6 +202,23 @@ async def test_a_crew_that_starts_together_waits_for_nobody_crosswise(client: Cl
         await owner.execute("SELECT FROM recipient WHERE user_id = ANY($1) FOR UPDATE NOWAIT", rest)
     await owner.close()
     assert (await asked).status_code == 200
+
+
+async def test_an_officer_puts_people_of_the_own_unit_on_its_shift(client: Client) -> None:
+    """Whoever is on a shift gets its tasks, and their phone reports: a dispatcher alone lends people to others."""
+    mine, theirs = await crew(client.engine, on_shift=False), await crew(client.engine, on_shift=False)
+    officer, (_, dispatcher) = await client.sign_in(mine.officer), await client.new(Role.DISPATCHER)
+    unit_id, lent = str(mine.unit.id), str(theirs.officer.id)
+    start = {"unit_id": unit_id, "members": [lent]}
+    for members in ([lent], [str(new_id())], [str(mine.officer.id), lent]):
+        refused = await posted(client, "/shifts/start", start | {"members": members}, officer, 422)
+        assert [error["field"] for error in refused["errors"]] == ["members"]
+    assert (await client.http.get("/api/v1/shifts/mine", headers=officer)).json() is None
+    planned = {"unit_id": unit_id, "members": [lent], "from": at(hours=1), "to": at(hours=-7)}
+    shift = await posted(client, "/shifts", planned, dispatcher, 201)
+    await posted(client, f"/shifts/{shift['id']}/start", {}, officer, 200)
+    joined = await posted(client, "/shifts/start", start, officer, 200)
+    assert sorted(joined["members"]) == sorted([lent, str(mine.officer.id)]), "who is on it already may be named"
 
 
 async def test_nobody_starts_a_shift_of_a_foreign_unit(client: Client) -> None:

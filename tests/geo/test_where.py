@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from core.actor import system
+from core.codes import CONSULTATION_REASON
 from core.ids import new_id
 from core.models import AuditEvent
 from core.work import open_work
@@ -298,6 +299,8 @@ async def test_the_past_beyond_the_live_view_needs_a_reason(client: Client) -> N
     refused = await asked(25)
     assert refused.status_code == 422
     assert refused.json()["errors"][0] | {"detail": ""} == {"field": "reason_code", "code": "needed", "detail": ""}
+    for reason in CONSULTATION_REASON:
+        assert reason in refused.json()["errors"][0]["detail"], "a client learns here what to send"
     assert (await asked(25, "reason_code=complaint")).status_code == 200
     assert (await asked(25, "reason_code=curious")).status_code == 422
     assert (await asked(25, "reason_code=other&reason=%20")).json()["errors"][0]["field"] == "reason"
