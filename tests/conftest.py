@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,6 +28,10 @@ from tests.helpers import ROOT, Client, Database, Server
 # A shell's background job ignores Ctrl-C, and so would everything that the tests start and end with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 SCRATCH_HOST = os.environ.get("OUTRIDER_TEST_PG_HOST")
 SCRATCH_PORT = int(os.environ.get("OUTRIDER_TEST_PG_PORT", "5432"))
