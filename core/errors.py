@@ -74,6 +74,24 @@ class PinLocked(BadCredentials):
     code, title = "pin_locked", "PIN locked"
 
 
+class CodeNeeded(BadCredentials):
+    """The code of the second factor is needed too."""
+
+    code, title = "code_needed", "Code needed"
+
+
+class CodeUnset(BadCredentials):
+    """This role needs a second factor: set one up first."""
+
+    code, title = "code_unset", "Second factor needed"
+
+
+class BadCode(BadCredentials):
+    """This code is wrong, or was used before."""
+
+    code, title = "bad_code", "Wrong code"
+
+
 class NotAllowed(OutriderError):
     """Your role does not have this."""
 

@@ -50,14 +50,20 @@ class UserAccount(SQLModel, table=True):
     badge_no: str | None = None
     email: str | None = None
     phone: str | None = None
+    factor_at: datetime | None = Field(default=None, sa_type=TZ)  # since when they have a second factor
     disabled_at: datetime | None = Field(default=None, sa_type=TZ)
     version: int = 1
     created_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
     updated_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
 
+    @property
+    def has_factor(self) -> bool:
+        """Whether they are asked for the code of a second factor."""
+        return self.factor_at is not None
+
 
 class Credential(SQLModel, table=True):
-    """What a person signs in with: argon2id hashes. Seen only by sign-in itself."""
+    """What a person signs in with: an argon2id hash, and the secret of a second factor. Seen only by sign-in itself."""
 
     __tablename__ = "credential"
 
@@ -65,6 +71,8 @@ class Credential(SQLModel, table=True):
     password_hash: str
     must_change: bool = False
     changed_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    factor_secret: str | None = None  # pending until the person has a `factor_at`
+    factor_step: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})  # last one used
 
 
 class RoleGrant(SQLModel, table=True):

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.actor import Role
+
 
 def _object(value: Any) -> Any:
     """What a variable holds as JSON; raises ValueError."""
@@ -38,6 +40,13 @@ def _networks(value: str) -> str:
             ip_network(part, strict=False)
         except ValueError as error:
             raise ValueError("it is to be addresses or networks such as 10.0.0.5,10.1.0.0/16, no names") from error
+    return value
+
+
+def _roles(value: str) -> str:
+    """Roles as they are written; raises ValueError."""
+    if not {part.strip() for part in value.split(",")} - {""} <= set(Role):
+        raise ValueError(f"it is to be roles, comma separated, or empty; the roles are {', '.join(Role)}")
     return value
 
 
@@ -138,6 +147,9 @@ class Settings(BaseSettings):
     login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")
     login_tries_address: int = Field(50, ge=1, description="wrong log-ins from one address in 10 minutes")
     four_eyes: bool = Field(False, description="roles are granted by two administrators, from when there are two")
+    mfa_roles: Annotated[str, AfterValidator(_roles)] = Field(
+        "", description="roles that must have a second factor, comma separated, such as administrator,supervisor"
+    )
     chromium: Path | None = Field(None, description="browser for the tests; unset: `chromium` on the PATH")
     test_data: Path = Field(Path("../shared/data"), description="recordings that some tests run over")
 
@@ -156,6 +168,11 @@ class Settings(BaseSettings):
     def tls(self) -> bool:
         """Whether this server itself speaks TLS."""
         return self.tls_cert is not None and self.tls_key is not None
+
+    @property
+    def must_have_factor(self) -> frozenset[str]:
+        """The roles that must have a second factor."""
+        return frozenset(part.strip() for part in self.mfa_roles.split(",")) - {""}
 
     @property
     def unauthenticated(self) -> dict[str, int]:

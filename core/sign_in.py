@@ -1,5 +1,7 @@
 """Signing in: sessions, log-in tries, socket tickets."""
 
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -10,12 +12,12 @@ from sqlalchemy import delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col, select
 
-from core import installs, passwords, people
+from core import factors, installs, passwords, people
 from core.actor import Actor, Role, system
 from core.audit import Action
 from core.bus import AccessChanged, Bus
 from core.db import look_up
-from core.errors import BadCredentials, NotSignedIn, TooMany
+from core.errors import BadCode, BadCredentials, NotSignedIn, TooMany
 from core.ids import digest, new_secret
 from core.models import Credential, Install, LoginTry, SignIn, SocketTicket, UserAccount
 from core.work import Work, open_work
@@ -55,6 +57,8 @@ class Claim:
     login: str | None = None
     install_id: UUID | None = None
     credential: str = ""
+    code: str | None = None
+    """Of the second factor, beside login and password: a tablet with its PIN is two factors by itself."""
 
     @property
     def name(self) -> str:
@@ -91,10 +95,14 @@ async def check_tries(work: Work, name: str, address: str, limits: Limits) -> No
             raise TooMany("Too many wrong tries: wait before the next.", max(1, round(left.total_seconds())))
 
 
+def _count(work: Work, name: str, address: str) -> None:
+    work.session.add(LoginTry(login=_counted(name), address=_source(address), at=work.now))
+
+
 async def note_wrong(work: Work, name: str, address: str, user: UserAccount | None = None) -> None:
     """Count a wrong try, and write it down; tries that no longer count are forgotten."""
     await work.session.execute(delete(LoginTry).where(col(LoginTry.at) < work.now - WINDOW))
-    work.session.add(LoginTry(login=_counted(name), address=_source(address), at=work.now))
+    _count(work, name, address)
     work.audit(Action.DENIAL, "sign_in", user.id if user else None, login=user.login if user else None)
 
 
@@ -114,8 +122,11 @@ async def _claimed(work: Work, claim: Claim) -> tuple[UserAccount | None, str | 
     return user, stored if user and user.disabled_at is None else None
 
 
-async def enter(engine: AsyncEngine, address: str, claim: Claim, limits: Limits, *, request_id: str = "") -> Opened:
-    """A session for who claims rightly; raises BadCredentials, in the same time whatever is wrong, TooMany, Overloaded.
+@asynccontextmanager
+async def _heard(
+    engine: AsyncEngine, bus: Bus | None, address: str, claim: Claim, limits: Limits, request_id: str
+) -> AsyncIterator[tuple[Work, UserAccount | None]]:
+    """A unit of work with the person who claims rightly; with None for a wrong claim, which is counted.
 
     No connection is held during the hashing, or a few log-ins would stop everybody's requests. The tries are looked
     at again afterwards, one log-in of an address at a time, so that guesses sent all at once are counted as well.
@@ -125,16 +136,65 @@ async def enter(engine: AsyncEngine, address: str, claim: Claim, limits: Limits,
         await check_tries(work, claim.name, address, limits)
         _, stored = await _claimed(work, claim)
     right = await passwords.matches(claim.secret, stored)
-    async with open_work(engine, actor) as work:
+    async with open_work(engine, actor, bus) as work:
         await work.session.execute(_ONE_AT_A_TIME, {"source": _source(address)})
         await check_tries(work, claim.name, address, limits)
         user, still = await _claimed(work, claim)
         right = right and still == stored
         if claim.install_id and user:
             await installs.note_try(work, claim.install_id, right=right)
-        if right and user:
+        if not right:
+            await note_wrong(work, claim.name, address, user)
+        yield work, user if right else None
+
+
+async def enter(
+    engine: AsyncEngine,
+    address: str,
+    claim: Claim,
+    limits: Limits,
+    *,
+    must_have_factor: Collection[str] = (),
+    bus: Bus | None = None,
+    request_id: str = "",
+) -> Opened:
+    """A session for who claims rightly, with the code of their second factor if they have one.
+
+    Raises BadCredentials, in the same time whatever is wrong, TooMany, Overloaded; and to who has the password BadCode,
+    CodeNeeded, or CodeUnset for somebody with one of the roles in `must_have_factor` and none set up.
+    """
+    async with _heard(engine, bus, address, claim, limits, request_id) as (work, user):
+        if user and (claim.install_id or await _has_code(work, user, claim.code, must_have_factor, limits)):
             return await open_session(work, user, claim.install_id)
-        await note_wrong(work, claim.name, address, user)
+        if user:
+            await note_wrong(work, claim.name, address, user)
+    raise BadCode if user else BadCredentials
+
+
+async def _has_code(
+    work: Work, user: UserAccount, code: str | None, must_have_factor: Collection[str], limits: Limits
+) -> bool:
+    """Whether the second factor lets them in; a wrong code is counted for the person, wherever it comes from.
+
+    Only who has the password can guess at it, so this shuts nobody out for a stranger's sake.
+    """
+    await people.get_user(work, user.id, lock=True)  # one at a time, or guesses from many addresses pass uncounted
+    guesses = f"codes of {user.id}"
+    if code is not None:
+        await check_tries(work, guesses, guesses, limits)
+    if await factors.accepts(work, user.id, code, must_have_factor):
+        return True
+    _count(work, guesses, guesses)
+    return False
+
+
+async def begin_factor(
+    engine: AsyncEngine, address: str, claim: Claim, limits: Limits, *, request_id: str = ""
+) -> factors.Pending:
+    """A secret to set up a second factor with, for who knows the password; raises as `enter`, and Conflict."""
+    async with _heard(engine, None, address, claim, limits, request_id) as (work, user):
+        if user:
+            return await factors.begin(work, user.id)
     raise BadCredentials
 
 

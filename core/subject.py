@@ -25,7 +25,8 @@ SECTIONS = (
     Section(
         "person", "Person",
         "SELECT u.id, u.login, u.name, u.roles, o.code AS office, u.badge_no, u.email, u.phone, u.created_at,"
-        " u.updated_at, u.disabled_at, c.changed_at AS password_changed_at FROM user_account u"
+        " u.updated_at, u.disabled_at, c.changed_at AS password_changed_at, u.factor_at AS second_factor_since"
+        " FROM user_account u"
         " LEFT JOIN office o ON o.id = u.office_id LEFT JOIN credential c ON c.user_id = u.id WHERE u.id = :user_id",
     ),
     Section(

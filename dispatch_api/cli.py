@@ -67,6 +67,12 @@ def _create_user(settings: Settings, args: argparse.Namespace) -> int:
     return asyncio.run(create_user.run(settings, args.login, args.name or args.login, args.role))
 
 
+def _reset_factor(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import reset_factor
+
+    return asyncio.run(reset_factor.run(settings, args.login))
+
+
 def _verify_audit(settings: Settings, _: argparse.Namespace) -> int:
     from dispatch_api.commands import verify_audit
 
@@ -155,6 +161,7 @@ def _server_options(parser: argparse.ArgumentParser, role: str) -> None:
     parser.add_argument("--url", help="address of the server (default: the one of the settings)")
     parser.add_argument("--login", help=f"login with the role {role} (default: the demonstration's)")
     parser.add_argument("--password", help="their password (default: asked for, or the demonstration's)")
+    parser.add_argument("--code", help="code of their second factor (default: asked for where they have one)")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -188,6 +195,8 @@ def _add_running(add: Add) -> None:
     user.add_argument("login")
     user.add_argument("--name", help="full name (default: the login)")
     user.add_argument("--role", action="append", required=True, help="a role; may be repeated")
+    phone = add("reset-factor", _reset_factor, "take a person's second factor away: their phone is lost")
+    phone.add_argument("login")
     add("doctor", _doctor, "list the settings and say what is wrong")
     tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
     tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")

@@ -19,7 +19,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     model.__name__: model
     for model in (
         *_RESOURCES, aide_memoires.AideMemoires, attachments.Attachment, duty.DutySheet, duty.OwnPositionsOut,
-        duty.PhoneOut, duty.Shift, duty.Unit, session.Install, session.InstallOut, session.MeOut,
+        duty.PhoneOut, duty.Shift, duty.Unit, session.FactorOut, session.Install, session.InstallOut, session.MeOut,
         session.OfflineKey, session.PushConfig, session.RecoveryOut, session.SessionOut, session.TicketOut,
         stop_forms.StopForm, talk.Message, talk.Panic, violations.Violation, violations.Violations,
     )
@@ -31,8 +31,8 @@ REQUESTS: dict[str, type[BaseModel]] = {
         attachments.AttachmentIn, attachments.CompleteIn, duty.EndIn, duty.OwnPositionsIn, duty.OwnStartIn,
         duty.PhoneIn, duty.StartIn, resources.InboxAckIn,
         resources.NoticeAckIn, resources.ReceiptIn, resources.ReplyIn, resources.SelfTaskIn, resources.TransitionIn,
-        session.ContactIn, session.InstallIn, session.PasswordIn, session.PinIn, session.PushIn, session.RecoveryIn,
-        session.SessionIn,
+        session.ContactIn, session.FactorIn, session.InstallIn, session.PasswordIn, session.PinIn, session.PushIn,
+        session.RecoveryIn, session.SessionIn,
         stop_forms.StopFormIn, talk.MessageIn, talk.PanicIn, talk.SupportRequestIn, violations.ViolationIn,
     )
 }  # fmt: skip
@@ -53,8 +53,9 @@ PUSHES: dict[str, type[BaseModel]] = {"PushPayload": session.PushPayload}
 
 MODELS = REQUESTS | ANSWERS | TO_SERVER | TO_CLIENT | PUSHES
 ROUTES = (
-    "POST /session", "DELETE /session", "POST /session/password", "POST /session/socket-ticket", "GET /me",
-    "GET /code-lists", "GET /aide-memoires", "POST /installs", "GET /installs", "GET /installs/push-config",
+    "POST /session", "POST /session/factor", "DELETE /session", "POST /session/password",
+    "POST /session/socket-ticket", "GET /me", "GET /code-lists", "GET /aide-memoires", "POST /installs",
+    "GET /installs", "GET /installs/push-config",
     "POST /installs/{install_id}/pin",
     "PUT /installs/{install_id}/push", "GET /installs/{install_id}/offline-key", "POST /installs/{install_id}/revoke",
     "POST /installs/{install_id}/recovery", "POST /installs/{install_id}/contact",

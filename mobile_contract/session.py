@@ -5,6 +5,11 @@ pin}` opens sessions from then on. 401 `install_revoked` (also with a token of t
 wipe what is stored here. 401 `pin_locked`: too many wrong PINs; sign in with the password and set one by
 `POST /installs/{id}/pin`.
 
+A session by password may need a second factor. 401 `code_needed`: the `code` of the person's authenticator app is to
+come with login and password; `bad_code`: it is wrong or was used before; `code_unset`: the person must set one up
+first, by `POST /session/factor`, whose `secret` goes into the app, then `POST /session` with the app's first code. An
+installation with its PIN is never asked for one.
+
 What is stored on the device is encrypted with a key of two halves: what the PIN gives, and `offline_key`, which the
 server gives at each sign-in and holds no longer once the installation is revoked. The device keeps its half in memory,
 or under a key that cannot be exported, until `offline_until`; then it asks for a sign-in before it opens the store.
@@ -18,15 +23,17 @@ from pydantic import Field, model_validator
 from mobile_contract.fields import Body, Document, Edge, Line, Moment, MomentOut, OptionalLine, Out
 
 Pin = Annotated[str, Field(pattern=r"^[0-9]{4,12}$")]
+FactorCode = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
 CHANNELS = {"fcm": ("fid", "token"), "webpush": ("endpoint",)}
 """Kinds of target by channel."""
 
 
 class SessionIn(Edge):
-    """Login and password; or an installation's id and credential with its PIN."""
+    """Login and password, with the code of a second factor; or an installation's id and credential with its PIN."""
 
     login: Line | None = None
     password: OptionalLine | None = None
+    code: FactorCode | None = None
     install_id: UUID | None = None
     credential: OptionalLine | None = None
     pin: OptionalLine | None = None
@@ -37,7 +44,24 @@ class SessionIn(Edge):
         by_install = self.install_id is not None and self.credential is not None and self.pin is not None
         if by_password == by_install:
             raise ValueError("give login and password, or install_id, credential and pin")
+        if by_install and self.code is not None:
+            raise ValueError("a code comes with a password; an installation has its pin")
         return self
+
+
+class FactorIn(Edge):
+    """Whose second factor is to be set up."""
+
+    login: Line
+    password: OptionalLine
+
+
+class FactorOut(Out):
+    """What an authenticator app is set up with, shown this once: by hand, or by the code with `uri` drawn in SVG."""
+
+    secret: str
+    uri: str
+    uri_svg: str
 
 
 class UserBrief(Out):
@@ -71,6 +95,7 @@ class MeOut(UserBrief):
     office_id: UUID | None
     unit_id: UUID | None
     shift_id: UUID | None
+    has_factor: bool
     csrf_token: str
     permissions: list[str]
 

@@ -10,13 +10,17 @@ from typing import Any
 
 import aiohttp
 
-from core.errors import OutriderError
+from core.errors import CodeNeeded, OutriderError
 from core.settings import Settings
 from dispatch_api.demo.files import accounts_file
 
 
 class Refused(OutriderError):
     """The server refused."""
+
+
+class _CodeWanted(Refused):
+    """The server asks for the code of a second factor."""
 
 
 def server_url(settings: Settings, given: str | None = None) -> str:
@@ -60,7 +64,8 @@ class Session:
                     await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
                     continue
                 if answer.status >= 400:
-                    raise Refused(f"{method} {path}: {answer.status} {content.get('detail', '')}")
+                    kind = _CodeWanted if content.get("code") == CodeNeeded.code else Refused
+                    raise kind(f"{method} {path}: {answer.status} {content.get('detail', '')}")
                 return content
 
     async def pages(self, path: str) -> AsyncIterator[dict[str, Any]]:
@@ -76,12 +81,18 @@ class Session:
 
 
 @asynccontextmanager
-async def signed_in(url: str, login: str, password: str) -> AsyncIterator[Session]:
-    """A session of this person at the server; ended at the end."""
+async def signed_in(url: str, login: str, password: str, code: str | None = None) -> AsyncIterator[Session]:
+    """A session of this person at the server, ended at the end; asks for the code of a second factor if need be."""
     timeout = aiohttp.ClientTimeout(total=600, connect=10)
     async with aiohttp.ClientSession(url, timeout=timeout) as http:
         session = Session(http)
-        opened = await session.call("POST", "/session", {"login": login, "password": password})
+        claim = {"login": login, "password": password} | ({"code": code} if code else {})
+        try:
+            opened = await session.call("POST", "/session", claim)
+        except _CodeWanted as wanted:
+            if not sys.stdin.isatty():
+                raise Refused(f"{wanted} Name it: --code.") from wanted
+            opened = await session.call("POST", "/session", claim | {"code": getpass.getpass(f"Code of {login}: ")})
         session.token = opened["token"]
         http.headers["Authorization"] = f"Bearer {session.token}"
         yield session

@@ -68,7 +68,7 @@ async def run(settings: Settings, args: argparse.Namespace) -> int:
         content, media_type = _opened(Path(args.file))
         login, password = credentials(settings, "supervisor", args.login, args.password)
         with content:
-            async with signed_in(server_url(settings, args.url), login, password) as session:
+            async with signed_in(server_url(settings, args.url), login, password, args.code) as session:
                 result = await session.call(
                     "POST",
                     "/violations/import",

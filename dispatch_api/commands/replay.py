@@ -122,7 +122,7 @@ async def run(settings: Settings, args: argparse.Namespace) -> int:
         names = list(dict.fromkeys(row.unit for row in rows))
         url = server_url(settings, args.url)
         login, password = credentials(settings, "administrator", args.login, args.password)
-        async with signed_in(url, login, password) as session:
+        async with signed_in(url, login, password, args.code) as session:
             trackers = await _trackers(session, await _units(session, names, progress), progress)
         plan = Schedule(beginning(rows), rows[-1].at, time.time(), args.speed, args.keep_times)
         until = plan.start + args.duration if args.duration else float("inf")

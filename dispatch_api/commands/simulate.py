@@ -205,7 +205,7 @@ async def run(settings: Settings, args: argparse.Namespace) -> int:
         way = _way(args)
         url = server_url(settings, args.url)
         login, password = credentials(settings, "administrator", args.login, args.password)
-        async with signed_in(url, login, password) as session:
+        async with signed_in(url, login, password, args.code) as session:
             trackers = await Registrar(session, args.protocol, args.units, progress).trackers()
         if args.protocol == "cot" and settings.cot_client_ca:
             _certify(settings, trackers)

@@ -82,6 +82,8 @@ def checks(settings: Settings) -> Iterator[tuple[str, str | None]]:
     yield f"time zone {settings.timezone}", _zone_trouble(settings.timezone)
     for name, port in settings.unauthenticated.items():
         yield f"{name} on port {port} knows no secret: let it be reached through a private APN or a VPN alone", None
+    if not settings.mfa_roles:
+        yield "no role must have a second factor: OUTRIDER_MFA_ROLES=administrator,supervisor is advised", None
     yield "TLS files", " ".join(tls.problems(settings.tls_cert, settings.tls_key)) or None
     for name in ("cot_client_ca", "mqtt_ca", "mqtt_password_file"):
         if file := getattr(settings, name):

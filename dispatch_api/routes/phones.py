@@ -12,7 +12,7 @@ from core.actor import Actor, May
 from core.bus import DutyChanged
 from core.errors import Overloaded
 from core.work import Work, open_work
-from dispatch_api import access
+from dispatch_api import access, qr
 from dispatch_api.deps import GetState, allow, working
 from dispatch_api.idempotent import once
 from dispatch_api.state import State
@@ -47,7 +47,7 @@ async def pair(body: PhoneIn, request: Request, response: Response, work: Own, s
         device_id, key = await phones.pair(work, PROTOCOLS[body.app])
         server_url = f"{home}/ingest/{PROTOCOLS[body.app]}"
         code = _CODES[body.app](server_url, key, work.actor.login)
-        return PhoneOut(id=device_id, app=body.app, server_url=server_url, key=key, code=code, code_svg=_picture(code))
+        return PhoneOut(id=device_id, app=body.app, server_url=server_url, key=key, code=code, code_svg=qr.drawn(code))
 
     return await once(work, response, "phones.pair", body.id, body, effect, status=201)
 
@@ -65,13 +65,6 @@ def _owntracks(server_url: str, key: str, login: str) -> str:
         "password": key, "monitoring": OWNTRACKS_MOVE, "locatorInterval": MOVING_S, "moveModeLocatorInterval": MOVING_S,
     }  # fmt: skip
     return f"owntracks:///config?inline={base64.urlsafe_b64encode(json.dumps(settings).encode()).decode()}"
-
-
-def _picture(code: str) -> str:
-    import segno  # for the rare pairing only
-
-    drawn: str = segno.make(code, error="m", micro=False).svg_inline(border=4, omitsize=True)
-    return drawn
 
 
 _CODES = {"traccar": _traccar, "owntracks": _owntracks}

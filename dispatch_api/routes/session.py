@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from core import sign_in
+from core import factors, sign_in
 from core.settings import Settings
 from core.sign_in import Claim, Found, Limits
 from core.work import Work
-from dispatch_api import access
+from dispatch_api import access, qr
 from dispatch_api.deps import GetActor, GetState, working
-from mobile_contract.session import MeOut, PasswordIn, SessionIn, SessionOut, TicketOut
+from mobile_contract.session import FactorIn, FactorOut, MeOut, PasswordIn, SessionIn, SessionOut, TicketOut
 
 router = APIRouter(tags=["session"])
 SignedIn = Annotated[Work, working()]
@@ -25,24 +25,36 @@ async def open_session(body: SessionIn, request: Request, response: Response, st
     """Sign in; the session is answered as a token and set as a cookie."""
     access.refuse_foreign(request, state.settings)
     secret = body.password if body.login is not None else body.pin
-    claim = Claim(secret or "", body.login, body.install_id, body.credential or "")
-    address = access.client_address(request, state.settings)
+    claim = Claim(secret or "", body.login, body.install_id, body.credential or "", body.code)
     opened = await sign_in.enter(
-        state.engine, address, claim, _limits(state.settings), request_id=request.scope.get("request_id", "")
-    )
+        state.engine, access.client_address(request, state.settings), claim, _limits(state.settings),
+        must_have_factor=state.settings.must_have_factor, bus=state.bus, request_id=request.scope.get("request_id", ""),
+    )  # fmt: skip
     access.set_cookie(response, state.settings, opened.token)
     offline = opened.offline_key and {"offline_key": opened.offline_key, "offline_until": opened.expires_at}
     return {"token": opened.token, "expires_at": opened.expires_at, "user": opened.user, "offline": offline}
 
 
+@router.post("/session/factor", response_model=FactorOut)
+async def begin_factor(body: FactorIn, request: Request, state: GetState) -> Any:
+    """Begin to set up a second factor; it is asked for from its first right code on, given with a log-in."""
+    access.refuse_foreign(request, state.settings)
+    made = await sign_in.begin_factor(
+        state.engine, access.client_address(request, state.settings), Claim(body.password, body.login),
+        _limits(state.settings), request_id=request.scope.get("request_id", ""),
+    )  # fmt: skip
+    return {"secret": made.secret, "uri": made.uri, "uri_svg": qr.drawn(made.uri)}
+
+
 @router.get("/me", response_model=MeOut)
-async def me(found: Annotated[Found, Depends(access.session_of)]) -> Any:
+async def me(found: Annotated[Found, Depends(access.session_of)], state: GetState) -> Any:
     """Who is signed in."""
     actor = found.actor
     return {
         "id": actor.user_id, "login": actor.login, "name": actor.name, "roles": sorted(actor.roles),
         "office_id": actor.office_id, "unit_id": found.unit_id, "shift_id": found.shift_id,
-        "csrf_token": found.csrf_token, "permissions": sorted(actor.permissions),
+        "csrf_token": found.csrf_token,
+        "has_factor": await factors.has_one(state.engine, actor.id), "permissions": sorted(actor.permissions),
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from core import people, role_grants
+from core import factors, people, role_grants
 from core.actor import May, Role
 from core.models import UserAccount
 from core.work import Work
@@ -63,6 +63,7 @@ class UserOut(Out):
     badge_no: str | None
     email: str | None
     phone: str | None
+    has_factor: bool
     disabled_at: MomentOut | None
     version: int
 
@@ -126,3 +127,15 @@ async def disable(user_id: UUID, response: Response, work: Writing, body: Once |
         return shown
 
     return await once(work, response, f"users.disable:{user_id}", body.id, body, effect)
+
+
+@router.post("/users/{user_id}/reset-factor", response_model=UserOut)
+async def reset_factor(user_id: UUID, response: Response, work: Writing, body: Once | None = None) -> Any:
+    """Take a person's second factor away, for a lost phone: they set up another, and their sessions end."""
+    body = body or Once()
+
+    async def effect() -> UserOut:
+        (shown,) = await _shown(work, await factors.reset(work, user_id))
+        return shown
+
+    return await once(work, response, f"users.reset-factor:{user_id}", body.id, body, effect)

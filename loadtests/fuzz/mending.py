@@ -27,7 +27,7 @@ LEFT_OUT = 0.8
 PHASES = {"fuzzing", "stateful"}
 """Those that enumerate are left as they are."""
 KEPT = 20
-SLOW_ON_PURPOSE = {f"POST {API}/session", f"POST {API}/session/password"}
+SLOW_ON_PURPOSE = {f"POST {API}/session{part}" for part in ("", "/factor", "/password")}
 """A password costs a quarter of a second: these are tried by what the other phases send."""
 DRAWN = f"GET {API}/reports/violations-heatmap"
 DRAWN_SHARE = 0.05

@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     enrol = words.add_parser("enrol", help="make this an installation of an officer")
     enrol.add_argument("--login", required=True)
     enrol.add_argument("--password", required=True)
+    enrol.add_argument("--code", help="code of the second factor, for who has one")
     enrol.add_argument("--name", default="reference client")
     run = words.add_parser("run", help="keep the inbox, send the outbox, print what comes as lines of JSON")
     run.add_argument("--seconds", type=float, help="stop after so long")
@@ -64,7 +65,7 @@ async def work(given: argparse.Namespace) -> int:
                     tell(vars(entry))
                 return 0
             case "enrol":
-                await officer.enrol(given.login, given.password, given.pin, given.name)
+                await officer.enrol(given.login, given.password, given.pin, given.name, given.code)
                 return 0
             case "step":
                 officer.step(

@@ -78,9 +78,10 @@ class Officer:
             yield Officer(Wire(server, http), store, heard)
         store.close()
 
-    async def enrol(self, login: str, password: str, pin: str, name: str) -> None:
-        """Make this an installation of the person who signs in; raises Later, Refused."""
-        session = await self.wire.call("POST", "/session", {"login": login, "password": password})
+    async def enrol(self, login: str, password: str, pin: str, name: str, code: str | None = None) -> None:
+        """Make this an installation of the person who signs in; raises Later, Refused (`code_needed`)."""
+        claim = {"login": login, "password": password} | ({"code": code} if code else {})
+        session = await self.wire.call("POST", "/session", claim)
         self.wire.token = session["token"]
         install_id = self.store.get("install_id") or str(uuid4())
         self.store.put("install_id", install_id)

@@ -33,7 +33,8 @@ class Case:
 
 
 CASES = [
-    Case("POST", "/session", "nobody", {"login": "$login", "password": PASSWORD}, 201),
+    Case("POST", "/session", "nobody", {"login": "$login", "password": PASSWORD, "code": "123456"}, 201),
+    Case("POST", "/session/factor", "nobody", {"login": "$login", "password": PASSWORD}),
     Case("POST", "/session", "nobody", {"install_id": "$install", "credential": "$credential", "pin": "1234"}, 201),
     Case("POST", "/session/password", "auditor", {"old": PASSWORD, "new": "another long password"}, 204),
     Case("POST", "/installs", "officer", {
@@ -90,6 +91,7 @@ CASES = [
     Case("POST", f"/users/{NO_ID}/disable", "administrator", {"id": NO_ID[:-2] + "20"}, 404),
     Case("POST", f"/role-grants/{NO_ID}/grant", "administrator", {"id": NO_ID[:-2] + "d1"}, 404),
     Case("POST", f"/role-grants/{NO_ID}/refuse", "administrator", {"id": NO_ID[:-2] + "d2"}, 404),
+    Case("POST", f"/users/{NO_ID}/reset-factor", "administrator", {"id": NO_ID[:-2] + "2a"}, 404),
     Case("POST", "/shifts", "dispatcher", {
         "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,
     }, 201),

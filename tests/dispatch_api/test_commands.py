@@ -110,7 +110,8 @@ async def test_a_short_geojson_and_what_is_refused(
     auditor = (await person(engine, Role.AUDITOR)).login
 
     async def imported(file: Path, login: str, password: str = PASSWORD) -> int:
-        words = argparse.Namespace(file=str(file), source="short", url=None, login=login, password=password)
+        who = {"login": login, "password": password, "code": None}
+        words = argparse.Namespace(file=str(file), source="short", url=None, **who)
         return await import_violations.run(settings, words)
 
     assert await imported(good, supervisor) == 0

@@ -72,9 +72,10 @@ def test_no_route_but_log_in_health_and_pages_is_open() -> None:
     open_paths = {"/api/v1/session", "/healthz", "/readyz", "/", "/officer", "/supervisor", "/devices"}
     open_paths |= {"/officer-worker.js", "/officer.webmanifest"}  # parts of the page, the same for everybody
     by_credential = {("POST", f"/api/v1/installs/{{install_id}}/{what}") for what in ("recovery", "contact")}
+    by_credential.add(("POST", "/api/v1/session/factor"))
     for (method, path), cells in table().items():
         if (method, path) in by_credential:
-            assert set(cells.values()) == {422}  # the credential is in the body
+            assert set(cells.values()) == {422}  # the credential or password is in the body
         elif path not in open_paths and not path.startswith("/static/") and not path.startswith("/ingest/"):
             assert cells["anonymous"] in {401, NOT_SIGNED_IN}, path
             assert cells["disabled"] in {401, NOT_SIGNED_IN}, path

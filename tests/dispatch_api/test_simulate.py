@@ -52,8 +52,8 @@ async def fleet(database: Database) -> AsyncIterator[Fleet]:
 async def words(engine: AsyncEngine, server: Server) -> dict[str, Any]:
     """What is asked for in every run."""
     administrator = await person(engine, Role.ADMINISTRATOR)
-    return {"url": server.url, "login": administrator.login, "password": PASSWORD, "units": UNITS, "interval": 0.25,
-            "records": 2, "duration": 2.0, "host": None, "port": None, "transport": None}  # fmt: skip
+    return {"url": server.url, "login": administrator.login, "password": PASSWORD, "code": None, "units": UNITS,
+            "interval": 0.25, "records": 2, "duration": 2.0, "host": None, "port": None, "transport": None}  # fmt: skip
 
 
 async def stored(fleet: Fleet, protocol: str) -> list[Any]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 import websockets
+from pyotp import TOTP
 
 from core.db import make_engine, utcnow
 from loadtests.fuzz.scene import API, Desk, furnish
@@ -118,7 +119,9 @@ async def test_s3_no_answer_holds_a_secret(
     assert answer.is_success, answer.text
     owner = await database.owner()
     secrets = {CANARY}
-    for query in ("SELECT password_hash FROM credential", "SELECT encode(key_digest, 'hex') FROM device",
+    await owner.execute("UPDATE credential SET factor_secret = md5(user_id::text)")
+    for query in ("SELECT password_hash FROM credential", "SELECT factor_secret FROM credential",
+                  "SELECT encode(key_digest, 'hex') FROM device",
                   "SELECT encode(token_digest, 'hex') FROM sign_in"):  # fmt: skip
         secrets |= {row[0] for row in await owner.fetch(query)}
     await owner.close()
@@ -268,13 +271,17 @@ async def ended(server: Server, path: str, token: str, act: Any) -> int:
         return socket.close_code or 0
 
 
-@pytest.mark.parametrize("how", ["signs out", "is disabled", "has other roles", "has a new password elsewhere"])
+@pytest.mark.parametrize(
+    "how",
+    ["signs out", "is disabled", "has other roles", "has a new password elsewhere", "has a factor", "has it reset"],
+)
 async def test_s12_whoever_is_out_has_no_socket(how: str, scene: tuple[Client, Desk], server: Server) -> None:
     client, _ = scene
     user, headers = await client.new("dispatcher")
     _, admin = await client.new("administrator")
     second = await client.sign_in(user)
-    users = f"{API}/users/{user.id}"
+    users, known = f"{API}/users/{user.id}", {"login": user.login, "password": PASSWORD}
+    secret = (await client.http.post(f"{API}/session/factor", json=known)).json()["secret"]
     act = {
         "signs out": lambda: client.http.delete(f"{API}/session", headers=headers),
         "is disabled": lambda: client.http.post(f"{users}/disable", headers=admin),
@@ -282,6 +289,8 @@ async def test_s12_whoever_is_out_has_no_socket(how: str, scene: tuple[Client, D
         "has a new password elsewhere": lambda: client.http.post(
             f"{API}/session/password", json={"old": PASSWORD, "new": "another long password"}, headers=second
         ),
+        "has a factor": lambda: client.http.post(f"{API}/session", json=known | {"code": TOTP(secret).now()}),
+        "has it reset": lambda: client.http.post(f"{users}/reset-factor", headers=admin),
     }[how]
     token = headers["Authorization"].removeprefix("Bearer ")
     assert await ended(server, "/live", token, act) == 4401

@@ -7,7 +7,7 @@ import { pageLinks } from "../shared/desk";
 import { onLanguage, t } from "../shared/i18n";
 import { Live, TOO_MANY_OPEN } from "../shared/live";
 import { loginForm } from "../shared/login";
-import { may, me, resume, signOut } from "../shared/session";
+import { may, me, resume, settled, signOut } from "../shared/session";
 import { onTheme } from "../shared/theme";
 import type { CodeLists, LonLat, Office, ServerMessage, Unit } from "../shared/types";
 import { noticeChanged, openTask, refreshEvents, releaseHeld, undoHeld } from "./actions";
@@ -142,7 +142,7 @@ async function start(): Promise<void> {
       store.link = state === "connecting" && (store.asOf || store.crowded) ? "lost" : state;
       redraw();
     },
-    signedOut: () => location.reload(),
+    signedOut: () => void settled().then(() => location.reload()),
   });
   openLinked();
   addEventListener("hashchange", openLinked);

@@ -1,8 +1,8 @@
 /** The bar above everything: link, clock, counts that open their lists, and the page's own switches. */
 import { html, nothing, svg, type TemplateResult } from "lit";
+import { personButton } from "../shared/account";
 import { pageLinks } from "../shared/desk";
 import { clock, setLanguage, currentLanguage, LANGUAGES, t } from "../shared/i18n";
-import { me } from "../shared/session";
 import { currentTheme, toggleTheme } from "../shared/theme";
 import { alarms } from "./alerts";
 import { toggleMute } from "./sound";
@@ -31,7 +31,7 @@ export function topbar(logOut: () => void): TemplateResult {
     <button class="icon" title=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} aria-label=${t(currentTheme() === "night" ? "theme.day" : "theme.night")} @click=${toggleTheme}>${drawn(currentTheme() === "night" ? SUN : MOON)}</button>
     ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="icon text" lang=${language} title=${t(`language.${language}`)} @click=${() => setLanguage(language)}>${language.toUpperCase()}</button>`)}
     <button class="icon text" title=${t("help.title")} aria-label=${t("help.title")} @click=${openHelp}>?</button>
-    <span class="person" title=${me()?.login ?? ""}>${me()?.name}</span>
+    ${personButton()}
     <button class="button" @click=${logOut}>${t("log_out")}</button></header>`;
 }
 

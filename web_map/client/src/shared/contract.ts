@@ -129,6 +129,19 @@ export interface EndIn {
   handover_note?: string | null;
 }
 
+/** Whose second factor is to be set up. */
+export interface FactorIn {
+  login: string;
+  password: string;
+}
+
+/** What an authenticator app is set up with, shown this once: by hand, or by the code with `uri` drawn in SVG. */
+export interface FactorOut {
+  secret: string;
+  uri: string;
+  uri_svg: string;
+}
+
 /** Something that looks wrong; the form was taken as it is. */
 export interface FieldWarning {
   field: string;
@@ -221,6 +234,7 @@ export interface MeOut {
   office_id: string | null;
   unit_id: string | null;
   shift_id: string | null;
+  has_factor: boolean;
   csrf_token: string;
   permissions: string[];
 }
@@ -526,10 +540,11 @@ export interface SelfTaskIn {
   accuracy_m?: number | null;
 }
 
-/** Login and password; or an installation's id and credential with its PIN. */
+/** Login and password, with the code of a second factor; or an installation's id and credential with its PIN. */
 export interface SessionIn {
   login?: string | null;
   password?: string | null;
+  code?: string | null;
   install_id?: string | null;
   credential?: string | null;
   pin?: string | null;

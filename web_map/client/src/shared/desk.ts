@@ -1,7 +1,8 @@
 /** The bar above the pages of a desk: where one is, the way to the other pages, and the page's own switches. */
 import { html, nothing, type TemplateResult } from "lit";
+import { personButton } from "./account";
 import { currentLanguage, LANGUAGES, setLanguage, t } from "./i18n";
-import { may, me, signOut } from "./session";
+import { may, signOut } from "./session";
 import { currentTheme, toggleTheme } from "./theme";
 
 const PAGES: readonly [href: string, permission: string, key: string][] = [
@@ -19,6 +20,6 @@ export function deskBar(here: string, title: string): TemplateResult {
     <h1>${title}</h1><span class="grow"></span>${pageLinks(here)}
     <button class="button" @click=${toggleTheme}>${t(currentTheme() === "night" ? "theme.day" : "theme.night")}</button>
     ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="button" lang=${language} @click=${() => setLanguage(language)}>${t(`language.${language}`)}</button>`)}
-    <span class="muted">${me()?.name}</span>
+    ${personButton()}
     <button class="button" @click=${() => void signOut().then(() => location.reload())}>${t("log_out")}</button></header>`;
 }

@@ -4,6 +4,7 @@ import type { OfflineKey, SessionOut } from "./contract";
 import type { Me } from "./types";
 
 let current: Me | null = null;
+let entering: Promise<unknown> = Promise.resolve();
 
 /** The signed-in person, or null; asks the server once. Throws ApiError when it cannot be reached or expects another. */
 export async function resume(): Promise<Me | null> {
@@ -15,13 +16,18 @@ export async function resume(): Promise<Me | null> {
   }
 }
 
-export async function signIn(login: string, password: string): Promise<Me> {
+export async function signIn(login: string, password: string, code?: string): Promise<Me> {
   setCsrfToken("");
-  await api.post("/session", { login, password });
+  const opened = api.post("/session", { login, password, ...(code === undefined ? {} : { code }) });
+  entering = opened.catch(() => undefined);
+  await opened;
   const me = await resume();
   if (!me) throw new ApiError(401, "not_signed_in", "The browser refused the session's cookie.");
   return me;
 }
+
+/** Once no log-in is under way: its session may take the place of one that has just ended. */
+export const settled = (): Promise<unknown> => entering;
 
 /** Sign in with an enrolled installation and its PIN; the server's half of the installation's key comes with it. */
 export async function signInByPin(

@@ -20,6 +20,7 @@ export interface Me {
   office_id: string | null;
   unit_id: string | null;
   shift_id: string | null;
+  has_factor: boolean;
   csrf_token: string;
   permissions: string[];
 }
