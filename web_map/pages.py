@@ -18,6 +18,7 @@ TITLES = {
     "officer": "Outrider officer",
     "supervisor": "Outrider analysis",
     "devices": "Outrider devices",
+    "people": "Outrider people",
 }
 GROUND = "#0b1420"
 INSTALLABLE = (

@@ -68,3 +68,9 @@ async def supervisor(state: GetState) -> HTMLResponse:
 async def devices(state: GetState) -> HTMLResponse:
     """The page of devices."""
     return _page("devices", state)
+
+
+@router.get("/people")
+async def people(state: GetState) -> HTMLResponse:
+    """The page of people."""
+    return _page("people", state)

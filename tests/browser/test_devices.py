@@ -133,7 +133,7 @@ def test_a_device_from_its_key_to_its_end(signed_in: Callable[..., Page], shared
     assert sent(key) == 200
     page.keyboard.press("Escape")  # not before the key was taken
     dialog.get_by_role("button", name="Copy").click()
-    expect(dialog.get_by_text("The key is on the clipboard.")).to_be_visible()
+    expect(dialog.get_by_text("It is on the clipboard.")).to_be_visible()
     dialog.get_by_role("button", name="I have the key").click()
     expect(dialog).to_have_count(0)
     page.locator("[name=text]").fill(name)

@@ -87,6 +87,17 @@ def test_on_the_page_of_devices(watch: Watch, shared_server: Server) -> None:
     unmoved(page, said)
 
 
+def test_on_the_page_of_people(watch: Watch, shared_server: Server) -> None:
+    page = open_as(watch, shared_server, Role.ADMINISTRATOR, "/people")
+    said = listening(page)
+    page.locator("[name=text]").fill("onerror=alert(1)")
+    page.locator(".pick").first.click()
+    expect(page.locator(".panel h2")).to_have_text(HOSTILE)
+    page.get_by_role("button", name="Change…").click()
+    expect(page.locator("dialog [name=name]")).to_have_value(HOSTILE)
+    unmoved(page, said)
+
+
 def test_on_the_supervisors_page_and_in_its_report(watch: Watch, shared_server: Server) -> None:
     category = HOSTILE.replace('"', '""')
     lines = "".join(f'{n},2026-03-02T10:00:00+02:00,"{category}",54.6{n},22.7{n},"{category}"\n' for n in (1, 2))

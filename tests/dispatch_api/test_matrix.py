@@ -69,7 +69,7 @@ def test_every_route_is_listed() -> None:
 
 def test_no_route_but_log_in_health_and_pages_is_open() -> None:
     """LT-15: no public users."""
-    open_paths = {"/api/v1/session", "/healthz", "/readyz", "/", "/officer", "/supervisor", "/devices"}
+    open_paths = {"/api/v1/session", "/healthz", "/readyz", "/", "/officer", "/supervisor", "/devices", "/people"}
     open_paths |= {"/officer-worker.js", "/officer.webmanifest"}  # parts of the page, the same for everybody
     by_credential = {("POST", f"/api/v1/installs/{{install_id}}/{what}") for what in ("recovery", "contact")}
     by_credential.add(("POST", "/api/v1/session/factor"))

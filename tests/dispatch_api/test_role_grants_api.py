@@ -106,6 +106,7 @@ async def test_every_answer_shows_what_waits(office: Office) -> None:
         assert (answer.json()["roles"], answer.json()["roles_waiting"]) == (["officer"], ["dispatcher"])
     stale = await http.patch(path, json={"roles": ["officer"], "version": 1}, headers=office.by_second)
     assert (stale.status_code, stale.json()["current_version"]) == (409, 3)
+    assert stale.json()["changed_by"] == "Benas"
     assert (await http.get(f"{API}/me", headers=headers)).json()["roles"] == ["officer"]  # nothing ended meanwhile
     disabled = await office.post(f"/users/{user.id}/disable", office.by_second)
     assert (disabled.json()["roles"], disabled.json()["roles_waiting"]) == (["officer"], [])

@@ -3,6 +3,7 @@ import { all, api, newId, withQuery } from "../shared/api";
 import { t } from "../shared/i18n";
 import { refusalText } from "../shared/refusal";
 import { renewed } from "../shared/session";
+import { attempt, type Asking } from "../shared/sheet";
 import type { Office, Unit } from "../shared/types";
 import { state, type Ranking, type Registered, type Sheet, type Stranger, type Trust } from "./state";
 
@@ -82,18 +83,12 @@ async function changed(): Promise<void> {
 }
 
 /** Do what a sheet asks for; it stays, with the reason, when the server refuses. */
-export async function submit<Answer>(sheet: Sheet & { busy: boolean; fault: string }, work: () => Promise<Answer>, done: (answer: Answer) => Sheet | null): Promise<void> {
-  [sheet.busy, sheet.fault] = [true, ""];
-  redraw();
-  try {
-    const answer = await renewed(work);
+export function submit<Answer>(sheet: Sheet & Asking, work: () => Promise<Answer>, done: (answer: Answer) => Sheet | null): Promise<void> {
+  return attempt(sheet, redraw, work, (answer) => {
     state.sheet = done(answer);
     redraw();
-    await changed();
-  } catch (error) {
-    [sheet.busy, sheet.fault] = [false, refusalText(error)];
-    redraw();
-  }
+    return changed();
+  });
 }
 
 export const shownOnce = (device: Registered): Sheet => ({ kind: "key", device, copied: false });

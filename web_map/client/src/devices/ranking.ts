@@ -1,6 +1,7 @@
 /** The table of devices, the most troubled first, with its filter and totals. */
 import { html, nothing, type TemplateResult } from "lit";
 import { ageText } from "../shared/age";
+import { byArrows } from "../shared/desk_page";
 import { code, number, t } from "../shared/i18n";
 import { loadMore, loadRanking, pick } from "./actions";
 import { dayChart, dayLegend, gapChart } from "./charts";
@@ -36,17 +37,6 @@ export function totals(): TemplateResult | typeof nothing {
     ${tile(totals.unheard, "trust.unheard", true)}${tile(totals.unscored, "trust.unscored")}</div>`;
 }
 
-/** Arrow keys go from device to device. */
-function move(event: KeyboardEvent): void {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
-  const buttons = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>(".pick")];
-  const next = buttons[buttons.indexOf(document.activeElement as HTMLElement) + step];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-}
-
 export const badge = (score: number | null): TemplateResult =>
   html`<span class="score ${standing(score)}"><span class="hidden-label">${t("trust.score")} </span>${score ?? "–"}</span>`;
 
@@ -65,9 +55,9 @@ function row(device: Trust, bounds: number[]): TemplateResult {
 
 export function ranking(): TemplateResult {
   const found = state.ranking;
-  return html`<section class="card ranked" aria-busy=${state.loading}><div class="head"><h2>${t("trust.ranking")}</h2>${dayLegend()}</div>
+  return html`<section class="card entries ranked" aria-busy=${state.loading}><div class="head"><h2>${t("trust.ranking")}</h2>${dayLegend()}</div>
     ${!found ? html`<p class="muted">${t("loading")}</p>` : !found.items.length ? html`<p class="muted">${t("trust.nobody")}</p>` : html`
-    <div class="table" tabindex="-1" @keydown=${move}><table><caption class="hidden-label">${t("trust.ranking")}</caption>
+    <div class="table" tabindex="-1" @keydown=${byArrows}><table><caption class="hidden-label">${t("trust.ranking")}</caption>
       <thead><tr><th title=${t("trust.score_lead")}>${t("trust.score")}</th><th>${t("trust.device")}</th><th>${t("trust.why")}</th><th>${t("trust.gaps")}</th><th>${t("trust.days")}</th><th class="n">${t("trust.seen")}</th><th class="n">${t("trust.battery")}</th></tr></thead>
       <tbody>${found.items.map((device) => row(device, found.gap_bounds_s))}</tbody></table></div>
     ${found.next ? html`<p class="buttons"><button class="button" @click=${() => void loadMore()}>${t("trust.more")}</button></p>` : nothing}`}</section>`;

@@ -1,6 +1,7 @@
 /** What is asked above the page: a new device, another unit, a new key, an end; and the key, shown this once. */
 import { html, nothing, type TemplateResult } from "lit";
 import { code, t } from "../shared/i18n";
+import { closeSheet, entered, secretField, sheetAround, sheetFoot } from "../shared/sheet";
 import { assign, register, revoke, rotate, show, shownOnce, submit } from "./actions";
 import { BY_IDENTIFIER, PROTOCOLS, state, type Sheet, type Trust } from "./state";
 import { unitOptions } from "./strangers";
@@ -12,14 +13,8 @@ const OVERLAP_S = 86_400;
 export function sheet(redraw: () => void): TemplateResult | typeof nothing {
   const open = state.sheet;
   if (!open) return nothing;
-  const held = (event: Event): void => { if (open.kind === "key" && open.device.key && !open.copied) event.preventDefault(); };
-  return html`<dialog class="sheet" aria-labelledby="sheet-title" @close=${() => show(null)} @cancel=${held}>${body(open, redraw)}</dialog>`;
-}
-
-/** Let the browser open what was drawn, with the focus in it. */
-export function openSheet(root: HTMLElement): void {
-  const drawn = root.querySelector("dialog");
-  if (drawn && !drawn.open) drawn.showModal();
+  const held = (): boolean => open.kind === "key" && !!open.device.key && !open.copied;
+  return sheetAround(body(open, redraw), () => show(null), held);
 }
 
 function body(open: Sheet, redraw: () => void): TemplateResult {
@@ -32,23 +27,10 @@ function body(open: Sheet, redraw: () => void): TemplateResult {
   }
 }
 
-const close = (event: Event): void => (event.currentTarget as HTMLElement).closest("dialog")?.close();
-
-function foot(open: Sheet & { busy: boolean; fault: string }, action: string, danger = false): TemplateResult {
-  return html`<div role="alert">${open.fault ? html`<p class="fault">${open.fault}</p>` : nothing}</div>
-    <p class="buttons"><button class="button ${danger ? "danger" : "primary"}" ?disabled=${open.busy}>${action}</button>
-      <button type="button" class="button" @click=${close}>${t("device.cancel")}</button></p>`;
-}
-
-const values = (event: SubmitEvent): FormData => {
-  event.preventDefault();
-  return new FormData(event.target as HTMLFormElement);
-};
-
 function registering(open: Sheet & { kind: "register" }, redraw: () => void): TemplateResult {
   const named = BY_IDENTIFIER.has(open.protocol);
   const send = (event: SubmitEvent): void => {
-    const data = values(event);
+    const data = entered(event);
     const text = (name: string): string | null => String(data.get(name) ?? "").trim() || null;
     const interval = Number(data.get("interval_s"));
     const body = {
@@ -68,54 +50,44 @@ function registering(open: Sheet & { kind: "register" }, redraw: () => void): Te
       <option value="knots">${t("device.knots")}</option><option value="mps">m/s</option><option value="kmh">km/h</option></select></label>` : nothing}
     ${open.protocol === "traccar" ? html`<label class="field"><span>${t("device.forwards_for")}</span><select name="forwards_for" multiple size="6">
       ${(state.ranking?.items ?? []).filter((one) => one.identifier).map((one) => html`<option value=${one.id}>${one.identifier} · ${one.call_sign ?? ""}</option>`)}</select></label>` : nothing}
-    ${foot(open, t("device.register_now"))}</form>`;
+    ${sheetFoot(open, t("device.register_now"))}</form>`;
 }
 
 function keyShown(open: Sheet & { kind: "key" }, redraw: () => void): TemplateResult {
   const { device } = open;
   const named = BY_IDENTIFIER.has(device.protocol);
-  const copy = async (event: Event): Promise<void> => {
-    const field = (event.currentTarget as HTMLElement).closest("dialog")?.querySelector("input");
-    field?.select();
-    // The clipboard is there in secure contexts only; a closed network may be plain HTTP.
-    const written = await navigator.clipboard?.writeText(device.key ?? "").then(() => true, () => false);
-    open.copied = written || document.execCommand("copy");
-    redraw();
-  };
   return html`<h2 id="sheet-title">${t(named ? "device.known_now" : "device.key")}</h2>
     ${named ? html`<p>${t("device.by_identifier", { name: device.identifier ?? "" })}</p>` : html`<p>${t("device.key_lead")}</p>
-      <div class="secret"><label class="field grow"><span class="hidden-label">${t("device.key")}</span><input name="key" readonly autofocus .value=${device.key ?? ""} @focus=${(e: Event) => (e.target as HTMLInputElement).select()}></label>
-        <button class="button primary" @click=${(event: Event) => void copy(event)}>${t(open.copied ? "device.copied" : "device.copy")}</button></div>
-      <p role="status" class="muted">${open.copied ? t("device.copied_lead") : ""}</p>`}
-    <p class="buttons"><button class="button ${named ? "primary" : ""}" @click=${close}>${t(named ? "close" : "device.key_kept")}</button></p>`;
+      ${secretField("key", t("device.key"), device.key ?? "", open, redraw)}`}
+    <p class="buttons"><button class="button ${named ? "primary" : ""}" @click=${closeSheet}>${t(named ? "close" : "device.key_kept")}</button></p>`;
 }
 
 function assigning(open: Extract<Sheet, { busy: boolean; device: Trust }>): TemplateResult {
   const send = (event: SubmitEvent): void => {
-    const unit = String(values(event).get("unit_id"));
+    const unit = String(entered(event).get("unit_id"));
     void submit(open, () => assign(open.device.id, unit), () => null);
   };
   return html`<form @submit=${send}><h2 id="sheet-title">${t("device.assign")}</h2><p>${t("device.assign_lead", { name: nameOf(open.device) })}</p>
     <label class="field"><span>${t("device.unit")}</span><select name="unit_id" required autofocus>${unitOptions(open.device.unit_id ?? "")}</select></label>
-    ${foot(open, t("device.assign_now"))}</form>`;
+    ${sheetFoot(open, t("device.assign_now"))}</form>`;
 }
 
 function rotating(open: Extract<Sheet, { busy: boolean; device: Trust }>): TemplateResult {
   const send = (event: SubmitEvent): void => {
-    const overlap = values(event).has("overlap") ? OVERLAP_S : 0;
+    const overlap = entered(event).has("overlap") ? OVERLAP_S : 0;
     void submit(open, () => rotate(open.device.id, overlap), shownOnce);
   };
   return html`<form @submit=${send}><h2 id="sheet-title">${t("device.rotate")}</h2><p>${t("device.rotate_lead", { name: nameOf(open.device) })}</p>
     <label class="check"><input type="checkbox" name="overlap" checked autofocus> ${t("device.overlap")}</label>
-    ${foot(open, t("device.rotate_now"))}</form>`;
+    ${sheetFoot(open, t("device.rotate_now"))}</form>`;
 }
 
 function revoking(open: Extract<Sheet, { busy: boolean; device: Trust }>): TemplateResult {
   const send = (event: SubmitEvent): void => {
-    values(event);
+    entered(event);
     void submit(open, () => revoke(open.device.id), () => null);
   };
   return html`<form @submit=${send}><h2 id="sheet-title">${t("device.revoke")}</h2>
     <p>${t("device.revoke_lead", { name: nameOf(open.device), unit: open.device.call_sign ?? t("trust.no_unit") })}</p>
-    ${foot(open, t("device.revoke_now"), true)}</form>`;
+    ${sheetFoot(open, t("device.revoke_now"), true)}</form>`;
 }

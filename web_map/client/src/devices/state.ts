@@ -1,4 +1,5 @@
 /** What the page of devices shows: a ranking by filter, one device, strangers at the gateway, and what is asked. */
+import type { Asking } from "../shared/sheet";
 import type { Office, Page, Unit } from "../shared/types";
 
 export interface Reason {
@@ -78,9 +79,9 @@ export interface Arrival {
 }
 
 export type Sheet =
-  | { kind: "register"; protocol: string; busy: boolean; fault: string }
+  | (Asking & { kind: "register"; protocol: string })
   | { kind: "key"; device: Registered; copied: boolean }
-  | { kind: "assign" | "rotate" | "revoke"; device: Trust; busy: boolean; fault: string };
+  | (Asking & { kind: "assign" | "rotate" | "revoke"; device: Trust });
 
 export const PROTOCOLS = ["http", "osmand", "gpslogger", "owntracks", "overland", "traccar", "teltonika", "gt06", "h02", "nmea", "cot"] as const;
 /** Those that know a device by its identifier alone; the others by the key. */

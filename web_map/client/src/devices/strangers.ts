@@ -42,7 +42,7 @@ export function strangers(redraw: () => void): TemplateResult {
     state.ignored = (event.target as HTMLInputElement).checked;
     void loadStrangers();
   };
-  return html`<section class="card strangers"><div class="head"><h2>${t("strangers.title")}</h2>
+  return html`<section class="card knocking strangers"><div class="head"><h2>${t("strangers.title")}</h2>
       <label class="check"><input type="checkbox" .checked=${state.ignored} @change=${toggle}> ${t("strangers.show_ignored")}</label></div>
     <p class="muted">${t("strangers.lead")}</p>
     <ul role="list" aria-live="polite">${[...state.arrivals].map(([name, arrival]) => steps(name, arrival, redraw))}${open.map((one) => stranger(one, redraw))}</ul>

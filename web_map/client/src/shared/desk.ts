@@ -9,6 +9,7 @@ const PAGES: readonly [href: string, permission: string, key: string][] = [
   ["/", "live.watch", "nav.live"],
   ["/supervisor", "analysis.read", "nav.analysis"],
   ["/devices", "devices.read", "nav.devices"],
+  ["/people", "people.read", "nav.people"],
 ];
 
 /** Links to the pages a person may use, but for the one they are on. */

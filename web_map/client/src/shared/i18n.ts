@@ -5,6 +5,8 @@ import devicesEn from "./i18n/devices.en.json";
 import devicesLt from "./i18n/devices.lt.json";
 import officerEn from "./i18n/officer.en.json";
 import officerLt from "./i18n/officer.lt.json";
+import peopleEn from "./i18n/people.en.json";
+import peopleLt from "./i18n/people.lt.json";
 import supervisorEn from "./i18n/supervisor.en.json";
 import supervisorLt from "./i18n/supervisor.lt.json";
 import { ZONE } from "./wall_time";
@@ -13,8 +15,8 @@ export type Language = "en" | "lt";
 export const LANGUAGES: readonly Language[] = ["en", "lt"];
 const STORED = "outrider.language";
 const CATALOGUES: Record<Language, Record<string, string>> = {
-  en: { ...en, ...officerEn, ...supervisorEn, ...devicesEn },
-  lt: { ...lt, ...officerLt, ...supervisorLt, ...devicesLt },
+  en: { ...en, ...officerEn, ...supervisorEn, ...devicesEn, ...peopleEn },
+  lt: { ...lt, ...officerLt, ...supervisorLt, ...devicesLt, ...peopleLt },
 };
 const listeners = new Set<() => void>();
 let language: Language = initial();
