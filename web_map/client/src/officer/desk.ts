@@ -74,10 +74,10 @@ export function say(text: string): void {
   saidTimer = window.setTimeout(() => update({ said: "" }), SAID_MS);
 }
 
-/** Keep an action on the device; a full or forbidden store is said, never passed over. */
-export async function keep(...words: Parameters<Outbox["add"]>): Promise<boolean> {
+/** Write to the device's store; whether it could: a full or forbidden one is said, never passed over. */
+export async function stored(write: () => Promise<unknown>): Promise<boolean> {
   try {
-    await desk?.outbox.add(...words);
+    await write();
     update({ storageFull: false });
     return true;
   } catch (error) {
@@ -86,5 +86,8 @@ export async function keep(...words: Parameters<Outbox["add"]>): Promise<boolean
     return false;
   }
 }
+
+/** Keep an action on the device; the same. */
+export const keep = (...words: Parameters<Outbox["add"]>): Promise<boolean> => stored(async () => desk?.outbox.add(...words));
 
 export const now = (): string => new Date().toISOString();

@@ -1,13 +1,13 @@
 /** Forms being written: kept with every field, sent whole, opened again when they were taken back or refused. */
 import { newId } from "../shared/api";
 import type { Doubt } from "./checks";
-import { current, drawKept, keep, now, refresh, store } from "./desk";
+import { current, drawKept, keep, now, refresh, store, stored } from "./desk";
 import { bodyOf, doubts, markOf, needs, withValue } from "./form_rules";
 import { formSent } from "./local";
 import type { Entry, Fields, Form, FormKind, Place, Recorded, Task } from "./model";
 import { freshPlace, onPlace, showPlace } from "./position";
 import { UNDO_MS } from "./steps";
-import { redraw, state, taskById, update } from "./store";
+import { redraw, state, taskById } from "./store";
 
 /** Newer here than in the device's store, which is being written. */
 const unwritten = new Map<string, Form>();
@@ -93,7 +93,7 @@ export async function begin(kind: FormKind, taskId: string | null, given: Fields
   const blank: Form = { id: newId(), kind, task_id: taskId, begun_at: now(), step: "", fields, confirmed: [] };
   const [vehicle] = taskId && !recordOf(blank).plate ? withVehicles(blank) : [];
   const form = vouched(vehicle ? { ...blank, fields: { ...fields, ...vehicleFields(kind, vehicle) } } : blank);
-  await written(() => store().addForm(form));
+  await stored(() => store().addForm(form));
   await refresh();
   return form;
 }
@@ -106,23 +106,10 @@ function ofStop(taskId: string | null): Fields {
   };
 }
 
-/** A full or forbidden store is said; what was typed stays on the screen. */
-async function written(work: () => Promise<void>): Promise<boolean> {
-  try {
-    await work();
-    update({ storageFull: false });
-    return true;
-  } catch (error) {
-    if (!(error instanceof DOMException)) throw error;
-    update({ storageFull: true });
-    return false;
-  }
-}
-
 async function change(form: Form): Promise<void> {
   unwritten.set(form.id, form);
   redraw();
-  if (!(await written(() => store().putForm(form))) || unwritten.get(form.id) !== form) return;
+  if (!(await stored(() => store().putForm(form))) || unwritten.get(form.id) !== form) return;
   unwritten.delete(form.id);
   drawKept({ forms: state.kept.forms.map((one) => (one.id === form.id ? form : one)) });
 }

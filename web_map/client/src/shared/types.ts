@@ -12,18 +12,7 @@ export type Task = Omit<Contract.Task, "point" | "area"> & {
 export type Priority = Task["priority"];
 export type TaskStatus = Task["status"];
 
-export interface Me {
-  id: string;
-  login: string;
-  name: string;
-  roles: string[];
-  office_id: string | null;
-  unit_id: string | null;
-  shift_id: string | null;
-  has_factor: boolean;
-  csrf_token: string;
-  permissions: string[];
-}
+export type Me = Contract.MeOut;
 
 export interface TaskEvent {
   id: string;

@@ -1,8 +1,9 @@
 /** Every unit on one canvas: an atlas of sprites (heading x status x age), so that thousands are plain copies. */
-import L from "leaflet";
+import type L from "leaflet";
 import type { Freshness } from "../age";
 import { COLOURS, GROUPS, SHAPES, type StatusGroup } from "../status";
-import { currentTheme, onTheme } from "../theme";
+import { currentTheme } from "../theme";
+import { CanvasLayer } from "./canvas_layer";
 
 export interface Placed {
   id: string;
@@ -79,33 +80,22 @@ function sprite(g: CanvasRenderingContext2D, path: Path2D, colour: string, age: 
   g.stroke();
 }
 
-export class UnitLayer extends L.Layer {
-  private canvas?: HTMLCanvasElement;
+/** For who cannot see it the list of units stands beside. */
+export class UnitLayer extends CanvasLayer {
+  protected override readonly pad = PAD;
   private sprites = atlas();
   private units: readonly Placed[] = [];
   private selected: string | null = null;
   private frame = 0;
-  private corner = L.point(0, 0);
   private hits: { x: number; y: number; id: string }[] = [];
-  private stopTheme = (): void => undefined;
 
-  override onAdd(map: L.Map): this {
-    this.canvas = L.DomUtil.create("canvas", "leaflet-zoom-hide", map.getPanes().overlayPane);
-    this.canvas.setAttribute("aria-hidden", "true"); // the unit list is the accessible view
-    map.on("moveend zoomend resize", this.draw, this);
-    this.stopTheme = onTheme(() => {
-      this.sprites = atlas();
-      this.draw();
-    });
-    this.draw();
-    return this;
+  protected override pane(map: L.Map): HTMLElement {
+    return map.getPanes().overlayPane;
   }
 
-  override onRemove(map: L.Map): this {
-    map.off("moveend zoomend resize", this.draw, this);
-    this.stopTheme();
-    this.canvas?.remove();
-    return this;
+  protected override themed(): void {
+    this.sprites = atlas();
+    this.draw();
   }
 
   set(units: readonly Placed[], selected: string | null): void {
@@ -124,29 +114,19 @@ export class UnitLayer extends L.Layer {
     return best;
   }
 
-  private draw(): void {
+  /** Once in a frame, however often it is asked for. */
+  protected override draw(): void {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      if (this._map && this.canvas) this.paint(this._map, this.canvas);
+      super.draw();
     });
   }
 
-  private paint(map: L.Map, canvas: HTMLCanvasElement): void {
-    const size = map.getSize();
-    const pad = size.multiplyBy(PAD).round();
-    const [w, h] = [size.x + 2 * pad.x, size.y + 2 * pad.y];
-    canvas.width = w * devicePixelRatio;
-    canvas.height = h * devicePixelRatio;
-    canvas.style.width = `${w}px`;
-    canvas.style.height = `${h}px`;
-    this.corner = map.containerPointToLayerPoint(pad.multiplyBy(-1));
-    L.DomUtil.setPosition(canvas, this.corner);
-    const g = canvas.getContext("2d");
-    if (!g) return;
+  protected override paint(g: CanvasRenderingContext2D, map: L.Map): void {
+    const [w, h] = [g.canvas.width / devicePixelRatio, g.canvas.height / devicePixelRatio];
     const origin = map.getPixelOrigin().add(this.corner);
     const scale = 256 * 2 ** map.getZoom();
     this.hits = [];
-    g.scale(devicePixelRatio, devicePixelRatio);
     g.font = '600 11.5px system-ui, "DejaVu Sans", sans-serif';
     for (const unit of this.units) { // Web Mercator by hand: nothing is allocated for a unit
       const s = Math.sin((unit.lat * Math.PI) / 180);
