@@ -1,6 +1,6 @@
 """What is counted of devices by day: through the writer, and by the worker from what it stored."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -12,13 +12,9 @@ from geo import intervals
 from geo.counts import SKEW_BOUNDS_S
 from geo.fix import Fix
 from geo.intervals import GAP_BOUNDS_S
-from tests.geo.fleet import Fleet, Ingest, now
+from tests.geo.fleet import Fleet, Ingest, fix, now
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-def fix(at: datetime, east: float = 0, **fields: Any) -> Fix:
-    return Fix(fix_at=at, lon=25.28 + east / 1000, lat=54.69, **fields)
 
 
 async def counted(fleet: Fleet, ingest: Ingest, device_id: Any) -> asyncpg.Record:
