@@ -10,12 +10,9 @@ from datetime import datetime
 from uuid import UUID
 
 from pyotp import TOTP, OTPVerificationError, random_base32
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import people
 from core.audit import Action
-from core.db import look_up
 from core.errors import CodeNeeded, CodeUnset, Conflict, NotAllowed
 from core.models import Credential, UserAccount
 from core.work import Work
@@ -101,12 +98,3 @@ async def reset(work: Work, user_id: UUID) -> UserAccount:
             await people.end_sessions(work, user_id)
             work.audit(Action.ALTERATION, "user", user_id, factor="reset")
     return user
-
-
-_HAS_ONE = text("SELECT factor_at IS NOT NULL AS has_one FROM user_account WHERE id = :id")
-
-
-async def has_one(engine: AsyncEngine, user_id: UUID) -> bool:
-    """Whether this person has a second factor."""
-    found = await look_up(engine, _HAS_ONE, {"id": user_id})
-    return bool(found and found["has_one"])

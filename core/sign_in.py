@@ -17,7 +17,7 @@ from core.actor import Actor, Role, system
 from core.audit import Action
 from core.bus import AccessChanged, Bus
 from core.db import look_up
-from core.errors import BadCode, BadCredentials, NotSignedIn, TooMany
+from core.errors import BadCode, BadCredentials, Invalid, NotSignedIn, TooMany
 from core.ids import digest, new_secret
 from core.models import Credential, Install, LoginTry, SignIn, SocketTicket, UserAccount
 from core.work import Work, open_work
@@ -273,6 +273,23 @@ async def _found(engine: AsyncEngine, which: dict[str, Any], address: str, reque
     return Found(actor, row["csrf_token"], row["expires_at"], row["unit_id"], row["shift_id"])
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a person's sign-in asks of them beside the password."""
+
+    has_factor: bool
+    must_change_password: bool
+
+
+async def standing(engine: AsyncEngine, actor: Actor) -> Standing:
+    """Whether the actor has a second factor; and whether the session was opened with a one-time password."""
+    query = select(UserAccount.factor_at, Credential.must_change).where(UserAccount.id == actor.id)
+    async with open_work(engine, system("sign-in")) as work:
+        found = await work.session.execute(query.join(Credential, col(Credential.user_id) == UserAccount.id))
+        factor_at, must_change = found.one()
+    return Standing(factor_at is not None, must_change and actor.install_id is None)
+
+
 async def close_session(work: Work) -> None:
     """End the actor's own session and its sockets."""
     await work.session.execute(delete(SignIn).where(col(SignIn.id) == work.actor.session_id))
@@ -287,6 +304,8 @@ async def change_password(engine: AsyncEngine, bus: Bus, actor: Actor, old: str,
     the hashing (see `enter`).
     """
     people.check_password(new)
+    if new == old:
+        raise Invalid.at("new", "same", "The new password is the old one.")
     async with open_work(engine, actor) as work, work.elevated():
         await check_tries(work, actor.login, actor.address, limits)
         user, stored = await _claimed(work, Claim(old, login=actor.login))

@@ -90,12 +90,16 @@ class SessionOut(Out):
 
 
 class MeOut(UserBrief):
-    """The signed-in person, their unit and shift of now, and what their roles give."""
+    """The signed-in person, their unit and shift of now, and what their roles give.
+
+    `must_change_password`: they signed in with a one-time password, which whoever made the account knows as well.
+    """
 
     office_id: UUID | None
     unit_id: UUID | None
     shift_id: UUID | None
     has_factor: bool
+    must_change_password: bool
     csrf_token: str
     permissions: list[str]
 

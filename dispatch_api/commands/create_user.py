@@ -24,5 +24,5 @@ async def run(settings: Settings, login: str, name: str, roles: list[str]) -> in
         except (OSError, ConnectionError):
             print("The database is not running: start `make run` (or `outrider up`) first.", file=sys.stderr)
             return 1
-    print(f"login     {user.login}\npassword  {password}   (shown once; change it after signing in)")
+    print(f"login     {user.login}\npassword  {password}   (shown once; another is asked for at the first sign-in)")
     return 0

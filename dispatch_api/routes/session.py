@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from core import factors, sign_in
+from core import sign_in
 from core.settings import Settings
 from core.sign_in import Claim, Found, Limits
 from core.work import Work
@@ -50,11 +50,13 @@ async def begin_factor(body: FactorIn, request: Request, state: GetState) -> Any
 async def me(found: Annotated[Found, Depends(access.session_of)], state: GetState) -> Any:
     """Who is signed in."""
     actor = found.actor
+    standing = await sign_in.standing(state.engine, actor)
     return {
         "id": actor.user_id, "login": actor.login, "name": actor.name, "roles": sorted(actor.roles),
         "office_id": actor.office_id, "unit_id": found.unit_id, "shift_id": found.shift_id,
         "csrf_token": found.csrf_token,
-        "has_factor": await factors.has_one(state.engine, actor.id), "permissions": sorted(actor.permissions),
+        "has_factor": standing.has_factor, "must_change_password": standing.must_change_password,
+        "permissions": sorted(actor.permissions),
     }  # fmt: skip
 
 

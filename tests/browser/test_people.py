@@ -284,3 +284,49 @@ def test_accessible(
     expect(page.locator("dialog")).to_be_visible()
     accessible_in_both(page)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_an_own_password_takes_the_place_of_a_one_time_one_before_anything_else(
+    signed_in: Callable[..., Page], named: Callable[..., UserAccount], server: Server, hand: Hand,
+    accessible_in_both: Callable[[Page], None],
+) -> None:  # fmt: skip
+    rasa = named("Rasa", Role.DISPATCHER)
+
+    async def one_time(engine: AsyncEngine) -> None:
+        async with open_work(engine, system("test")) as work:
+            (await work.session.get_one(Credential, rasa.id)).must_change = True
+
+    hand(one_time)
+    page = signed_in(rasa, "/")
+    expect(page.get_by_text("known to whoever made it")).to_be_visible()
+    accessible_in_both(page)
+    page.reload()
+    expect(page.locator("[name=login]")).to_be_focused()
+    page.keyboard.type(rasa.login)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("[name=new]")).to_be_focused()
+    page.keyboard.type("three words of mine")
+    page.keyboard.press("Tab")
+    page.keyboard.type("three words of min")
+    page.keyboard.press("Enter")
+    assert page.locator("[name=again]").evaluate("field => field.validationMessage") == "The two are not the same."
+    page.keyboard.type("e")
+    page.keyboard.press("Enter")
+    expect(page.locator(".topbar .link.up")).to_be_visible()
+    page.get_by_role("button", name=rasa.name).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Change password…").click()
+    for name, value in (
+        ("password", "wrong"),
+        ("new", "five more words of mine"),
+        ("again", "five more words of mine"),
+    ):
+        dialog.locator(f"[name={name}]").fill(value)
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("The password is wrong.")
+    accessible_in_both(page)
+    dialog.locator("[name=password]").fill("three words of mine")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("status")).to_have_text("Your password is changed. Your other sessions have ended.")
+    assert signs_in(server, rasa.login, "five more words of mine")["must_change_password"] is False

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core import sign_in
-from core.actor import Role
+from core import people, sign_in
+from core.actor import Role, system
 from core.errors import NotSignedIn
 from core.ids import new_id
 from core.settings import Settings
@@ -112,6 +112,27 @@ async def test_new_password_ends_the_other_sessions(client: Client) -> None:
     assert (await client.http.post("/api/v1/session", json=opened)).status_code == 201
     wrong = await client.http.post("/api/v1/session/password", json=body, headers=first)
     assert wrong.json()["code"] == "bad_credentials"
+
+
+async def test_a_one_time_password_is_to_be_changed(client: Client) -> None:
+    async with open_work(client.engine, system("test")) as work:
+        user, once = await people.create_user(
+            work, login=f"new-{new_id().hex}", name="New", roles=[Role.OFFICER], four_eyes=False
+        )
+    body = {"login": user.login, "password": once}
+    token = (await client.http.post("/api/v1/session", json=body)).json()["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    async def must_change() -> bool:
+        return bool((await client.http.get("/api/v1/me", headers=headers)).json()["must_change_password"])
+
+    assert await must_change()
+    same = await client.http.post("/api/v1/session/password", json={"old": once, "new": once}, headers=headers)
+    assert (same.status_code, same.json()["errors"][0]["code"]) == (422, "same")
+    assert await must_change()
+    body = {"old": once, "new": "a password of one's own"}
+    assert (await client.http.post("/api/v1/session/password", json=body, headers=headers)).status_code == 204
+    assert not await must_change()
 
 
 async def test_sessions_end_by_age_and_idleness(client: Client) -> None:

@@ -1,11 +1,13 @@
-/** Who is signed in, and the second factor of their own accord: a dialog that every page of a desk opens by the name. */
+/** Who is signed in, their password, and the second factor of their own accord: a dialog that every desk opens by the name. */
 import { html, nothing, render, type TemplateResult } from "lit";
+import { keyed } from "lit/directives/keyed.js";
 import { ApiError } from "./api";
 import type { FactorOut } from "./contract";
 import { beginFactor, codeField, codeOf, emptyCode, focused, setUp } from "./factor";
 import { onLanguage, t } from "./i18n";
+import { changePassword, newPasswordFields } from "./own_password";
 import { refusalText } from "./refusal";
-import { me, signIn } from "./session";
+import { me, renewed, signIn } from "./session";
 
 /** The signed-in person's name, to be pressed. */
 export const personButton = (): TemplateResult =>
@@ -19,6 +21,7 @@ function openAccount(): void {
   dialog.addEventListener("keydown", (event) => event.stopPropagation()); // the page's single keys do nothing behind it
   document.body.append(dialog);
   let [made, password, fault, busy]: [FactorOut | null, string, string, boolean] = [null, "", "", false];
+  let asks: "factor" | "password" | "changed" = "factor";
 
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -28,12 +31,16 @@ function openAccount(): void {
     [fault, busy] = ["", true];
     draw();
     try {
-      if (made) {
+      if (asks === "password") {
+        await renewed(() => changePassword(String(data.get("password")), data));
+        asks = "changed";
+      } else if (made) {
         await signIn(login, password, codeOf(data));
         return location.reload(); // the sessions of before have ended, and with them the page's connections
+      } else {
+        password = String(data.get("password"));
+        made = await beginFactor({ login, password });
       }
-      password = String(data.get("password"));
-      made = await beginFactor({ login, password });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       fault = error.code === "bad_credentials" ? t("account.bad_password") : refusalText(error);
@@ -43,15 +50,24 @@ function openAccount(): void {
     if (fault) emptyCode(form);
   };
 
-  const begin = (): TemplateResult => html`<p>${t("factor.off")}</p><label class="field"><span>${t("account.password")}</span>
+  const oldField = (): TemplateResult => html`<label class="field"><span>${t("account.password")}</span>
     <input name="password" type="password" autocomplete="current-password" required maxlength="200" ${focused}></label>`;
-  const confirm = (pending: FactorOut): TemplateResult => html`<p>${t("factor.photograph")}</p>${setUp(pending)}${codeField()}
-    <p>${t("factor.loads_anew")}</p>`;
+  const factor = (): TemplateResult => html`<h3>${t("factor.title")}</h3>${me()?.has_factor ? html`<p>${t("factor.on")}</p>`
+    : made ? html`<p>${t("factor.photograph")}</p>${setUp(made)}${codeField()}<p>${t("factor.loads_anew")}</p>`
+    : html`<p>${t("factor.off")}</p>${oldField()}`}`;
+  const ownPassword = (): TemplateResult => html`<h3>${t("password.title")}</h3>
+    ${asks === "changed" ? html`<p role="status">${t("password.changed")}</p>` : html`${oldField()}${newPasswordFields(false)}`}`;
+  const ask = (next: typeof asks): void => {
+    [asks, made, fault] = [next, null, ""];
+    draw();
+  };
+  const primary = (): string => (asks === "password" ? "password.change" : asks === "changed" || me()?.has_factor ? "" : made ? "factor.confirm" : "factor.begin");
   const draw = (): void => void render(html`<form @submit=${submit}><h2 id="account-title">${me()?.name}</h2>
-    <p>${me()?.login}</p><h3>${t("factor.title")}</h3>
-    ${me()?.has_factor ? html`<p>${t("factor.on")}</p>` : made ? confirm(made) : begin()}
+    <p>${me()?.login}</p>${keyed(asks, asks === "factor" ? factor() : ownPassword())}
     <div role="alert">${fault ? html`<p class="fault">${fault}</p>` : nothing}</div>
-    <p class="buttons">${me()?.has_factor ? nothing : html`<button class="button primary" ?disabled=${busy}>${t(made ? "factor.confirm" : "factor.begin")}</button>`}
+    <p class="buttons">${primary() ? html`<button class="button primary" ?disabled=${busy}>${t(primary())}</button>` : nothing}
+      ${asks === "factor" ? html`<button type="button" class="button" @click=${() => ask("password")}>${t("password.begin")}</button>`
+        : html`<button type="button" class="button" @click=${() => ask("factor")}>${t("factor.title")}</button>`}
       <button type="button" class="button" @click=${() => dialog.close()}>${t("close")}</button></p></form>`, dialog);
   const stop = onLanguage(draw);
   dialog.addEventListener("close", () => {

@@ -235,6 +235,7 @@ export interface MeOut {
   unit_id: string | null;
   shift_id: string | null;
   has_factor: boolean;
+  must_change_password: boolean;
   csrf_token: string;
   permissions: string[];
 }

@@ -6,24 +6,33 @@ import type { Me } from "./types";
 let current: Me | null = null;
 let entering: Promise<unknown> = Promise.resolve();
 
-/** The signed-in person, or null; asks the server once. Throws ApiError when it cannot be reached or expects another. */
+/**
+ * The signed-in person, or null, also while they have yet to choose a password of their own; asks the server once.
+ * Throws ApiError when it cannot be reached or expects another.
+ */
 export async function resume(): Promise<Me | null> {
+  return remember(await known());
+}
+
+async function known(): Promise<Me | null> {
   try {
-    return remember(await api.get<Me>("/me"));
+    return await api.get<Me>("/me");
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401 && error.code !== "other_person") return remember(null);
+    if (error instanceof ApiError && error.status === 401 && error.code !== "other_person") return null;
     throw error;
   }
 }
 
+/** The person of a new session; they are not signed in before a one-time password is changed. */
 export async function signIn(login: string, password: string, code?: string): Promise<Me> {
   setCsrfToken("");
   const opened = api.post("/session", { login, password, ...(code === undefined ? {} : { code }) });
   entering = opened.catch(() => undefined);
   await opened;
-  const me = await resume();
-  if (!me) throw new ApiError(401, "not_signed_in", "The browser refused the session's cookie.");
-  return me;
+  const person = await known();
+  remember(person);
+  if (!person) throw new ApiError(401, "not_signed_in", "The browser refused the session's cookie.");
+  return person;
 }
 
 /** Once no log-in is under way: its session may take the place of one that has just ended. */
@@ -59,9 +68,9 @@ export async function signOut(): Promise<void> {
 }
 
 function remember(me: Me | null): Me | null {
-  current = me;
+  current = me?.must_change_password ? null : me;
   setCsrfToken(me?.csrf_token ?? "");
-  return me;
+  return current;
 }
 
 export const me = (): Me | null => current;
