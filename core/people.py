@@ -171,6 +171,28 @@ async def disable_user(work: Work, user_id: UUID) -> UserAccount:
     return user
 
 
+async def reset_password(work: Work, user_id: UUID) -> tuple[UserAccount, str]:
+    """The person, and a one-time password in place of the one they forgot; their sessions end.
+
+    Raises NotFound, TransitionNotAllowed for a person who is disabled, and NotAllowed for an administrator's, unless at
+    the machine: whoever knows another's password could be the second pair of eyes themselves.
+    """
+    made = passwords.one_time()
+    hashed = await passwords.hashed(made)
+    user = await get_user(work, user_id, lock=True)
+    if user.disabled_at:
+        raise TransitionNotAllowed("This person is disabled.")
+    if work.actor.user_id and Role.ADMINISTRATOR in user.roles:
+        raise NotAllowed("An administrator's password is reset at the machine alone: outrider reset-password.")
+    async with work.elevated():
+        credential = await work.session.get(Credential, user_id) or Credential(user_id=user_id, password_hash=hashed)
+        credential.password_hash, credential.must_change, credential.changed_at = hashed, True, work.now
+        work.session.add(credential)
+    await end_sessions(work, user_id)
+    work.audit(Action.ALTERATION, "user", user_id, password_reset=True)
+    return user, made
+
+
 async def grant_roles(work: Work, grant_id: UUID) -> RoleGrant:
     """The proposal, granted: the person has its roles too, and their sessions have ended; twice changes nothing.
 

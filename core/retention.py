@@ -29,7 +29,7 @@ SECRETS = {
     "devices.create": ("key",), "devices.bulk": ("key",), "devices.register": ("key",),
     "devices.rotate_key": ("key",),
     "installs.enrol": ("credential",), "phones.pair": ("key", "code", "code_svg"),
-    "users.create": ("one_time_password",),
+    "users.create": ("one_time_password",), "users.reset_password": ("one_time_password",),
 }  # fmt: skip
 """Stored answers that hold a secret, by the operation without its object, and under which names."""
 ALWAYS_TEXT = {"installs.enrol", "phones.pair"}

@@ -285,9 +285,9 @@ async def standing(engine: AsyncEngine, actor: Actor) -> Standing:
     """Whether the actor has a second factor; and whether the session was opened with a one-time password."""
     query = select(UserAccount.factor_at, Credential.must_change).where(UserAccount.id == actor.id)
     async with open_work(engine, system("sign-in")) as work:
-        found = await work.session.execute(query.join(Credential, col(Credential.user_id) == UserAccount.id))
+        found = await work.session.execute(query.outerjoin(Credential, col(Credential.user_id) == UserAccount.id))
         factor_at, must_change = found.one()
-    return Standing(factor_at is not None, must_change and actor.install_id is None)
+    return Standing(factor_at is not None, bool(must_change) and actor.install_id is None)
 
 
 async def close_session(work: Work) -> None:

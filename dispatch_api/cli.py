@@ -68,9 +68,15 @@ def _create_user(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _reset_factor(settings: Settings, args: argparse.Namespace) -> int:
-    from dispatch_api.commands import reset_factor
+    from dispatch_api.commands import reset
 
-    return asyncio.run(reset_factor.run(settings, args.login))
+    return asyncio.run(reset.factor(settings, args.login))
+
+
+def _reset_password(settings: Settings, args: argparse.Namespace) -> int:
+    from dispatch_api.commands import reset
+
+    return asyncio.run(reset.password(settings, args.login))
 
 
 def _verify_audit(settings: Settings, _: argparse.Namespace) -> int:
@@ -197,6 +203,8 @@ def _add_running(add: Add) -> None:
     user.add_argument("--role", action="append", required=True, help="a role; may be repeated")
     phone = add("reset-factor", _reset_factor, "take a person's second factor away: their phone is lost")
     phone.add_argument("login")
+    forgotten = add("reset-password", _reset_password, "give a person a one-time password: theirs is forgotten")
+    forgotten.add_argument("login")
     add("doctor", _doctor, "list the settings and say what is wrong")
     tls = add("tls-init", _tls_init, "make an own CA and a server certificate for a closed network")
     tls.add_argument("names", nargs="+", help="DNS names and addresses of the server")

@@ -69,7 +69,7 @@ class UserOut(Out):
 
 
 class UserMade(UserOut):
-    """A new person, with a one-time password when none was given."""
+    """A person with the one-time password that was made for them, if any."""
 
     one_time_password: str | None = None
 
@@ -127,6 +127,19 @@ async def disable(user_id: UUID, response: Response, work: Writing, body: Once |
         return shown
 
     return await once(work, response, f"users.disable:{user_id}", body.id, body, effect)
+
+
+@router.post("/users/{user_id}/reset-password", response_model=UserMade)
+async def reset_password(user_id: UUID, response: Response, work: Writing, body: Once | None = None) -> Any:
+    """Give a person who forgot their password a one-time one, answered once: their sessions end."""
+    body = body or Once()
+
+    async def effect() -> UserMade:
+        user, one_time = await people.reset_password(work, user_id)
+        (shown,) = await _shown(work, user)
+        return UserMade(**shown.model_dump(), one_time_password=one_time)
+
+    return await once(work, response, f"users.reset_password:{user_id}", body.id, body, effect)
 
 
 @router.post("/users/{user_id}/reset-factor", response_model=UserOut)

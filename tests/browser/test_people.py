@@ -238,6 +238,25 @@ def test_the_second_factor_of_a_lost_phone_is_reset(
     expect(page.get_by_role("button", name="Reset second factor…")).to_have_count(0)
 
 
+def test_a_forgotten_password_is_reset(
+    signed_in: Callable[..., Page], named: Callable[..., UserAccount], server: Server
+) -> None:
+    rasa, other = named("Rasa", Role.DISPATCHER), named("Benas", Role.ADMINISTRATOR)
+    page = signed_in(named("Ana", Role.ADMINISTRATOR))
+    found(page, other.name).locator(".pick").click()
+    expect(page.locator(".panel")).to_contain_text(other.login)
+    expect(page.get_by_role("button", name="Reset password…")).to_have_count(0)
+    found(page, rasa.name).locator(".pick").click()
+    page.get_by_role("button", name="Reset password…").click()
+    dialog = page.locator("dialog")
+    dialog.get_by_role("button", name="Reset").click()
+    once = dialog.locator("[name=one_time_password]").input_value()
+    dialog.get_by_role("button", name="Copy").click()
+    dialog.get_by_role("button", name="I have the password").click()
+    expect(page.get_by_text(f"{rasa.name} has a one-time password now.")).to_be_visible()
+    assert signs_in(server, rasa.login, once)["must_change_password"]
+
+
 def test_an_auditor_reads_and_an_administrator_finds_the_way(
     signed_in: Callable[..., Page], named: Callable[..., UserAccount]
 ) -> None:

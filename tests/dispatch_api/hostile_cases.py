@@ -91,6 +91,7 @@ CASES = [
     Case("POST", f"/users/{NO_ID}/disable", "administrator", {"id": NO_ID[:-2] + "20"}, 404),
     Case("POST", f"/role-grants/{NO_ID}/grant", "administrator", {"id": NO_ID[:-2] + "d1"}, 404),
     Case("POST", f"/role-grants/{NO_ID}/refuse", "administrator", {"id": NO_ID[:-2] + "d2"}, 404),
+    Case("POST", f"/users/{NO_ID}/reset-password", "administrator", {"id": NO_ID[:-2] + "2b"}, 404),
     Case("POST", f"/users/{NO_ID}/reset-factor", "administrator", {"id": NO_ID[:-2] + "2a"}, 404),
     Case("POST", "/shifts", "dispatcher", {
         "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,

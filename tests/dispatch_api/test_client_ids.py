@@ -134,6 +134,7 @@ async def test_every_step_is_taken_once(desk: Desk) -> None:
         (admin, f"/devices/{device['id']}/rotate-key", {"overlap_s": 60}, {"overlap_s": 0}),
         (admin, f"/devices/{device['id']}/revoke", {}, {}),
         (admin, f"/users/{user['id']}/reset-factor", {}, {}),
+        (admin, f"/users/{user['id']}/reset-password", {}, {}),
         (admin, f"/users/{user['id']}/disable", {}, {}),
         ("officer", f"/installs/{install['id']}/revoke", {}, {"recover": True}),
         ("officer", f"/tasks/{task['id']}/transitions", {"verb": "acknowledge"}, {"verb": "en_route"}),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from typing import Any
 from xml.etree import ElementTree
@@ -133,10 +134,14 @@ async def test_commands_sign_in_with_a_code(
     assert (await works())["has_factor"] is False
     assert await outrider(server, "reset-factor", user.login) == 0
     assert await outrider(server, "reset-factor", "nobody") == 1
+    assert await outrider(server, "reset-password", user.login) == 0
     told = capfd.readouterr()
     assert f"{user.login} has no second factor any more, and every session of theirs has ended." in told.out
     assert f"{user.login} has no second factor.\n" in told.out
     assert "Nobody has this login." in told.err
+    once = re.search(r"password  (\S+)", told.out)
+    assert once
+    assert (await client.http.post(SESSION, json={"login": user.login, "password": once[1]})).status_code == 201
 
 
 async def outrider(server: Server, *words: str) -> int:

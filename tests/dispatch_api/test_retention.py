@@ -338,8 +338,9 @@ KEPT_BY_ROUTE = {
     "/devices": "devices.create", "/devices/bulk": "devices.bulk", "/devices/unknown/register": "devices.register",
     "/devices/{device_id}/rotate-key": "devices.rotate_key",
     "/installs": "installs.enrol", "/phones": "phones.pair", "/users": "users.create",
+    "/users/{user_id}/reset-password": "users.reset_password",
 }  # fmt: skip
-NOT_KEPT = {"/session", "/session/socket-ticket"}
+NOT_KEPT = {"/session", "/session/factor", "/session/socket-ticket"}
 WITHOUT_KEY = {"/devices/{device_id}/assign", "/devices/{device_id}/revoke"}
 """Show a device, whose key only the answer that made it holds."""
 

@@ -135,6 +135,28 @@ async def test_a_one_time_password_is_to_be_changed(client: Client) -> None:
     assert not await must_change()
 
 
+async def test_a_forgotten_password_is_reset_by_an_administrator_but_for_another_one(client: Client) -> None:
+    _, admin = await client.new(Role.ADMINISTRATOR)
+    user, session = await client.new(Role.OFFICER)
+    path, body = f"/api/v1/users/{user.id}/reset-password", {"id": str(new_id())}
+    first, again = [await client.http.post(path, json=body, headers=admin) for _ in range(2)]
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert (await client.http.get("/api/v1/me", headers=session)).status_code == 401
+    forgotten = await client.http.post("/api/v1/session", json={"login": user.login, "password": PASSWORD})
+    assert (forgotten.status_code, forgotten.json()["code"]) == (401, "bad_credentials")
+    opened = {"login": user.login, "password": first.json()["one_time_password"]}
+    token = (await client.http.post("/api/v1/session", json=opened)).json()["token"]
+    me = await client.http.get("/api/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert me.json()["must_change_password"]
+    other, _ = await client.new(Role.ADMINISTRATOR)
+    refused = await client.http.post(f"/api/v1/users/{other.id}/reset-password", headers=admin)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    assert (await client.http.post("/api/v1/session", json={"login": other.login, "password": PASSWORD})).is_success
+    assert (await client.http.post(f"/api/v1/users/{user.id}/disable", headers=admin)).is_success
+    shut_out = await client.http.post(path, headers=admin)
+    assert (shut_out.status_code, shut_out.json()["code"]) == (409, "transition_not_allowed")
+
+
 async def test_sessions_end_by_age_and_idleness(client: Client) -> None:
     _, headers = await client.new(Role.OFFICER)
     for column, age in (("used_at", timedelta(minutes=61)), ("expires_at", timedelta(hours=13))):

@@ -290,6 +290,7 @@ async def test_s12_whoever_is_out_has_no_socket(how: str, scene: tuple[Client, D
             f"{API}/session/password", json={"old": PASSWORD, "new": "another long password"}, headers=second
         ),
         "has a factor": lambda: client.http.post(f"{API}/session", json=known | {"code": TOTP(secret).now()}),
+        "has the password reset": lambda: client.http.post(f"{users}/reset-password", headers=admin),
         "has it reset": lambda: client.http.post(f"{users}/reset-factor", headers=admin),
     }[how]
     token = headers["Authorization"].removeprefix("Bearer ")

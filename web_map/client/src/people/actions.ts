@@ -95,6 +95,13 @@ export function disable(sheet: Asking & { person: Person }): Promise<void> {
   return attempt(sheet, redraw, () => api.post<Person>(`/users/${sheet.person.id}/disable`), (person) => changed(person, t("people.said_disabled", { name: person.name })), refused);
 }
 
+/** A one-time password in place of a forgotten one; then it is shown. */
+export function resetPassword(sheet: Asking & { person: Person }): Promise<void> {
+  const id = newId(); // as in `make`
+  return attempt(sheet, redraw, () => api.post<Made>(`/users/${sheet.person.id}/reset-password`, { id }), (person) =>
+    changed(person, t("people.said_forgotten", { name: person.name }), { kind: "password", person, copied: false }), refused);
+}
+
 /** Take the second factor of a lost phone away. */
 export function resetFactor(sheet: Asking & { person: Person }): Promise<void> {
   return attempt(sheet, redraw, () => api.post<Person>(`/users/${sheet.person.id}/reset-factor`), (person) => changed(person, t("people.said_reset", { name: person.name })), refused);

@@ -29,9 +29,10 @@ export function panel(): TemplateResult | typeof nothing {
 
 function actions(person: Person): TemplateResult | typeof nothing {
   if (!may("people.write") || person.disabled_at) return nothing;
-  const ask = (kind: "change" | "disable" | "factor"): void => show({ kind, person, busy: false, fault: "" });
+  const ask = (kind: "change" | "disable" | "factor" | "forgotten"): void => show({ kind, person, busy: false, fault: "" });
   const other = person.id !== me()?.id;
   return html`<p class="buttons"><button class="button primary" @click=${() => ask("change")}>${t("people.change")}</button>
+    ${other && !person.roles.includes("administrator") ? html`<button class="button" @click=${() => ask("forgotten")}>${t("people.forgotten")}</button>` : nothing}
     ${other && person.has_factor ? html`<button class="button" @click=${() => ask("factor")}>${t("people.factor_reset")}</button>` : nothing}
     ${other ? html`<button class="button danger" @click=${() => ask("disable")}>${t("people.disable")}</button>` : nothing}</p>`;
 }

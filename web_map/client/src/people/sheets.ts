@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { code, t } from "../shared/i18n";
 import { me } from "../shared/session";
 import { closeSheet, entered, secretField, sheetAround, sheetFoot } from "../shared/sheet";
-import { change, disable, make, resetFactor, show } from "./actions";
+import { change, disable, make, resetFactor, resetPassword, show } from "./actions";
 import { ROLES, state, type Person, type Sheet } from "./state";
 
 type Of<Kind extends Sheet["kind"]> = Extract<Sheet, { kind: Kind }>;
@@ -23,6 +23,7 @@ function body(open: Sheet, redraw: () => void): TemplateResult {
     case "change": return changing(open);
     case "disable": return confirming(open, "disable", disable);
     case "factor": return confirming(open, "factor", resetFactor);
+    case "forgotten": return confirming(open, "forgotten", resetPassword);
     case "password": return passwordShown(open, redraw);
   }
 }
@@ -74,7 +75,7 @@ function roleBoxes(wanted: string[], person?: Person): TemplateResult {
     <p class="muted">${t(own ? "people.own_roles" : person ? "people.roles_lead" : "people.roles_make_lead")}</p></fieldset>`;
 }
 
-function confirming(open: Of<"disable" | "factor">, key: "disable" | "factor", work: (sheet: typeof open) => Promise<void>): TemplateResult {
+function confirming(open: Of<"disable" | "factor" | "forgotten">, key: typeof open.kind, work: (sheet: typeof open) => Promise<void>): TemplateResult {
   const send = (event: SubmitEvent): void => {
     entered(event);
     void work(open);

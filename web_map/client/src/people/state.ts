@@ -20,7 +20,7 @@ export interface Person {
   version: number;
 }
 
-/** A new person, with the password they sign in with first. */
+/** A person with the password they sign in with next. */
 export interface Made extends Person {
   one_time_password: string | null;
 }
@@ -42,6 +42,7 @@ export type Sheet =
   | (Asking & { kind: "change"; person: Person })
   | (Asking & { kind: "disable"; person: Person })
   | (Asking & { kind: "factor"; person: Person })
+  | (Asking & { kind: "forgotten"; person: Person })
   | { kind: "password"; person: Made; copied: boolean };
 
 export const HERE = "/people";
