@@ -253,10 +253,10 @@ async def test_off_duty_is_answered_and_not_kept(fleet: Fleet, settings: Setting
 
 
 async def test_one_connection_may_speak_for_several_h02_devices(fleet: Fleet, settings: Settings) -> None:
-    trackers = [await registered(fleet, settings, protocol="h02") for _ in range(2)]
+    trackers, at = [await registered(fleet, settings, protocol="h02") for _ in range(2)], some()
     async with trackers[0].connected() as wire:
         for tracker in trackers * 2:
-            wire.writer.write(v1(tracker.imei, some()))
+            wire.writer.write(v1(tracker.imei, at))
             assert tracker.imei.encode() in await until(wire, b"#")
     assert [len(await tracker.track()) for tracker in trackers] == [1, 1]
 
