@@ -87,7 +87,7 @@ async def _crews(engine: AsyncEngine, world: World, accounts: dict[str, Actor], 
         work.session.add_all(offices.values())
         await work.session.flush()
         for number, plan in enumerate(story.crews(world)):
-            crew = await _officers(work, plan, accounts[Role.OFFICER] if number == 0 else None)
+            crew = await _officers(work, plan, offices[plan.office].id, accounts[Role.OFFICER] if number == 0 else None)
             values = {
                 "call_sign": plan.call_sign, "kind": plan.kind, "capabilities": plan.capabilities,
                 "tracking": plan.tracking, "office_id": offices[plan.office].id,
@@ -109,12 +109,13 @@ async def _crews(engine: AsyncEngine, world: World, accounts: dict[str, Actor], 
     return crews
 
 
-async def _officers(work: Work, plan: story.CrewPlan, account: Actor | None) -> list[Actor]:
+async def _officers(work: Work, plan: story.CrewPlan, office_id: UUID, account: Actor | None) -> list[Actor]:
     """Two officers; those without an account cannot sign in. Boats that nobody crews have one on call."""
     made = [] if account is None else [account]
     for number, name in list(enumerate(plan.names))[len(made) :]:
         login = f"{plan.call_sign.lower()}.{number + 1}"
-        user = UserAccount(login=login, name=name, roles=[Role.OFFICER])
+        badge_no = f"{plan.call_sign[0]}{plan.call_sign[2:]}{number + 1}"
+        user = UserAccount(login=login, name=name, roles=[Role.OFFICER], office_id=office_id, badge_no=badge_no)
         work.session.add(user)
         made.append(_actor(user))
     await work.session.flush()

@@ -32,11 +32,12 @@ export function topbar(logOut: () => void): TemplateResult {
     ${LANGUAGES.filter((language) => language !== currentLanguage()).map((language) => html`<button class="icon text" lang=${language} title=${t(`language.${language}`)} @click=${() => setLanguage(language)}>${language.toUpperCase()}</button>`)}
     <button class="icon text" title=${t("help.title")} aria-label=${t("help.title")} @click=${openHelp}>?</button>
     ${personButton()}
-    <button class="button" @click=${logOut}>${t("log_out")}</button></header>`;
+    <button class="button leave" title=${t("log_out")} @click=${logOut}>${drawn(OUT)}<span>${t("log_out")}</span></button></header>`;
 }
 
 const BELL = svg`<path d="M6 17V10a6 6 0 0 1 12 0v7l2 2H4zM10 21h4"></path>`;
 const BELL_OFF = svg`<path d="M6 17V10a6 6 0 0 1 9-5M18 11v6l2 2H4M10 21h4M3 3l18 18"></path>`;
+const OUT = svg`<path d="M10 4H5v16h5M9 12h11M16 8l4 4-4 4"></path>`;
 const SUN = svg`<circle cx="12" cy="12" r="4"></circle><path d="M12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M5 19l2-2M17 7l2-2"></path>`;
 const MOON = svg`<path d="M20 14A8 8 0 1 1 10 4a7 7 0 0 0 10 10z"></path>`;
 const drawn = (path: TemplateResult | typeof BELL): TemplateResult => html`<svg viewBox="0 0 24 24" aria-hidden="true">${path}</svg>`;
