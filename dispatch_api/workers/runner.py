@@ -5,6 +5,7 @@ what the database says. SIGTERM and Ctrl-C let the rounds that run come to their
 """
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -37,6 +38,8 @@ from tasks.alert_messages import Channel
 log = structlog.get_logger()
 
 LONGEST_WAIT_S = 30.0
+HEARD_AGAIN_S = 60
+"""Who was not heard while nothing of Outrider ran is not silent: trackers need this long to be heard again."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +58,19 @@ Round = Callable[[Desk], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class Loop:
-    """A named round and the seconds between two of them."""
+    """A named round, the seconds between two of them, and from the start of the worker to the first."""
 
     name: str
     every_s: float
     round: Round
+    after_s: float = 0
 
 
 LOOPS = (
     Loop("deadlines", 1, lambda d: deadlines.round_(d.engine, d.settings)),
     Loop("alarms", 0.5, lambda d: deadlines.alarms_round(d.engine)),
     Loop("areas", 1, lambda d: deadlines.areas_round(d.engine)),
-    Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings)),
+    Loop("silence", 5, lambda d: deadlines.silence_round(d.engine, d.settings), after_s=HEARD_AGAIN_S),
     Loop("doubts", 5, lambda d: deadlines.doubts_round(d.engine)),
     Loop("interference", 5, lambda d: deadlines.interference_round(d.engine, d.settings)),
     Loop("push", 1, lambda d: push.round_(d.engine, d.settings, push.FCM)),
@@ -114,6 +118,7 @@ async def _run(settings: Settings) -> int:
 async def keep(loop: Loop, desk: Desk) -> None:
     """Do a loop's rounds until `desk.stopping`; a failing one waits longer each time, at most LONGEST_WAIT_S more."""
     failed = 0
+    await _pause(desk, loop.after_s)
     while not desk.stopping.is_set():
         more, begun = False, time.monotonic()
         try:
@@ -127,7 +132,10 @@ async def keep(loop: Loop, desk: Desk) -> None:
         if more:
             continue
         wait_s = min(loop.every_s * 2**failed, max(loop.every_s, LONGEST_WAIT_S)) if failed else loop.every_s
-        try:
-            await asyncio.wait_for(desk.stopping.wait(), wait_s)
-        except TimeoutError:
-            continue
+        await _pause(desk, wait_s)
+
+
+async def _pause(desk: Desk, seconds: float) -> None:
+    """Wait, but no longer than the worker goes on."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(desk.stopping.wait(), seconds)

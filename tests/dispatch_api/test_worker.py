@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,6 +53,27 @@ async def test_a_failing_round_is_tried_again_and_harms_no_other(engine: AsyncEn
     await eventually(lambda: rounds["bad"] > 5 and rounds["good"] > 10 and rounds["busy"] == 50)
     stopping.set()
     await asyncio.wait_for(asyncio.gather(*kept), 1)
+
+
+async def test_after_a_start_nobody_is_silent_before_they_could_be_heard(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    stopping, rounds = asyncio.Event(), list[str]()
+
+    def noting(name: str) -> Callable[[Desk], Awaitable[bool]]:
+        async def round_(_: Desk) -> bool:
+            rounds.append(name)
+            return False
+
+        return round_
+
+    (silence,) = [loop for loop in runner.LOOPS if loop.name == "silence"]
+    loops = [replace(silence, every_s=0.01, round=noting("silence")), Loop("other", 0.01, noting("other"))]
+    kept = [asyncio.create_task(runner.keep(loop, Desk(engine, settings, stopping))) for loop in loops]
+    await eventually(lambda: rounds.count("other") > 20)
+    stopping.set()
+    await asyncio.wait_for(asyncio.gather(*kept), 1)
+    assert "silence" not in rounds
 
 
 async def partition(owner: asyncpg.Connection, day: datetime, received_at: datetime) -> None:
