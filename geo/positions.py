@@ -113,7 +113,15 @@ class Writer:
         if self._is_full(fixes):
             raise Overloaded
         received_at = utcnow()
-        units = None if self._is_ready(device, fixes) else await self._prepare(device, fixes)
+        units = None
+        if not self._is_ready(device, fixes):
+            self._queued_rows += len(
+                fixes
+            )  # what is being prepared has its place, or all who come at once would have one
+            try:
+                units = await self._prepare(device, fixes)
+            finally:
+                self._queued_rows -= len(fixes)
         done: asyncio.Future[Stored] = self._loop.create_future()
         told = partial(hand_over, done)
         self._put(device, fixes, units, received_at, rejected, sender, told, is_counted=is_counted)

@@ -35,6 +35,16 @@ async def test_too_much_waiting_is_refused_before_any_effect(fleet: Fleet, inges
     assert len(await fleet.track(device_id)) == 1 + QUEUE_ROWS
 
 
+async def test_who_comes_for_the_first_time_finds_no_more_room_than_others(fleet: Fleet, ingest: Ingest) -> None:
+    _, device_id, key = await fleet.crew()
+    device, at = await ingest.device(key), now()
+    kept = [[fix(at - n * MINUTE + m * SECOND / 20) for m in range(1000)] for n in range(1, QUEUE_ROWS // 1000 + 6)]
+    outcomes = await asyncio.gather(*(ingest.writer.store(device, batch) for batch in kept), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Stored] * 20 + [Overloaded] * 5
+    assert len(await fleet.track(device_id)) == QUEUE_ROWS
+    assert ingest.writer.queued_rows == 0
+
+
 async def test_a_fix_of_now_passes_by_what_others_kept(fleet: Fleet, ingest: Ingest) -> None:
     cut_off, live = [await ingest.device((await fleet.crew())[2]) for _ in range(2)]
     at, answered = now(), list[int]()
