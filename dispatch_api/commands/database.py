@@ -1,12 +1,16 @@
 """The database a command works on: the one of the settings, else the private one, which must be running."""
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.actor import system
 from core.db import make_engine
+from core.errors import OutriderError
 from core.settings import Settings
+from core.work import Work, open_work
 
 
 def with_database(settings: Settings) -> Settings:
@@ -35,3 +39,19 @@ async def app_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
         yield engine
     finally:
         await engine.dispose()
+
+
+async def at_the_machine(settings: Settings, purpose: str, effect: Callable[[Work], Awaitable[str]]) -> int:
+    """Do it in one transaction as the system and print what it says, or why not; the exit code."""
+    async with app_engine(settings) as engine:
+        try:
+            async with open_work(engine, system(purpose)) as work:
+                said = await effect(work)
+        except OutriderError as error:
+            print(f"{error}", file=sys.stderr)
+            return 1
+        except (OSError, ConnectionError):
+            print("The database is not running: start `make run` (or `outrider up`) first.", file=sys.stderr)
+            return 1
+    print(said)
+    return 0
