@@ -27,14 +27,14 @@ bench: ## measurements side by side, never part of `make test`
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.bench
 
-faults: ## things broken on purpose under load, with mutants that must be found out (35 min, as root); decoders fuzzed
+faults: ## things broken on purpose under load, with mutants that must be found out (40 min, as root)
 	@$(PYTHON) tools/setup.py bench
-	@.venv/bin/python -m loadtests.faults
-	@exec .venv/bin/python -m loadtests.fuzz.decoders --runs $(or $(RUNS),1000000)
+	@exec .venv/bin/python -m loadtests.faults
 
-fuzz: ## every operation as every role, and both sockets, under generated input (CASES=1000 for each)
+fuzz: ## every operation as every role, both sockets, every decoder, under generated input (CASES=1000 RUNS=1000000 for each)
 	@$(PYTHON) tools/setup.py bench
-	@exec .venv/bin/python -m loadtests.fuzz --cases $(or $(CASES),1000)
+	@.venv/bin/python -m loadtests.fuzz --cases $(or $(CASES),1000)
+	@exec .venv/bin/python -m loadtests.fuzz.decoders --runs $(or $(RUNS),1000000)
 
 scan: ## known faults: bandit, and advisories on every locked package; what could not be looked at is a fault
 	@$(PYTHON) tools/setup.py bench

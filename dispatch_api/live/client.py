@@ -29,6 +29,8 @@ KERNEL_HOLDS = 32 * 1024
 """Unsent bytes of one socket in the kernel. More would only hide that nobody reads, and grow old there."""
 RESET = struct.pack("ii", 1, 0)
 """Closed so, a socket keeps nothing to be sent: else the kernel holds it for minutes for who does not read."""
+SHARED_UP_TO = 256 * 1024
+"""Characters, more than the marks of 1,500 units. What is longer is a snapshot, which nobody else is sent."""
 TOO_SLOW = 1013
 Item = tuple[int, str]
 """An inbox item: its `seq`, and itself as JSON."""
@@ -40,13 +42,19 @@ def _transport(socket: WebSocket) -> asyncio.Transport | None:
     return found
 
 
-@lru_cache(maxsize=32)
-def _frame(message: str) -> bytes:
+def frame(message: str) -> bytes:
     """A message as the one unmasked text frame it is to every socket (RFC 6455 5.2).
 
-    Made once for all who are sent the same: the framework would take longer over each of them than over all together.
+    What many are sent is made once: the framework would take longer over each of them than over all together.
     """
+    return _shared(message) if len(message) <= SHARED_UP_TO else _made(message)
+
+
+def _made(message: str) -> bytes:
     return Frame(Opcode.TEXT, message.encode()).serialize(mask=False)
+
+
+_shared = lru_cache(maxsize=32)(_made)
 
 
 class Client:
@@ -127,7 +135,7 @@ class Client:
     async def _send(self, message: str) -> None:
         """Send, as slowly as the peer reads; raises TimeoutError when it takes nothing for 5 s."""
         if self._carrier and not self._carrier.is_closing() and not self._unsent():
-            self._carrier.write(_frame(message))
+            self._carrier.write(frame(message))
             return
         unsent = self._unsent()
         while True:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Role
 from core.ids import new_id
+from dispatch_api.live import client
 from tests.dispatch_api.test_live import close_code, connected, marks, token_of, until
 from tests.helpers import Server, eventually, person
 
@@ -76,6 +77,12 @@ async def move(owner: asyncpg.Connection) -> None:
         "UPDATE unit_latest SET fix_at = now(), received_at = now(), heading_deg = 360 * random(),"
         " point = ST_SetSRID(ST_MakePoint(24 + random(), 55 + random()), 4326)"
     )
+
+
+def test_what_many_are_sent_is_framed_once_and_a_long_snapshot_is_held_by_nobody() -> None:
+    message, snapshot = "x" * client.SHARED_UP_TO, "x" * (client.SHARED_UP_TO + 1)
+    assert client.frame(message) is client.frame(message)
+    assert client.frame(snapshot) is not client.frame(snapshot)
 
 
 async def test_stalled_readers_are_cut_and_stop_nobody(server: Server, engine: AsyncEngine) -> None:
