@@ -55,6 +55,8 @@ class May(StrEnum):
     READ_NOTICES = "notices.read"
     SEND_NOTICES = "notices.send"
     CANCEL_NOTICES = "notices.cancel"
+    READ_HANDOVERS = "handovers.read"
+    HAND_OVER = "handovers.give"
     OWN_INBOX = "inbox.own"
     RECORD_VIOLATIONS = "violations.record"
     READ_VIOLATIONS = "violations.read"
@@ -80,7 +82,8 @@ MATRIX: dict[Role, frozenset[May]] = {
         Role.DISPATCHER: {
             May.READ_UNITS, May.READ_SHIFTS, May.PLAN_SHIFTS, May.READ_LIVE, May.READ_TRACK, May.WATCH_LIVE,
             May.FIND_NEAREST, May.READ_TASKS, May.DRAFT_TASKS, May.DISPATCH_TASKS, May.READ_NOTICES,
-            May.SEND_NOTICES, May.CANCEL_NOTICES, May.READ_VIOLATIONS, May.READ_ANALYSIS,
+            May.SEND_NOTICES, May.CANCEL_NOTICES, May.READ_HANDOVERS, May.HAND_OVER, May.READ_VIOLATIONS,
+            May.READ_ANALYSIS,
         },
         Role.OFFICER: {
             May.READ_UNITS, May.OWN_SHIFT, May.READ_LIVE, May.OWN_TRACK, May.READ_TASKS, May.ACT_ON_TASKS,
@@ -88,8 +91,8 @@ MATRIX: dict[Role, frozenset[May]] = {
         },
         Role.SUPERVISOR: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_SHIFTS, May.READ_LIVE, May.WATCH_LIVE,
-            May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.READ_VIOLATIONS, May.IMPORT_VIOLATIONS,
-            May.READ_ANALYSIS, May.READ_PATROL, May.CORRECT_VIOLATIONS, May.IMPORT_TRACKS,
+            May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.READ_HANDOVERS, May.READ_VIOLATIONS,
+            May.IMPORT_VIOLATIONS, May.READ_ANALYSIS, May.READ_PATROL, May.CORRECT_VIOLATIONS, May.IMPORT_TRACKS,
         },
         Role.RISK_ANALYST: {
             May.READ_UNITS, May.READ_TASKS, May.DRAFT_TASKS, May.READ_NOTICES, May.SEND_NOTICES,
@@ -109,7 +112,7 @@ MATRIX: dict[Role, frozenset[May]] = {
         },
         Role.AUDITOR: {
             May.READ_PEOPLE, May.READ_UNITS, May.READ_DEVICES, May.READ_TASKS, May.READ_NOTICES,
-            May.READ_VIOLATIONS, May.READ_ANALYSIS, May.READ_RETENTION, May.READ_HOLDS,
+            May.READ_HANDOVERS, May.READ_VIOLATIONS, May.READ_ANALYSIS, May.READ_RETENTION, May.READ_HOLDS,
         },
     }.items()
 }  # fmt: skip
@@ -117,16 +120,19 @@ MATRIX: dict[Role, frozenset[May]] = {
 _CENTRE_UNITS = {"units", "shifts"}
 SEES: dict[Role, frozenset[str]] = {
     Role.ADMINISTRATOR: frozenset({"units", "devices", "role_grants"}),
-    Role.DISPATCHER: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations"}),
+    Role.DISPATCHER: frozenset(_CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "handovers", "violations"}),
     Role.OFFICER: frozenset(),
     Role.SUPERVISOR: frozenset(
-        _CENTRE_UNITS | {"devices", "positions", "tasks", "notices", "violations", "recoveries", "role_grants"}
+        _CENTRE_UNITS
+        | {"devices", "positions", "tasks", "notices", "handovers", "violations", "recoveries", "role_grants"}
     ),
     Role.RISK_ANALYST: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INTELLIGENCE: frozenset({"units", "tasks", "notices", "violations"}),
     Role.INVESTIGATOR: frozenset({"units", "notices", "violations", "recoveries"}),
     Role.INTERNAL_AFFAIRS: frozenset({"units", "devices", "violations", "holds", "role_grants"}),
-    Role.AUDITOR: frozenset({"units", "devices", "tasks", "notices", "violations", "audit", "holds", "role_grants"}),
+    Role.AUDITOR: frozenset(
+        {"units", "devices", "tasks", "notices", "handovers", "violations", "audit", "holds", "role_grants"}
+    ),
 }
 """Kinds of rows a role reads wholly."""
 

@@ -37,6 +37,10 @@ class NoticesChanged(Wake):
     """Notices were sent, cancelled, or a receipt came in."""
 
 
+class HandoversChanged(Wake):
+    """Hand-overs were given or confirmed."""
+
+
 class InboxGrew(Wake):
     """These users have something new to fetch."""
 

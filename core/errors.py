@@ -104,6 +104,12 @@ class FourEyes(NotAllowed):
     code, title = "four_eyes", "For another administrator"
 
 
+class OwnHandover(NotAllowed):
+    """Another dispatcher confirms a hand-over: not who gave it."""
+
+    code, title = "own_handover", "For another dispatcher"
+
+
 class Csrf(OutriderError):
     """The request did not come from a page of Outrider."""
 

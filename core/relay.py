@@ -21,6 +21,7 @@ from core.bus import (
     Bus,
     DeviceEventsCame,
     DutyChanged,
+    HandoversChanged,
     InboxGrew,
     NoticesChanged,
     TasksChanged,
@@ -36,7 +37,10 @@ EVERY_S = 0.05
 AGAIN_AFTER_S = 1.0
 IDS_IN_ONE = 200
 """PostgreSQL takes less than 8,000 bytes in one message."""
-_KINDS = (UnitsChanged, DutyChanged, TasksChanged, NoticesChanged, InboxGrew, AccessChanged, DeviceEventsCame)
+_KINDS = (
+    UnitsChanged, DutyChanged, TasksChanged, NoticesChanged, HandoversChanged, InboxGrew, AccessChanged,
+    DeviceEventsCame,
+)  # fmt: skip
 KINDS = {kind.__name__: kind for kind in _KINDS}
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 Due = dict[str, set[UUID]]

@@ -4,6 +4,7 @@ from core.bus import (
     AccessChanged,
     DeviceEventsCame,
     DutyChanged,
+    HandoversChanged,
     InboxGrew,
     NoticesChanged,
     TasksChanged,
@@ -20,6 +21,7 @@ def connect(state: State) -> None:
     bus.on(UnitsChanged, hub.units_changed)
     bus.on(TasksChanged, hub.tasks_changed)
     bus.on(NoticesChanged, hub.notices_changed)
+    bus.on(HandoversChanged, hub.handovers_changed)
     bus.on(InboxGrew, hub.inbox_grew)
     bus.on(AccessChanged, hub.access_changed)
     bus.on(DeviceEventsCame, Alarms(state.engine, bus).came)

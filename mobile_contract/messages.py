@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from mobile_contract.fields import Lat, Lon, MomentOut
+from mobile_contract.handovers import Handover
 from mobile_contract.resources import GeoPoint, InboxItem, NoticeSummary, Seq, Task
 from mobile_contract.shapes import GeoPolygon
 
@@ -177,6 +178,7 @@ class Snapshot(_Sent):
     tasks: list[Task]
     notices: list[NoticeSummary]
     alerts: list[Alert]
+    handovers: list[Handover]
 
 
 class Units(_Sent, UnitTable):
@@ -207,6 +209,13 @@ class AlertMessage(_Sent):
 
     kind: Literal["alert"]
     alert: Alert
+
+
+class HandoverMessage(_Sent):
+    """A hand-over was given, or with `confirmed_at` confirmed."""
+
+    kind: Literal["handover"]
+    handover: Handover
 
 
 class InboxMessage(_Sent):
@@ -247,7 +256,18 @@ class Bye(_Sent):
 
 ToServer = Annotated[Hello | View | Ack | Ping, Field(discriminator="kind")]
 ToClient = Annotated[
-    Welcome | Snapshot | Units | TaskMessage | NoticeMessage | AlertMessage | InboxMessage | Pong | Beat | Resync | Bye,
+    Welcome
+    | Snapshot
+    | Units
+    | TaskMessage
+    | NoticeMessage
+    | AlertMessage
+    | HandoverMessage
+    | InboxMessage
+    | Pong
+    | Beat
+    | Resync
+    | Bye,
     Field(discriminator="kind"),
 ]
 

@@ -1,4 +1,4 @@
-"""Tables of tasks, alerts and notices."""
+"""Tables of tasks, alerts, notices and hand-overs."""
 
 from datetime import datetime
 from typing import Any
@@ -231,3 +231,25 @@ class NoticeReply(SQLModel, table=True):
     text: str
     at: datetime = Field(default_factory=utcnow, sa_type=TZ)
     received_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+
+
+class Handover(SQLModel, table=True):
+    """What was open when a dispatcher left, and their note; confirmed by another dispatcher."""
+
+    __tablename__ = "handover"
+    __table_args__ = (
+        CheckConstraint("(confirmed_by IS NULL) = (confirmed_at IS NULL)", name="confirmed"),
+        CheckConstraint("confirmed_by <> given_by", name="another"),
+        Index("ix_handover_given", "given_at", "id"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    given_by: UUID = Field(foreign_key="user_account.id")
+    given_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    note: str
+    n_tasks: int
+    n_notices: int
+    n_silent: int
+    listed: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))  # mobile_contract's Left
+    confirmed_by: UUID | None = Field(default=None, foreign_key="user_account.id")
+    confirmed_at: datetime | None = Field(default=None, sa_type=TZ)

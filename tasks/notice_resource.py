@@ -1,7 +1,7 @@
 """Notices as the API, inboxes and live screens show them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,9 @@ from sqlmodel import col, select
 from core.work import Work
 from mobile_contract import resources as contract
 from tasks.models import Notice, NoticeReply
+
+UNCONFIRMED_SHOWN_FOR = timedelta(hours=24)
+"""How long a cancelled notice is listed for those who have not confirmed it."""
 
 _COUNTS = text("""
 SELECT notice_id, count(*) AS recipients, count(delivered_at) AS delivered, count(seen_at) AS seen,

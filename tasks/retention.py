@@ -1,4 +1,4 @@
-"""How long tasks and notices are kept."""
+"""How long tasks, notices and hand-overs are kept."""
 
 from core.retention import RecordClass, Rows, answers, any_of, duty, held_object, held_place, held_unit
 
@@ -34,4 +34,13 @@ CLASSES: tuple[RecordClass, ...] = (
         due="(r.valid_to IS NULL OR r.valid_to < :before)",
     ),
     answers("notices", "notice", duty),
+    Rows(
+        "handovers", "handover", "r.given_at", duty,
+        held=any_of(
+            held_object("person", "r.given_by"), held_object("person", "r.confirmed_by"),
+            "EXISTS (SELECT FROM active_hold h WHERE h.kind = 'task'"  # nosec B608: constants only
+            " AND jsonb_path_exists(r.listed, '$.tasks[*] ? (@.id == $id)', jsonb_build_object('id', h.object_id)))",
+        ),
+    ),
+    answers("handovers", "handover", duty),
 )  # fmt: skip

@@ -68,6 +68,11 @@ TABLE: dict[tuple[str, str], Arrow] = dict(_arrows())
 STATUSES = tuple(dict.fromkeys(arrow.to for arrow in TABLE.values()))
 TERMINAL = frozenset({"closed", "cancelled", "expired", "discarded"})
 OPEN = frozenset(STATUSES) - TERMINAL
+STILL_OPEN = (
+    "(status = ANY(:open) OR conflict = 'open'"
+    " OR (status = 'cancelled' AND acknowledged_at IS NOT NULL AND cancel_confirmed_at IS NULL))"
+)
+"""SQL over a task, `:open` being OPEN: it has not ended, or its end is still to be settled or confirmed."""
 AT_WORK = frozenset({"acknowledged", "en_route", "on_scene"})
 """What a diverted unit leaves."""
 BINDING = AT_WORK | {"issued", "delivered"}

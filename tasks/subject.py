@@ -1,4 +1,4 @@
-"""What is held about one person: tasks made, steps taken, notices sent and received."""
+"""What is held about one person: tasks made, steps taken, notices, hand-overs."""
 
 from core.subject import Section
 
@@ -35,5 +35,12 @@ SECTIONS = (
         "notices_received", "Notices received",
         "SELECT n.number, n.kind, n.headline, r.channel, r.queued_at, r.delivered_at, r.seen_at, r.acknowledged_at"
         " FROM notice_recipient r JOIN notice n ON n.id = r.notice_id WHERE r.user_id = :user_id ORDER BY n.number",
+    ),
+    Section(
+        "handovers", "Hand-overs given, or confirmed",
+        "SELECT id, given_at, given_by = :user_id AS is_given_by_them,"
+        " CASE WHEN given_by = :user_id THEN note END AS note, n_tasks, n_notices, n_silent, confirmed_at,"
+        " confirmed_by = :user_id AS is_confirmed_by_them FROM handover"
+        " WHERE :user_id IN (given_by, confirmed_by) ORDER BY given_at",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What screens of the centre list beside the map, in memory: open tasks, valid notices and alerts, encoded once."""
+"""What screens of the centre list beside the map, in memory: open tasks, valid notices, alerts, hand-overs."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,17 +68,19 @@ class Shelf:
 
 
 class Board:
-    """The three shelves."""
+    """The four shelves."""
 
     NOTICES = 50
     ALERTS = 300
+    HANDOVERS = 50
 
     def __init__(self) -> None:
         self.tasks = Shelf("task")
         self.notices = Shelf("notice", self.NOTICES)
         self.alerts = Shelf("alert", self.ALERTS)
+        self.handovers = Shelf("handover", self.HANDOVERS)
 
     def forget(self, before: datetime) -> None:
         """Drop what nobody lists any more."""
-        for shelf in (self.tasks, self.notices, self.alerts):
+        for shelf in (self.tasks, self.notices, self.alerts, self.handovers):
             shelf.forget(before)

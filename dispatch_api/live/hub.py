@@ -55,6 +55,7 @@ class Hub:
         self._units: set[UUID] = set()
         self._tasks: set[UUID] = set()
         self._notices: set[UUID] = set()
+        self._handovers: set[UUID] = set()
         self._inboxes: set[UUID] = set()
         self._access: set[UUID] = set()
         self._due = asyncio.Event()
@@ -107,6 +108,10 @@ class Hub:
         """Look at these notices again."""
         self._note(self._notices, wake)
 
+    def handovers_changed(self, wake: Wake) -> None:
+        """Look at these hand-overs again."""
+        self._note(self._handovers, wake)
+
     def inbox_grew(self, wake: Wake) -> None:
         """Fetch what these users have new in their inboxes."""
         self._note(self._inboxes, wake)
@@ -133,7 +138,8 @@ class Hub:
         watcher.owe(
             wire.snapshot(
                 self._as_of, watcher.version, self._fleet.rows(watcher.box),
-                board.tasks.array(), board.notices.array(), board.alerts.array(),
+                tasks=board.tasks.array(), notices=board.notices.array(), alerts=board.alerts.array(),
+                handovers=board.handovers.array(),
             )
         )  # fmt: skip
 
@@ -206,6 +212,7 @@ class Hub:
         waiting, self._notices = self._notices, set()
         await self._take_tasks(work, {i for i, at in tasks.items() if not board.tasks.known(i, at)})
         await self._take_alerts(work, since, whole=whole)
+        await self._take_handovers(work, since, whole=whole)
         await self._take_notices(work, {i for i, at in notices.items() if not board.notices.known(i, at)} | waiting)
         changed = self._fleet.tick()
         self._as_of = begun
@@ -226,6 +233,13 @@ class Hub:
             for alert_id, thing in (await reads.alert_things(work, new)).items():
                 self.broadcast(self._board.alerts.put(alert_id, thing))
 
+    async def _take_handovers(self, work: Work, since: datetime, *, whole: bool = False) -> None:
+        changed = await reads.changed_handovers(work, since, whole)
+        new = {i: at for i, at in changed.items() if not self._board.handovers.known(i, at)}
+        if new:
+            for handover_id, thing in (await reads.handover_things(work, new)).items():
+                self.broadcast(self._board.handovers.put(handover_id, thing))
+
     async def _take_notices(self, work: Work, ids: set[UUID]) -> None:
         if ids:
             for notice_id, thing in (await reads.notice_things(work, ids)).items():
@@ -243,7 +257,7 @@ class Hub:
             client.beat(message)
 
     async def _tell(self) -> None:
-        """What cannot wait for the tick: tasks, notices, inboxes, and rights that were taken away."""
+        """What cannot wait for the tick: tasks, notices, hand-overs, inboxes, and rights that were taken away."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -258,11 +272,14 @@ class Hub:
         tasks, self._tasks = self._tasks, set()
         inboxes, self._inboxes = self._inboxes & self._readers.keys(), set()
         access, self._access = self._access, set()
+        handovers, self._handovers = self._handovers, set()
         if inboxes:
             await self._send_inboxes(work, inboxes)
         await self._take_tasks(work, tasks)
         if tasks:
             await self._take_alerts(work, work.now - OVERLAP)
+        if handovers:
+            await self._take_handovers(work, work.now - OVERLAP)
         now = asyncio.get_running_loop().time()
         if self._notices and now - self._noticed >= NOTICES_S:
             self._noticed = now

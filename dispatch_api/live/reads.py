@@ -1,7 +1,7 @@
 """What the hub reads: each function one or a few short queries, for all sockets together."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,19 +16,14 @@ from dispatch_api.live.fleet import Standing
 from geo.delivery import Latest
 from geo.where import ON_DUTY
 from mobile_contract.fields import utc_text
-from tasks import alerts, notice_resource, states
+from tasks import alerts, handovers, notice_resource, states
 from tasks.models import Notice, Task
+from tasks.notice_resource import UNCONFIRMED_SHOWN_FOR
 from tasks.resource import resources
 
 PAGE = 200
 """Inbox items in one message."""
-UNCONFIRMED_SHOWN_FOR = timedelta(hours=24)
-"""How long a cancelled notice is listed for those who have not confirmed it."""
 
-_OPEN = (
-    "(status = ANY(:open) OR conflict = 'open'"
-    " OR (status = 'cancelled' AND acknowledged_at IS NOT NULL AND cancel_confirmed_at IS NULL))"
-)
 _STANDINGS = text(
     f"SELECT u.id, u.status, {ON_DUTY} FROM unit u WHERE u.id = ANY(:ids) OR u.updated_at > :since"  # noqa: S608
     " OR u.id IN (SELECT unit_id FROM shift WHERE updated_at > :since)"
@@ -42,7 +37,7 @@ _MOVED = text(
     "SELECT array_agg(unit_id), array_agg(fix_at), array_agg(moved_back_at) FROM unit_latest"
     " WHERE received_at > :since OR moved_back_at > :since"
 )
-_TASKS = text(f"SELECT id, updated_at FROM task WHERE updated_at > :since OR (:whole AND {_OPEN})")  # noqa: S608
+_TASKS = text(f"SELECT id, updated_at FROM task WHERE updated_at > :since OR (:whole AND {states.STILL_OPEN})")  # noqa: S608
 _NOTICES = text(
     "SELECT id, updated_at FROM notice WHERE updated_at > :since OR id IN (SELECT id FROM notice WHERE :whole"
     " AND (state = 'sent' AND valid_to > now()"
@@ -53,6 +48,10 @@ _NOTICES = text(
 _ALERTS = text(
     "SELECT id, updated_at FROM alert WHERE updated_at > :since OR id IN ("
     "SELECT id FROM alert WHERE :whole AND cleared_at IS NULL ORDER BY task_id IS NULL, raised_at DESC LIMIT :n)"
+)
+_HANDOVERS = text(
+    "SELECT id, coalesce(confirmed_at, given_at) AS changed_at FROM handover WHERE given_at > :from"
+    " AND (given_at > :since OR confirmed_at > :since OR (:whole AND confirmed_at IS NULL))"
 )
 _OF_TASKS = 1 << 50
 """More than any moment in milliseconds."""
@@ -145,6 +144,23 @@ async def alert_things(work: Work, changed: dict[UUID, datetime]) -> dict[UUID, 
         alert_id = UUID(one["id"])
         found[alert_id] = Thing(one, changed[alert_id], shown=one["cleared_at"] is None, order=order)
     return found
+
+
+async def changed_handovers(work: Work, since: datetime, whole: bool) -> dict[UUID, datetime]:
+    """When hand-overs were given or confirmed, of those since; with `whole` also of those that wait."""
+    values = {"since": since, "whole": whole, "from": work.now - handovers.ANNOUNCED_FOR}
+    return {row.id: row.changed_at for row in await work.session.execute(_HANDOVERS, values)}
+
+
+async def handover_things(work: Work, changed: dict[UUID, datetime]) -> dict[UUID, Thing]:
+    """These hand-overs as things; what is confirmed is not shown any more."""
+    return {
+        one.id: Thing(
+            one.model_dump(mode="json"), changed[one.id], shown=one.confirmed_at is None,
+            until=one.given_at + handovers.ANNOUNCED_FOR, order=int(one.given_at.timestamp() * 1000),
+        )
+        for one in await handovers.resources(work, changed)
+    }  # fmt: skip
 
 
 class Want(NamedTuple):

@@ -41,12 +41,13 @@ def welcome() -> str:
     return _message("welcome", f'"server_time":"{utc_text(utcnow())}","heartbeat_s":{HEARTBEAT_S}')
 
 
-def snapshot(as_of: datetime, version: int, rows: Iterable[str], tasks: str, notices: str, alerts: str) -> str:
-    """Everything in view; `tasks`, `notices` and `alerts` are JSON arrays."""
+def snapshot(as_of: datetime, version: int, rows: Iterable[str], **shelves: str) -> str:
+    """Everything in view; each of `shelves` (tasks, notices, alerts, handovers) is a JSON array."""
+    listed = ",".join(f'"{name}":{array}' for name, array in shelves.items())
     return _message(
         "snapshot",
         f'"as_of":"{utc_text(as_of)}","version":{version},"units":{{"columns":{_COLUMNS},"rows":[{",".join(rows)}]}},'
-        f'"tasks":{tasks},"notices":{notices},"alerts":{alerts}',
+        f"{listed}",
     )
 
 
@@ -60,7 +61,7 @@ def units(as_of: datetime, version: int, rows: Iterable[str], gone: Iterable[str
 
 
 def about(kind: str, resource: str) -> str:
-    """A task, notice or alert: `kind` names the message and the field that holds the resource (JSON)."""
+    """A task, notice, alert or hand-over: `kind` names the message and the field that holds the resource (JSON)."""
     return _message(kind, f'"{kind}":{resource}')
 
 

@@ -126,6 +126,7 @@ async def _fill(http: httpx.AsyncClient, desk: Desk, first: Crew, second: Crew) 
         await made("task_id", "dispatcher", "/tasks", issued, "issued")
         await made("notice_id", "dispatcher", "/notices", notice, "older")
         await made("notice_id", "dispatcher", "/notices", notice, "notice")
+        await made("handover_id", "dispatcher", "/handovers", {"note": "n"}, "handover")
         await made("violation_id", "officer", "/violations", violation, "violation")
         await made("hold_id", "investigator", "/holds", {"kind": "unit", "object_id": unit, "reason": "r"}, "hold")
         task_id = {"task_id": desk.names["issued"]}

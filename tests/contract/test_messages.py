@@ -16,6 +16,7 @@ from geo.delivery import Latest
 from mobile_contract.messages import COLUMNS, Hello, Snapshot, Units, UnitTable, View, parse_to_client, parse_to_server
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NOTHING = dict.fromkeys(("tasks", "notices", "alerts", "handovers"), "[]")
 
 
 def fix(unit_id: UUID, seconds: float, lon: float, lat: float, **fields: float | None) -> Latest:
@@ -25,7 +26,7 @@ def fix(unit_id: UUID, seconds: float, lon: float, lat: float, **fields: float |
 
 
 def snapshot_of(fleet: Fleet, box: Box | None) -> Snapshot:
-    message = parse_to_client(wire.snapshot(NOW, fleet.version, fleet.rows(box), "[]", "[]", "[]"))
+    message = parse_to_client(wire.snapshot(NOW, fleet.version, fleet.rows(box), **NOTHING))
     assert isinstance(message, Snapshot)
     return message
 
@@ -150,7 +151,7 @@ def test_rows_keep_what_a_tracker_can_know() -> None:
 
 
 def snapshot_text(row: str) -> Snapshot:
-    message = parse_to_client(wire.snapshot(NOW, 1, [row], "[]", "[]", "[]"))
+    message = parse_to_client(wire.snapshot(NOW, 1, [row], **NOTHING))
     assert isinstance(message, Snapshot)
     return message
 

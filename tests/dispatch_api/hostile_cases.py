@@ -150,6 +150,8 @@ CASES = [
     Case("POST", "/notices/$notice/acknowledge", "officer", {"id": NO_ID[:-2] + "15", "at": NOW, "state": "sent"}),
     Case("POST", "/notices/$notice/reply", "officer", {"id": NO_ID[:-2] + "16", "at": NOW, "text": "yes"}, 201),
     Case("POST", "/notices/$notice/cancel", "dispatcher", {"id": NO_ID[:-2] + "17"}),
+    Case("POST", "/handovers", "dispatcher", {"id": NO_ID[:-2] + "e1", "note": "n"}, 201),
+    Case("POST", f"/handovers/{NO_ID}/confirm", "dispatcher", {"id": NO_ID[:-2] + "e2"}, 404),
     Case("POST", "/inbox/ack", "officer", {"id": NO_ID[:-2] + "18", "install_id": "$install", "upto": 0}),
     Case("POST", "/violations", "officer", {
         "id": NO_ID[:-2] + "19", "category": "fuel", "occurred_at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,

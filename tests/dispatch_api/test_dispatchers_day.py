@@ -285,3 +285,29 @@ async def test_d8_an_areas_notice_finds_who_enters_and_the_screen_sees_each_rece
         officer = await desk.headers(enters.officer)
         await desk.post(officer, f"/notices/{sent['id']}/reply", {"text": "I see it"}, ok=201)
         await screen.until("notice", id=sent["id"], replied=1)
+
+
+async def test_d9_a_hand_over_waits_on_every_screen_until_another_dispatcher_confirms_it(desk: Desk) -> None:
+    (one, rasa), (two, jonas) = await desk.dispatcher("Rasa"), await desk.dispatcher("Jonas")
+    team = await crew(desk.engine)
+    task = await desk.issued(rasa, team)
+    async with desk.live("/live", one) as first, desk.live("/live", two) as second:
+        for screen in (first, second):
+            assert (await screen.until("snapshot"))["handovers"] == []
+        given = await desk.post(rasa, "/handovers", {"note": "Ferry at nine."}, ok=201)
+        assert task["id"] in {left["id"] for left in given["tasks"]}
+        for screen in (first, second):
+            told = (await screen.until("handover", id=given["id"], within_s=3))["handover"]
+            assert (told["note"], told["given_by_name"], told["confirmed_at"]) == ("Ferry at nine.", "Rasa", None)
+        async with desk.live("/live", two) as later:
+            assert [left["id"] for left in (await later.until("snapshot"))["handovers"]] == [given["id"]]
+        await desk.post(rasa, f"/handovers/{given['id']}/confirm", ok=403)
+        await desk.post(jonas, f"/handovers/{given['id']}/confirm")
+        for screen in (first, second):
+            told = (await screen.until("handover", id=given["id"], within_s=3))["handover"]
+            assert told["confirmed_by_name"] == "Jonas"
+        async with desk.live("/live", two) as later:
+            assert (await later.until("snapshot"))["handovers"] == []
+    async with open_work(desk.engine, system("test")) as work:
+        logged = "SELECT actor_login FROM audit_event WHERE object_kind = 'handover' AND action = 'alteration'"
+        assert await work.all(text(logged)) == [two.login]

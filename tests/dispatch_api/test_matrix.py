@@ -156,7 +156,7 @@ async def test_every_socket_cell(server: Server, client: Client) -> None:
 
 def test_the_table_keeps_administrators_from_case_work() -> None:
     case_work = re.compile(
-        r"/(tasks|notices|violations|attachments|stop-forms|reports|jobs|shifts|inbox|positions/latest|track|nearest)\b"
+        r"/(tasks|notices|handovers|violations|attachments|stop-forms|reports|jobs|shifts|inbox|positions/latest|track|nearest)\b"
     )
     for (method, path), cells in table().items():
         if case_work.search(path) and method != "WS":

@@ -29,6 +29,7 @@ from dispatch_api.routes import ROUTERS
 from geo.device_models import FixInterval
 from mobile_contract.resources import GeoPolygon, NoticeIn, TaskIn
 from tasks import notices, tasks
+from tasks.models import Handover
 from tests import module_wide
 from tests.helpers import Crew, Database, actor_of, crew, person, work_of
 
@@ -88,8 +89,10 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
         notice = await notices.send(work, NoticeIn.model_validate(sent))
     found, grant = new_id(), RoleGrant(user_id=one.officer.id, roles=["auditor"], proposed_by=dispatcher.id)
     grant.outcome, grant.decided_at = "refused", grant.proposed_at
+    left = {"tasks": [{"id": task["id"]}], "notices": [], "silent": []}
+    handover = Handover(given_by=one.officer.id, note="n", n_tasks=1, n_notices=0, n_silent=0, listed=left)
     async with open_work(engine, system("test")) as work:
-        work.session.add(grant)
+        work.session.add_all([grant, handover])
         await work.session.execute(text("INSERT INTO violation_category VALUES ('fuel', now()) ON CONFLICT DO NOTHING"))
         await work.session.execute(
             text(
@@ -103,7 +106,7 @@ async def made(engine: AsyncEngine, database: Database, settings: Settings) -> W
             ("tasks.create", {"id": task["id"]}), (f"tasks.step:{task['id']}", {}), ("inbox.ack", {}),
             ("notices.send", {"id": str(notice["id"])}), ("violations.record", {"id": str(found)}),
             (f"shifts.end:{one.shift.id if one.shift else 0}", {}), ("units.create", {"id": "x"}),
-            (f"role_grants.refuse:{grant.id}", {}),
+            (f"role_grants.refuse:{grant.id}", {}), ("handovers.give", {"id": str(handover.id)}),
         ):  # fmt: skip
             work.session.add(
                 ClientWrite(id=new_id(), user_id=one.officer.id, route=route, body_digest=b"", answer=answer)
@@ -148,6 +151,7 @@ AGES = {
     "unknown_devices": ("unknown_device", "UPDATE unknown_device SET last_seen = $1"),
     "jobs": ("job", "UPDATE job SET finished_at = $1"),
     "role_grants": ("role_grant", "UPDATE role_grant SET decided_at = $1"),
+    "handovers": ("handover", "UPDATE handover SET given_at = $1"),
 }  # fmt: skip
 """How a row of a class is made as old as needed."""
 
@@ -184,11 +188,12 @@ async def age_all(world: World) -> None:
 
 KEPT_BY = {
     "unit": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "raw_frame"},
-    "person": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "job", "role_grant"},
-    "task": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "raw_frame"},
+    "person": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "job", "role_grant",
+               "handover"},
+    "task": {"task", "notice", "violation", "shift", "ingest_count", "fix_interval", "inbox", "raw_frame", "handover"},
     "violation": {"violation", "task"},
     "area": {"task", "violation", "interference"},
-}
+}  # fmt: skip
 """What a hold of a kind keeps of a world that is past its time wholly."""
 
 

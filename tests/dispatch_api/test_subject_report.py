@@ -16,10 +16,12 @@ from core.work import open_work
 from dispatch_api import subject_report
 from mobile_contract.resources import NoticeIn, TaskIn, TransitionIn
 from tasks import notices, tasks
+from tasks.models import Handover
 from tasks.transitions import transition
 from tests.helpers import ROOT, Client, Crew, Database, actor_of, crew, person, work_of
 
 HOSTILE = "<script>alert(1)</script>"
+NOTHING_LEFT: dict[str, Any] = {"n_tasks": 0, "n_notices": 0, "n_silent": 0, "listed": {}}
 
 
 async def lived(client: Client, database: Database) -> Crew:
@@ -47,6 +49,10 @@ async def lived(client: Client, database: Database) -> Crew:
     async with open_work(client.engine, system("test")) as work:
         work.session.add(RoleGrant(user_id=one.officer.id, roles=["supervisor"], proposed_by=dispatcher.id))
         work.session.add(RoleGrant(user_id=dispatcher.id, roles=["auditor"], proposed_by=dispatcher.id))
+        taken_over = {"confirmed_by": one.officer.id, "confirmed_at": work.now}
+        work.session.add(Handover(given_by=dispatcher.id, note="not theirs", **taken_over, **NOTHING_LEFT))
+        work.session.add(Handover(given_by=one.officer.id, note="their own", **NOTHING_LEFT))
+        work.session.add(Handover(given_by=dispatcher.id, note="not about them", **NOTHING_LEFT))
     owner = await database.owner()
     for minutes in (10, 20, 90):
         at = datetime.now(UTC) - timedelta(minutes=minutes)
@@ -81,10 +87,11 @@ async def test_everything_about_a_person_and_nobody_else(client: Client, databas
     assert counts(report) == counts(report) | {
         "person": 1, "units": 1, "shifts": 1, "positions": 2, "tracks_read": 1, "violations": 1, "corrections": 0,
         "tasks": 0, "task_steps": 1, "notices_sent": 0, "notices_received": 1, "inbox": 3, "requests": 2,
-        "jobs": 0, "installs": 1, "role_grants": 1,
+        "jobs": 0, "installs": 1, "role_grants": 1, "handovers": 2,
     }  # fmt: skip
     sections = report["sections"]
     assert sections["positions"][0]["lon"] == 25.1
+    assert sorted(row["note"] or "" for row in sections["handovers"]) == ["", "their own"]
     assert sections["tracks_read"][0]["actor_login"] == "rasa"
     assert {row["action"] for row in sections["audit_by"]} >= {"collection", "alteration"}
     assert "argon2" not in answer.text

@@ -4,7 +4,7 @@ import { hourMinute, t } from "../shared/i18n";
 import { startOfDay } from "../shared/wall_time";
 import { refusalText } from "../shared/refusal";
 import { may } from "../shared/session";
-import type { Alert, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";
+import type { Alert, Handover, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";
 import { redraw, set, store, toast, ui } from "./state";
 import { addTask } from "./store";
 
@@ -137,6 +137,19 @@ export const closeAlert = (alert: Alert, reason: string): Promise<boolean> => at
   await api.post<Alert>(`/alerts/${alert.id}/close`, { id: newId(), reason });
   store.alerts.delete(alert.id);
   set({ closing: null });
+});
+
+/** Hand over with this note: the server adds what is open, and another dispatcher is to confirm it. */
+export const handOver = (note: string): Promise<boolean> => attempt(async () => {
+  const made = await api.post<Handover>("/handovers", { id: newId(), note });
+  store.handovers.set(made.id, made);
+  toast(t("handover.given"));
+});
+
+export const confirmHandover = (handover: Handover): Promise<boolean> => attempt(async () => {
+  await api.post<Handover>(`/handovers/${handover.id}/confirm`, { id: newId() });
+  store.handovers.delete(handover.id);
+  toast(t("handover.confirmed", { who: handover.given_by_name }));
 });
 
 /** Say whether a cancel stands or the work of the crew that went on counts. */

@@ -2,6 +2,7 @@
 import { toggleTheme } from "../shared/theme";
 import { openTask, takeAlert, undoHeld } from "./actions";
 import { askToClose, closable, standing, untaken } from "./alerts";
+import { openHandover } from "./handover_panel";
 import { leaveNotice } from "./notice_form";
 import { set, store, ui } from "./state";
 import { queue } from "./store";
@@ -64,6 +65,7 @@ export function listenToKeys(context: Context): void {
     u: undoHeld,
     y: () => { const [alert] = untaken(); if (alert) void takeAlert(alert.id); },
     x: closeFirst,
+    h: openHandover,
     a: () => document.querySelector<HTMLElement>(".nearest .row")?.focus(),
     "?": () => ui.help ? set({ help: false }) : openHelp(),
   };

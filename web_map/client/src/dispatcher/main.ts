@@ -12,6 +12,7 @@ import { onTheme } from "../shared/theme";
 import type { CodeLists, LonLat, Office, ServerMessage, Unit } from "../shared/types";
 import { noticeChanged, openTask, refreshEvents, releaseHeld, undoHeld } from "./actions";
 import { composePanel, setCodes } from "./compose_panel";
+import { handoverChanged, handoverPanel, handoverWaits } from "./handover_panel";
 import { heatPanel } from "./heat_panel";
 import { listenToKeys } from "./keys";
 import { ConsoleMap } from "./map";
@@ -38,6 +39,7 @@ function side(): unknown {
     case "alerts": return alertsPanel((at: LonLat) => view?.show(at));
     case "notices": return noticesPanel();
     case "notice": return noticePanel();
+    case "handover": return handoverPanel();
     case "write_notice": return noticeForm(() => view?.bbox());
     default: return queuePanel();
   }
@@ -49,7 +51,7 @@ function page(): unknown {
       ${unitsPanel((id) => view?.select(id), showUnit, (points) => view?.drawPast(points), (at) => view?.show(at))}
       <main class="stage"><div id="map" role="application" aria-label=${t("map.title")}></div>
         ${heatPanel(() => view?.refreshHeat())}</main>
-      <aside class="side" aria-label=${t("tab.queue")}>${side()}</aside>
+      <aside class="side" aria-label=${t("tab.queue")}>${handoverWaits()}${side()}</aside>
     </div>${banners(undoHeld)}${help()}`;
 }
 
@@ -112,6 +114,7 @@ function heard(message: ServerMessage): void {
   if ((message.kind === "units" || message.kind === "snapshot") && [...store.marks.keys()].some((id) => !store.units.has(id))) void refreshUnits();
   if (ui.taskId && (message.kind === "snapshot" || (message.kind === "task" && message.task.id === ui.taskId))) void refreshEvents(ui.taskId).catch(() => undefined);
   if (message.kind === "notice") noticeChanged(message.notice, before);
+  handoverChanged(message.kind);
   redraw();
 }
 

@@ -6,6 +6,7 @@ import { may } from "../shared/session";
 import type { LonLat, NoticeSummary, Task } from "../shared/types";
 import { openNotice, openTask } from "./actions";
 import { alertOf, alertRows, fate } from "./alerts";
+import { handoverButton } from "./handover_panel";
 import { writeNotice } from "./notice_form";
 import { callSign, priority, since, statusBadge } from "./parts";
 import { set, store, ui } from "./state";
@@ -23,7 +24,7 @@ export function queuePanel(): TemplateResult {
   const needs = tasks.filter((task) => urgency(task, now) <= 3);
   const runs = tasks.filter((task) => urgency(task, now) > 3);
   return html`${tabs()}<div class="scroll">
-    ${may("tasks.draft") ? html`<button class="button primary wide" id="new-task" @click=${() => set({ panel: "compose", picking: true, point: null })}>${t("task.new")}</button>` : nothing}
+    <div class="starts">${may("tasks.draft") ? html`<button class="button primary" id="new-task" @click=${() => set({ panel: "compose", picking: true, point: null })}>${t("task.new")}</button>` : nothing}${handoverButton()}</div>
     ${group("queue.needs", needs)}${group("queue.runs", runs)}
     ${tasks.length ? nothing : html`<p class="empty">${t("queue.none")}</p>`}</div>`;
 }

@@ -2,7 +2,7 @@
 import { ageSeconds, freshness, type Freshness } from "../shared/age";
 import type { LinkState } from "../shared/live";
 import { groupOf, type StatusGroup } from "../shared/status";
-import type { Alert, NoticeSummary, Office, ServerMessage, Task, TaskStatus, Unit, UnitRows } from "../shared/types";
+import type { Alert, Handover, NoticeSummary, Office, ServerMessage, Task, TaskStatus, Unit, UnitRows } from "../shared/types";
 
 /** A unit's newest plausible position, as the live socket tells it. */
 export interface Mark {
@@ -24,6 +24,8 @@ export interface Store {
   notices: Map<string, NoticeSummary>;
   offices: Map<string, Office>;
   alerts: Map<string, Alert>;
+  /** Those that nobody has confirmed yet. */
+  handovers: Map<string, Handover>;
   link: LinkState;
   /** The link is lost because the person has too many screens open. */
   crowded: boolean;
@@ -40,6 +42,7 @@ export const emptyStore = (): Store => ({
   notices: new Map(),
   offices: new Map(),
   alerts: new Map(),
+  handovers: new Map(),
   link: "connecting",
   crowded: false,
   asOf: null,
@@ -67,6 +70,7 @@ export function apply(store: Store, message: ServerMessage): void {
       addMarks(store, message.units);
       store.tasks = new Map(message.tasks.map((task) => [task.id, task]));
       store.alerts = new Map(message.alerts.map((alert) => [alert.id, alert]));
+      store.handovers = new Map((message.handovers ?? []).map((handover) => [handover.id, handover]));
       if (message.notices) store.notices = new Map(message.notices.map((notice) => [notice.id, notice]));
       break;
     case "units":
@@ -83,6 +87,10 @@ export function apply(store: Store, message: ServerMessage): void {
     case "alert":
       if (message.alert.cleared_at) store.alerts.delete(message.alert.id);
       else store.alerts.set(message.alert.id, message.alert);
+      break;
+    case "handover":
+      if (message.handover.confirmed_at) store.handovers.delete(message.handover.id);
+      else store.handovers.set(message.handover.id, message.handover);
       break;
     case "beat":
       store.asOf = message.as_of;

@@ -1,7 +1,7 @@
 /** What the console shows now, beside the data: panels, selection, filters, what is held back for undo. */
 import type { Area, Heat, LonLat, Nearest, Receipt, Reply, TaskEvent } from "../shared/types";
 
-export type Panel = "queue" | "alerts" | "task" | "compose" | "notices" | "notice" | "write_notice";
+export type Panel = "queue" | "alerts" | "task" | "compose" | "notices" | "notice" | "write_notice" | "handover";
 
 export interface Toast {
   text: string;

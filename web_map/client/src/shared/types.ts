@@ -111,6 +111,61 @@ export interface Alert {
   units: { unit_id: string; sign: "lost" | "jumped"; since: string }[];
 }
 
+/** A task as it stood at a hand-over; of what is open now, what it is about too. */
+export interface LeftTask {
+  id: string;
+  number: number;
+  priority: Priority;
+  status: TaskStatus;
+  unit_id: string | null;
+  due_at: string | null;
+}
+
+export interface LeftNotice {
+  id: string;
+  number: number;
+  priority: Priority;
+  state: "sent" | "cancelled";
+  confirmed: number;
+  of: number;
+}
+
+export interface LeftSilent {
+  unit_id: string;
+  device_id: string | null;
+  since: string;
+}
+
+export interface OpenNow {
+  as_of: string;
+  n_tasks: number;
+  n_notices: number;
+  n_silent: number;
+  tasks: (LeftTask & { title: string; call_sign: string | null; since: string })[];
+  notices: (LeftNotice & { headline: string; created_at: string })[];
+  silent: (LeftSilent & { call_sign: string; device: string | null; taken_by_name: string | null })[];
+}
+
+export interface Handover {
+  id: string;
+  given_by: string;
+  given_by_name: string;
+  given_at: string;
+  note: string;
+  n_tasks: number;
+  n_notices: number;
+  n_silent: number;
+  confirmed_by: string | null;
+  confirmed_by_name: string | null;
+  confirmed_at: string | null;
+}
+
+export interface WholeHandover extends Handover {
+  tasks: LeftTask[];
+  notices: LeftNotice[];
+  silent: LeftSilent[];
+}
+
 export interface Nearest {
   unit_id: string;
   call_sign: string;
@@ -160,11 +215,12 @@ export interface UnitRows {
 
 export type ServerMessage = { at: string } & (
   | { kind: "welcome"; server_time: string; heartbeat_s: number }
-  | { kind: "snapshot"; as_of: string; version: number; units: UnitRows; tasks: Task[]; alerts: Alert[]; notices?: NoticeSummary[] }
+  | { kind: "snapshot"; as_of: string; version: number; units: UnitRows; tasks: Task[]; alerts: Alert[]; notices?: NoticeSummary[]; handovers?: Handover[] }
   | ({ kind: "units"; as_of: string; version: number; gone: string[] } & UnitRows)
   | { kind: "task"; task: Task }
   | { kind: "notice"; notice: NoticeSummary }
   | { kind: "alert"; alert: Alert }
+  | { kind: "handover"; handover: Handover }
   | { kind: "inbox"; items: { seq: number; event_id: string; kind: string; at: string; body: Record<string, unknown> }[] }
   | { kind: "pong"; n: number }
   | { kind: "beat"; as_of: string }
