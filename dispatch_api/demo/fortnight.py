@@ -42,6 +42,7 @@ def remember(work: Work, devices: Sequence[UUID], on_duty: Collection[UUID]) -> 
         if device_id in on_duty:
             so_far_s = min(DUTY_S, (work.now - midnight).total_seconds())
             counts, _ = _day(device_id, midnight, so_far_s, random, trouble)  # intervals are counted from what comes
+            counts.seen_at = work.now
             work.session.add(counts)
 
 

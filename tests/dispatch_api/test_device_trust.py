@@ -11,6 +11,7 @@ from core.actor import Role, system
 from core.ids import new_id
 from core.models import Office
 from core.work import open_work
+from dispatch_api.demo import fortnight
 from geo.device_models import FixInterval, IngestCount
 from tests.helpers import Client, crew
 
@@ -116,3 +117,15 @@ async def test_moving_a_device_ranks_it_with_its_new_unit(client: Client) -> Non
     async with open_work(client.engine, system("test")) as work:
         await work.session.execute(text("UPDATE unit SET tracking = 'always' WHERE id = :id"), {"id": other.unit.id})
     assert (await ranking(client, headers, q=other.unit.call_sign))["items"][0]["on_duty"]
+
+
+async def test_no_tracker_of_the_demonstration_on_duty_is_silent_as_it_begins(client: Client) -> None:
+    _, headers = await client.new(Role.SUPERVISOR)
+    on_duty, off_duty = await crew(client.engine), await crew(client.engine, on_shift=False)
+    async with open_work(client.engine, system("test")) as work:
+        fortnight.remember(work, [on_duty.device.id, off_duty.device.id], {on_duty.device.id})
+    found = await ranking(client, headers)
+    assert found["totals"]["unheard"] == 0
+    assert {each["id"]: each["on_duty"] for each in found["items"]} == {
+        str(on_duty.device.id): True, str(off_duty.device.id): False,
+    }  # fmt: skip
