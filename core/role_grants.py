@@ -5,6 +5,7 @@ one out would decide alone from then on.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -44,7 +45,7 @@ class Outcome(StrEnum):
     REPLACED = "replaced"
     """The person's roles were changed otherwise meanwhile."""
     LAPSED = "lapsed"
-    """The person was disabled, or the proposer is no administrator any more."""
+    """The person was disabled, the proposer is no administrator any more, or nobody decided in time."""
 
 
 async def one_at_a_time(work: Work) -> None:
@@ -110,9 +111,17 @@ async def lapse(work: Work, user_id: UUID) -> None:
     await _lapse(work, or_(col(RoleGrant.user_id) == user_id, col(RoleGrant.proposed_by) == user_id))
 
 
-async def _lapse(work: Work, which: ColumnElement[bool]) -> None:
-    for grant in await _open(work, which):
+async def lapse_old(work: Work, before: datetime) -> int:
+    """End what was proposed before and nobody has decided; how many."""
+    await one_at_a_time(work)
+    return await _lapse(work, col(RoleGrant.proposed_at) < before)
+
+
+async def _lapse(work: Work, which: ColumnElement[bool]) -> int:
+    found = await _open(work, which)
+    for grant in found:
         _end(work, grant, Outcome.LAPSED)
+    return len(found)
 
 
 async def decide(work: Work, grant_id: UUID, *, granted: bool) -> tuple[RoleGrant, bool]:

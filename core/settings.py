@@ -147,6 +147,7 @@ class Settings(BaseSettings):
     login_tries_account: int = Field(10, ge=1, description="wrong log-ins of one account in 10 minutes")
     login_tries_address: int = Field(50, ge=1, description="wrong log-ins from one address in 10 minutes")
     four_eyes: bool = Field(False, description="roles are granted by two administrators, from when there are two")
+    four_eyes_days: int = Field(30, ge=1, le=3650, description="days after which roles that nobody granted lapse")
     mfa_roles: Annotated[str, AfterValidator(_roles)] = Field(
         "", description="roles that must have a second factor, comma separated, such as administrator,supervisor"
     )

@@ -1,4 +1,7 @@
-"""What is kept no longer: records by their class, ended sessions, used-up tickets, secrets in answers, left files."""
+"""What is kept no longer: records by their class, ended sessions, used-up tickets, secrets in answers, left files.
+
+And proposals of roles that nobody decided on.
+"""
 
 import asyncio
 import time
@@ -12,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from casework import attachments
+from core import role_grants
 from core.actor import system
 from core.file_store import FileStore
 from core.models import Job, LoginTry, SignIn, SocketTicket
@@ -29,6 +33,8 @@ async def round_(engine: AsyncEngine, settings: Settings, stopping: Callable[[],
     async with open_work(engine, system("retention")) as work:
         await end_access(work)
         await scrub_secrets(work)
+    async with open_work(engine, system("four-eyes")) as work:
+        await role_grants.lapse_old(work, work.now - timedelta(days=settings.four_eyes_days))
     await _sweep(engine, settings.data_dir / "imports")
     await retention.run(engine, settings, stopping)
     store = FileStore(settings.data_dir)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +27,10 @@ from core.errors import (
 )
 from core.ids import new_id
 from core.models import AuditEvent, RoleGrant, UserAccount
+from core.settings import Settings
 from core.sign_in import find, open_session
 from core.work import Work, open_work
+from dispatch_api.workers import retention
 from tests.helpers import actor_of, person, work_of
 
 Do = Callable[[Work], Awaitable[Any]]
@@ -324,6 +327,29 @@ async def test_the_database_itself_lets_nobody_grant_what_they_proposed(engine: 
     for nobody in (user, await person(engine, Role.DISPATCHER)):
         async with work_of(engine, actor_of(nobody)) as work:
             assert await work.all(text("SELECT id FROM role_grant")) == []
+
+
+async def test_what_nobody_decides_lapses_after_its_days_and_not_before(
+    engine: AsyncEngine, settings: Settings
+) -> None:
+    first, second, user = await two_and_one(engine)
+    waiting = await proposed(engine, first, user, Role.SUPERVISOR)
+    older = text("UPDATE role_grant SET proposed_at = now() - CAST(:ago AS interval)")
+
+    async def outcome_after(ago: timedelta) -> str | None:
+        async with open_work(engine, system("test")) as work:
+            await work.session.execute(older, {"ago": ago})
+        await retention.round_(engine, settings)
+        return (await grants_of(engine, user))[0].outcome
+
+    days = timedelta(days=settings.four_eyes_days)
+    assert await outcome_after(days - timedelta(minutes=1)) is None
+    assert await outcome_after(days + timedelta(minutes=1)) == "lapsed"
+    with pytest.raises(TransitionNotAllowed, match="lapsed"):
+        await done(engine, second, grant(waiting))
+    async with open_work(engine, system("test")) as work:
+        told: AuditEvent = (await work.all(select(AuditEvent).order_by(AuditEvent.id.desc())))[0]  # type: ignore[attr-defined]
+    assert (told.actor_login, told.object_id, told.fields["outcome"]) == ("system:four-eyes", str(user.id), "lapsed")
 
 
 async def test_a_login_that_is_taken_leaves_no_proposal(engine: AsyncEngine) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -65,6 +66,8 @@ async def test_a_person_is_made_by_two(office: Office) -> None:
     assert (waits["login"], waits["name"], waits["roles"]) == ("jonas", "Jonas", ["auditor"])
     assert (waits["proposed_by"], waits["proposed_by_name"]) == (str(office.first.id), "Ana")
     assert (waits["outcome"], waits["decided_by"], waits["decided_at"]) == (None, None, None)
+    begun, ends = (datetime.fromisoformat(waits[name]) for name in ("proposed_at", "lapses_at"))
+    assert ends - begun == timedelta(days=30)
     claim = {"login": "jonas", "password": PASSWORD}
     opened = await office.client.http.post(f"{API}/session", json=claim)
     mine = {"Authorization": f"Bearer {opened.json()['token']}"}
@@ -73,7 +76,7 @@ async def test_a_person_is_made_by_two(office: Office) -> None:
     assert (refused.status_code, refused.json()["code"]) == (403, "four_eyes")
     granted = await office.post(f"/role-grants/{waits['id']}/grant", office.by_second)
     assert (granted.status_code, granted.json()["outcome"]) == (200, "granted")
-    assert granted.json()["decided_by"] == str(office.second.id)
+    assert (granted.json()["decided_by"], granted.json()["lapses_at"]) == (str(office.second.id), None)
     assert await office.waiting() == []
     assert (await office.client.http.get(f"{API}/users", headers=mine)).status_code == 401  # to be signed in anew
     opened = await office.client.http.post(f"{API}/session", json=claim)

@@ -35,6 +35,8 @@ export interface Proposal {
   proposed_by: string;
   proposed_by_name: string;
   proposed_at: string;
+  /** When it ends by itself, unless somebody decides. */
+  lapses_at: string;
 }
 
 export type Sheet =

@@ -16,7 +16,7 @@ function one(proposal: Proposal): TemplateResult {
   const now = state.people?.find((person) => person.id === proposal.user_id)?.roles ?? [];
   return html`<li><div class="who"><button class="link name" @click=${() => pick(proposal.user_id)}>${proposal.name}</button>
       <span class="chips">${now.map((role) => html`<span class="chip">${code("role", role)}</span>`)}${proposal.roles.map((role) => html`<span class="chip waiting">+ ${code("role", role)}</span>`)}</span>
-      <span class="muted">${proposal.login} · ${t("people.proposed", { name: proposal.proposed_by_name, at: dayTime(proposal.proposed_at) })}</span></div>
+      <span class="muted">${proposal.login} · ${t("people.proposed", { name: proposal.proposed_by_name, at: dayTime(proposal.proposed_at) })} · ${t("people.lapses", { at: dayTime(proposal.lapses_at) })}</span></div>
     ${may("people.write") ? decision(proposal) : nothing}</li>`;
 }
 
