@@ -1,5 +1,6 @@
 """Units and their members: who is sent, and what is followed on the map."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -84,6 +85,14 @@ async def listed(work: Work, limit: int, after: str | None) -> tuple[list[UnitVi
     rows = await work.all(query)
     more = rows[limit - 1].call_sign if len(rows) > limit else None
     return await views(work, rows[:limit]), more
+
+
+async def call_signs(work: Work, unit_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The call signs of those of these units that the actor may see."""
+    if not unit_ids:
+        return {}
+    found = await work.session.execute(select(Unit.id, Unit.call_sign).where(col(Unit.id).in_(unit_ids)))
+    return dict(found.tuples().all())
 
 
 async def get(work: Work, unit_id: UUID) -> Unit:

@@ -108,10 +108,11 @@ class TransitionIn(Placed):
 
 
 class SupportIn(Edge):
-    """A unit to support a task."""
+    """A unit to support a task; with `version` it is not sent when the centre decided something else meanwhile."""
 
     id: UUID | None = None
     unit_id: UUID
+    version: Version | None = None
 
 
 class TakeIn(Edge):
@@ -156,6 +157,15 @@ class ReplyIn(Edge):
     at: Moment | None = None
 
 
+class Support(Out):
+    """A unit sent in support of a task: how it stands by its own steps, which do not move the task, and since when."""
+
+    unit_id: UUID
+    call_sign: str
+    status: Status
+    since: MomentOut
+
+
 class Task(Out):
     """A task. `version` counts decisions: a receipt (delivered, seen) does not raise it.
 
@@ -181,7 +191,9 @@ class Task(Out):
     window_from: MomentOut | None
     window_to: MomentOut | None
     unit_id: UUID | None
+    unit_call_sign: str | None
     support_unit_ids: list[UUID]
+    supports: list[Support]
     required_capabilities: list[str]
     exercise: bool
     late: bool

@@ -136,7 +136,7 @@ async def _step(work: Work, task: Task, alert: Alert, supports: list[TaskSupport
         deputy = await _deputy(work, task, supports)
         if deputy is not None:
             alert.reached = "deputy"
-            work.session.add(TaskSupport(task_id=task.id, unit_id=deputy.id, added_at=work.now))
+            work.session.add(TaskSupport(task_id=task.id, unit_id=deputy.id, added_at=work.now, since=work.now))
             was = Was(task.status, task.status, unit_id=deputy.id, reason_code="deputy", reason=deputy.call_sign)
             work.audit(Action.ALTERATION, "task", task.id, verb="escalate", support=deputy.id)
             return [News(task, record(work, task, "escalate", was))]

@@ -72,6 +72,7 @@ class TaskSupport(SQLModel, table=True):
     unit_id: UUID = Field(primary_key=True, foreign_key="unit.id", index=True)
     status: str = "issued"
     added_at: datetime = Field(default_factory=utcnow, sa_type=TZ)
+    since: datetime = Field(default_factory=utcnow, sa_type=TZ)  # when it came to stand so
 
 
 class TaskEvent(SQLModel, table=True):

@@ -1,6 +1,7 @@
 """Tasks as the API, inboxes and live screens show them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlmodel import col, select
 
 from core.shapes import polygon_of as polygon_of
 from core.work import Work
+from geo import units
 from mobile_contract import resources as contract
 from tasks.models import Task, TaskSupport
 
@@ -45,35 +47,48 @@ def lon_lat(stored: WKBElement | None) -> tuple[float, float] | tuple[None, None
     return point.x, point.y
 
 
-def resource(task: Task, support_unit_ids: Iterable[UUID] = ()) -> dict[str, Any]:
+def _resource(task: Task, supports: Iterable[TaskSupport], call_signs: Mapping[UUID, str]) -> dict[str, Any]:
     """The Task resource, JSON-ready."""
     fields = task.model_dump(exclude={"point", "area", "updated_at"}) | {
         "point": _geojson(task.point),
         "area": _geojson(task.area),
-        "support_unit_ids": sorted(support_unit_ids),
+        "unit_call_sign": call_signs[task.unit_id] if task.unit_id else None,
+        "support_unit_ids": sorted(support.unit_id for support in supports),
+        "supports": [
+            {"unit_id": one.unit_id, "call_sign": call_signs[one.unit_id], "status": one.status, "since": one.since}
+            for one in sorted(supports, key=lambda one: (one.added_at, one.unit_id))
+        ],
         "form_required": is_form_required(task),
     }
     return contract.Task.model_validate(fields).model_dump(mode="json")
 
 
+def _crews_in_sight(work: Work) -> AbstractAsyncContextManager[None]:
+    """Who sees a task sees who leads it and who supports it."""
+    return nullcontext() if work.actor.sees_all("tasks") and work.actor.sees_all("units") else work.elevated()
+
+
 async def supports_of(work: Work, task_ids: Iterable[UUID]) -> dict[UUID, list[TaskSupport]]:
     """The supports of tasks the actor may see, by task."""
-    query = select(TaskSupport).where(col(TaskSupport.task_id).in_(list(task_ids)))
-    if work.actor.sees_all("tasks"):
-        rows = await work.all(query)
-    else:
-        async with work.elevated():  # who sees a task sees who supports it
-            rows = await work.all(query)
+    async with _crews_in_sight(work):
+        rows = await work.all(select(TaskSupport).where(col(TaskSupport.task_id).in_(list(task_ids))))
     found: dict[UUID, list[TaskSupport]] = {}
     for row in rows:
         found.setdefault(row.task_id, []).append(row)
     return found
 
 
-async def resources(work: Work, tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    """The Task resources of these tasks, JSON-ready, with one further query for their supports."""
-    supports = await supports_of(work, [task.id for task in tasks])
-    return [resource(task, [s.unit_id for s in supports.get(task.id, [])]) for task in tasks]
+async def resources(
+    work: Work, tasks: Sequence[Task], supports: Mapping[UUID, Sequence[TaskSupport]] | None = None
+) -> list[dict[str, Any]]:
+    """The Task resources of these tasks, JSON-ready; one query for their supports, unless given, one for call signs."""
+    async with _crews_in_sight(work):
+        if supports is None:
+            supports = await supports_of(work, [task.id for task in tasks])
+        theirs = [supports.get(task.id, ()) for task in tasks]
+        leads = {task.unit_id for task in tasks if task.unit_id}
+        call_signs = await units.call_signs(work, leads.union(one.unit_id for many in theirs for one in many))
+    return [_resource(task, many, call_signs) for task, many in zip(tasks, theirs, strict=True)]
 
 
 async def one(work: Work, task: Task) -> dict[str, Any]:

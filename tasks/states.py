@@ -78,6 +78,9 @@ AT_WORK = frozenset({"acknowledged", "en_route", "on_scene"})
 BINDING = AT_WORK | {"issued", "delivered"}
 """What makes a unit assigned, en route or on scene."""
 
+PART_OVER = frozenset({"declined", "completed", "failed"})
+"""A supporting unit that stands so has left the task; it may be sent again."""
+
 
 def verbs_of(who: Who) -> frozenset[str]:
     """The verbs that one kind of person has in any status."""

@@ -22,7 +22,7 @@ from geo.models import Unit
 from mobile_contract.resources import TransitionIn
 from tasks import alerts, states
 from tasks.models import Alert, Task, TaskEvent, TaskSupport
-from tasks.resource import point_of, resource, supports_of
+from tasks.resource import point_of, resources, supports_of
 
 STAMPS = {"acknowledge": "acknowledged_at", "en_route": "en_route_at", "on_scene": "on_scene_at",
           "complete": "completed_at"}  # fmt: skip
@@ -162,28 +162,32 @@ async def tell(work: Work, *news: News) -> list[dict[str, Any]]:
     await work.session.flush()
     for item in news:
         await settle(work, item.task, item.event)
-    unknown = [item.task.id for item in news if item.supports is None]
-    found = await supports_of(work, unknown) if unknown else {}
-    supporting = [
-        [support.unit_id for support in (found.get(item.task.id, []) if item.supports is None else item.supports)]
-        for item in news
-    ]
+    supports = {item.task.id: item.supports for item in news if item.supports is not None}
+    if unknown := [item.task.id for item in news if item.supports is None]:
+        supports |= await supports_of(work, unknown)
     concerned = [
-        {item.task.unit_id, item.former_unit_id, *more} - {None} for item, more in zip(news, supporting, strict=True)
+        {item.task.unit_id, item.former_unit_id, *(one.unit_id for one in supports.get(item.task.id, ()))} - {None}
+        for item in news
     ]
     crews = await shifts.crews_of(work, {unit_id for unit_ids in concerned for unit_id in unit_ids if unit_id})
     people = [{user for unit_id in unit_ids if unit_id for user in crews.get(unit_id, ())} for unit_ids in concerned]
     if len(news) > 1:
         await inbox.hold(work, set().union(*people))
-    bodies = [resource(item.task, more) for item, more in zip(news, supporting, strict=True)]
+    bodies = await resources(work, [item.task for item in news], supports)
     for item, crew, body in zip(news, people, bodies, strict=True):
         await inbox.push(work, crew, item.event.id, "task", item.task.id, body)
         work.publish(TasksChanged, item.task.id)
     return bodies
 
 
+def stand(work: Work, support: TaskSupport, status: str, at: datetime) -> None:
+    """Let a supporting unit stand so since `at`."""
+    support.status, support.since = status, at
+    work.session.add(support)
+
+
 def release_supports(work: Work, supports: Iterable[TaskSupport], to: str) -> None:
-    """End the supports of a task that is off: they stand as it does."""
+    """End the supports of a task that is off: they stand as it does, but for those whose own part was over."""
     for support in supports:
-        support.status = to
-        work.session.add(support)
+        if support.status not in states.PART_OVER:
+            stand(work, support, to, work.now)

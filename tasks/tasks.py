@@ -6,7 +6,7 @@ from uuid import UUID
 
 from geoalchemy2.shape import from_shape
 from shapely.geometry import Point
-from sqlalchemy import or_, tuple_
+from sqlalchemy import and_, or_, tuple_
 from sqlmodel import col, select
 
 from core import codes, inbox
@@ -22,10 +22,9 @@ from tasks import audience, guards, states
 from tasks.limits import STANDARD, Limits
 from tasks.models import Task, TaskEvent, TaskSupport
 from tasks.resource import lon_lat, one, polygon_of, supports_of
-from tasks.resource import resource as resource
 from tasks.resource import resources as resources
-from tasks.steps import News, Was, follow, locked, move, not_ahead, record, tell
-from tasks.transitions import Outcome, acting_unit, assign, check_version
+from tasks.steps import News, Was, follow, locked, move, not_ahead, record, stand, tell
+from tasks.transitions import Outcome, acting_unit, assign, check_decided, check_version, stale
 
 _COMMAND = {"id", "version", "issue", "override_reason", "divert", "lon", "lat", "point", "area"}
 _SMALL_EDITS = frozenset({"priority", "title", "instruction", "point", "area", "address", "window_from", "window_to"})
@@ -145,19 +144,28 @@ async def change(work: Work, task_id: UUID, body: TaskChange) -> dict[str, Any]:
 
 
 async def support(work: Work, task_id: UUID, body: SupportIn) -> dict[str, Any]:
-    """The task with one more supporting unit, which gets it; adding it twice changes nothing.
+    """The task with one more supporting unit, which gets it.
 
-    Raises NotFound, Invalid, TransitionNotAllowed for a task that no unit has, for its lead, or for a unit off duty.
+    One that supports it already changes nothing, unless its own part is over: then it is sent again.
+
+    Raises NotFound, VersionConflict, Invalid, TransitionNotAllowed for a task that no unit has, for its lead, or for a
+    unit off duty.
     """
     task = await locked(work, task_id)
     if task is None:
         raise NotFound
+    await check_decided(work, task, body.version)
     unit = await guards.check_unit(work, body.unit_id)
-    if task.status not in guards.OCCUPYING or body.unit_id == task.unit_id:
-        raise TransitionNotAllowed("Another unit can support a task that a unit has.", current_version=task.version)
-    if unit and await work.session.get(TaskSupport, (task.id, unit.id)) is None:
+    if task.status not in guards.OCCUPYING:
+        raise TransitionNotAllowed("Another unit can support a task that a unit has.", **await stale(work, task))
+    if body.unit_id == task.unit_id:
+        raise TransitionNotAllowed("The unit has the task itself.", guard="lead", current_version=task.version)
+    known = await work.session.get(TaskSupport, (task.id, body.unit_id))
+    if unit and (known is None or known.status in states.PART_OVER):
         await guards.check_on_shift(work, unit)
-        work.session.add(TaskSupport(task_id=task.id, unit_id=body.unit_id, added_at=work.now))
+        sent = known or TaskSupport(task_id=task.id, unit_id=unit.id)
+        sent.added_at = work.now
+        stand(work, sent, "issued", work.now)
         move(work, task, "support", task.status, work.now)
         event = record(work, task, "support", Was(task.status, task.status, unit_id=body.unit_id))
         work.audit(Action.ALTERATION, "task", task.id, support=body.unit_id)
@@ -267,31 +275,35 @@ async def open_for_unit(work: Work, unit_id: UUID, user_id: UUID) -> None:
 
 
 async def _delivered(work: Work, covered: dict[UUID, datetime]) -> None:
-    query = select(Task).where(
-        col(Task.id).in_(list(covered)), col(Task.issued_at).is_not(None),
-        or_(col(Task.delivered_at).is_(None), col(Task.status) == "issued"),
-    )  # fmt: skip
     own = work.actor.unit_ids
-    for task in await work.all(query.order_by(col(Task.id)).with_for_update(key_share=True)):
+    supported = select(TaskSupport.task_id).where(col(TaskSupport.unit_id).in_(own), TaskSupport.status == "issued")
+    waiting = or_(col(Task.delivered_at).is_(None), col(Task.status) == "issued")
+    owed = or_(and_(col(Task.issued_at).is_not(None), waiting), col(Task.id).in_(supported))
+    query = select(Task).where(col(Task.id).in_(list(covered)), owed)
+    tasks = await work.all(query.order_by(col(Task.id)).with_for_update(key_share=True))
+    supports = await supports_of(work, [task.id for task in tasks]) if tasks else {}
+    for task in tasks:
         # An item older than the issue told of an earlier assignment.
-        if task.unit_id not in own or task.issued_at > covered[task.id]:
-            continue
-        task.delivered_at = task.delivered_at or work.now
-        arrow = states.step(task.status, "deliver", states.Who.SYSTEM)
-        before, to = task.status, arrow.to if arrow else task.status
-        move(work, task, "deliver", to, work.now)
-        record(work, task, "deliver", Was(before, to, unit_id=task.unit_id))
-        work.publish(TasksChanged, task.id)
-    await _delivered_to_supports(work, covered)
+        if task.unit_id in own and task.issued_at and task.issued_at <= covered[task.id]:
+            _deliver(work, task)
+        for support in supports.get(task.id, []):
+            mine = support.unit_id in own and support.status == "issued"
+            if mine and support.added_at <= covered[task.id]:
+                stand(work, support, "delivered", work.now)
+                record(work, task, "deliver", Was("issued", "delivered", unit_id=support.unit_id))
+                work.publish(TasksChanged, task.id)
 
 
-async def _delivered_to_supports(work: Work, covered: dict[UUID, datetime]) -> None:
-    for task_id, supports in (await supports_of(work, covered)).items():
-        for support in supports:
-            mine = support.unit_id in work.actor.unit_ids and support.status == "issued"
-            if mine and support.added_at <= covered[task_id]:
-                support.status = "delivered"
-                work.session.add(support)
+def _deliver(work: Work, task: Task) -> None:
+    """The lead's tablet has stored the task, for the first time since it was issued."""
+    if task.delivered_at is not None and task.status != "issued":
+        return
+    task.delivered_at = task.delivered_at or work.now
+    arrow = states.step(task.status, "deliver", states.Who.SYSTEM)
+    before, to = task.status, arrow.to if arrow else task.status
+    move(work, task, "deliver", to, work.now)
+    record(work, task, "deliver", Was(before, to, unit_id=task.unit_id))
+    work.publish(TasksChanged, task.id)
 
 
 inbox.ON_STORED["task"] = _delivered

@@ -34,10 +34,12 @@ from tasks.steps import (
     record,
     release_supports,
     settle,
+    stand,
     tell,
 )
 
 Outcome = dict[str, Any]
+DECISIONS = states.CENTRE_VERBS | {"update", "support"}
 
 
 async def transition(work: Work, task_id: UUID, command: TransitionIn, limits: Limits = STANDARD) -> Outcome:
@@ -94,8 +96,7 @@ async def _by_officer(work: Work, task: Task, unit_id: UUID | None, command: Tra
         return await _too_late(work, task, unit_id, command)
     before, at = stands.status, not_ahead(work, command.at)
     if support:
-        support.status = arrow.to
-        work.session.add(support)
+        stand(work, support, arrow.to, at)
     else:
         if command.verb == "complete":
             forms.check(task)
@@ -108,9 +109,10 @@ async def _by_officer(work: Work, task: Task, unit_id: UUID | None, command: Tra
 
 
 async def _too_late(work: Work, task: Task, unit_id: UUID | None, command: TransitionIn) -> Outcome:
-    seen_cancelled = task.status == "cancelled" and unit_id == task.unit_id and command.version == task.version
-    if seen_cancelled and command.verb == "acknowledge" and task.cancel_confirmed_at is None:
-        task.cancel_confirmed_at = not_ahead(work, command.at)
+    read = task.status == "cancelled" and command.verb == "acknowledge" and command.version == task.version
+    if read and unit_id:
+        if unit_id == task.unit_id and task.cancel_confirmed_at is None:
+            task.cancel_confirmed_at = not_ahead(work, command.at)
         result = "applied"
     else:
         result = states.too_late(task.status) if unit_id else "superseded"
@@ -130,10 +132,10 @@ async def _told(work: Work, result: str, *news: News) -> Outcome:
     return {"result": result, "task": (await tell(work, *news))[0]}
 
 
-async def stale(work: Work, task: Task) -> dict[str, Any]:
+async def stale(work: Work, task: Task, *where: Any) -> dict[str, Any]:
     """Who decided last, what and when, and the version since then: what a refused dispatcher is told."""
     query = select(TaskEvent).where(
-        TaskEvent.task_id == task.id, TaskEvent.result == "applied", col(TaskEvent.verb).not_in(RECEIPTS)
+        TaskEvent.task_id == task.id, TaskEvent.result == "applied", col(TaskEvent.verb).not_in(RECEIPTS), *where
     )
     newest = query.order_by(col(TaskEvent.received_at).desc(), col(TaskEvent.version).desc())
     last: TaskEvent | None = await work.first(newest)
@@ -147,6 +149,15 @@ async def check_version(work: Work, task: Task, version: int | None) -> None:
     """Raises VersionConflict when somebody decided something since `version`."""
     if version is not None and version != task.version:
         raise VersionConflict(**await stale(work, task))
+
+
+async def check_decided(work: Work, task: Task, version: int | None) -> None:
+    """Raises VersionConflict when the centre decided something since `version`; a crew's way to the place is none."""
+    if version is None or version == task.version:
+        return
+    told = await stale(work, task, col(TaskEvent.version) > version, col(TaskEvent.verb).in_(DECISIONS))
+    if "changed_by" in told:
+        raise VersionConflict(**told)
 
 
 async def _by_centre(work: Work, task: Task, command: TransitionIn, limits: Limits) -> Outcome:

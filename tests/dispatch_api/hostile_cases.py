@@ -130,7 +130,9 @@ CASES = [
         "reason": "r", "at": NOW, "lon": 25.3, "lat": 54.7, "accuracy_m": 8.5,
     }, 201),
     Case("POST", "/tasks/$issued/seen", "officer", {"id": NO_ID[:-1] + "e", "at": NOW}),
-    Case("POST", "/tasks/$issued/support", "dispatcher", {"id": NO_ID[:-1] + "f", "unit_id": "$other"}),
+    Case("POST", "/tasks/$issued/support", "dispatcher", {
+        "id": NO_ID[:-1] + "f", "unit_id": "$other", "version": 2,
+    }),
     Case("POST", "/tasks/$issued/transitions", "officer", {
         "id": NO_ID[:-2] + "10", "verb": "acknowledge", "version": 1, "unit_id": "$unit", "at": NOW,
         "accuracy_m": 8.5, "reason_code": "other", "reason": "r", "result": "nothing_found", "override_reason": "o",

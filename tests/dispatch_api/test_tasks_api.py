@@ -290,6 +290,10 @@ async def test_a_proposal_a_change_and_support_over_http(stage: Stage) -> None:
     await stage.step(headers, proposed.json()["id"], "issue", unit_id=str(stage.crew.unit.id))
     supported = await stage.post(headers, f"{path}/support", {"unit_id": str(helper.unit.id)})
     assert supported.json()["support_unit_ids"] == [str(helper.unit.id)]
+    assert [one["status"] for one in supported.json()["supports"]] == ["issued"]
+    stale = await stage.post(headers, f"{path}/support", {"unit_id": str(helper.unit.id), "version": 1})
+    assert (stale.status_code, stale.json()["code"]) == (409, "version_conflict")
+    assert stale.json()["changed_verb"] == "support"
     mine = await stage.get(await stage.client.sign_in(helper.officer), path)
     assert mine.json() == supported.json()
     off = await crew(stage.client.engine, on_shift=False)

@@ -113,7 +113,7 @@ CODES: dict[str, Iterable[str]] = {
     },
     "reason": {rule.code for rule in _rules("dog")},
     "shortfall": {rule.shortfall for rule in _rules("dog")},
-    "guard": ("place", "shift", "capability"),
+    "guard": ("place", "shift", "capability", "lead"),
     "alert": set(alerts._TEXTS),
     "device_event": device_events.EVENTS,
     "alert.reached": ("deputy", "supervisors", "messages", "no_address"),

@@ -5,7 +5,7 @@ import { startOfDay } from "../shared/wall_time";
 import { refusalText } from "../shared/refusal";
 import { may } from "../shared/session";
 import type { Alert, Handover, Heat, LonLat, Nearest, NoticeSummary, Task, TaskEvent, WholeNotice } from "../shared/types";
-import { redraw, set, store, toast, ui } from "./state";
+import { redraw, set, setAndFocus, store, toast, ui } from "./state";
 import { addTask } from "./store";
 
 const UNDO_MS = 10_000;
@@ -68,7 +68,7 @@ export function releaseHeld(): void {
 export async function openTask(id: string): Promise<void> {
   const task = store.tasks.get(id);
   const overruled = ui.overruled?.taskId === id ? ui.overruled : null;
-  set({ panel: "task", taskId: id, asking: null, nearest: null, events: [], overruled });
+  set({ panel: "task", taskId: id, asking: null, supporting: null, nearest: null, events: [], overruled });
   try {
     const [fresh, events] = await Promise.all([api.get<Task>(`/tasks/${id}`), all<TaskEvent>(`/tasks/${id}/events`)]);
     addTask(store, fresh);
@@ -86,14 +86,24 @@ export async function refreshEvents(id: string): Promise<void> {
   if (ui.taskId === id) set({ events });
 }
 
-/** The ten nearest units for a task that still needs one. */
+/** Where units of a task meet: at its place, else where the unit that has it is. */
+export function meetingPlace(task: Task): LonLat | undefined {
+  const lead = task.unit_id ? store.marks.get(task.unit_id) : undefined;
+  return task.point?.coordinates ?? (lead && [lead.lon, lead.lat]);
+}
+
+/** More than are listed: those that have the task already, or are of another kind, are left out. */
+const TO_CHOOSE_FROM = 50;
+
+/** The nearest units for a task that still needs one, or of the kind asked for to support it. */
 export async function findNearest(task: Task): Promise<void> {
-  const at = task.point?.coordinates;
+  const { supporting } = ui;
+  const at = supporting ? meetingPlace(task) : task.point?.coordinates;
   if (!at || !may("units.nearest")) return;
-  const capability = task.required_capabilities?.[0];
-  const path = withQuery("/units/nearest", { lon: at[0], lat: at[1], capability, limit: 10 });
+  const [capability, limit] = supporting ? [supporting.capability, TO_CHOOSE_FROM] : [task.required_capabilities?.[0], 10];
+  const path = withQuery("/units/nearest", { lon: at[0], lat: at[1], capability, limit });
   const found = await api.get<{ items: Nearest[]; shortfalls: string[] }>(path);
-  if (ui.taskId === task.id) set({ nearest: found.items, shortfalls: found.shortfalls });
+  if (ui.taskId === task.id && ui.supporting === supporting) set({ nearest: found.items, shortfalls: found.shortfalls });
 }
 
 /** Give the open task to a unit: issue it, or reassign it when another had it. */
@@ -101,6 +111,29 @@ export function assign(task: Task, unitId: string, callSign: string): void {
   const verb = task.status === "draft" ? "issue" : "reassign";
   const text = t("assign.held", { number: task.number, unit: callSign });
   hold(text, task.priority === "P1", () => transition(task, verb, { unit_id: unitId }));
+}
+
+/** List the units that can support a task, the keyboard on the nearest one; where a kind was chosen it stays there. */
+export async function askSupport(task: Task, capability?: string): Promise<void> {
+  set({ supporting: { capability: capability ?? "" }, asking: null, nearest: null });
+  await attempt(() => findNearest(task));
+  if (capability === undefined && ui.taskId === task.id && ui.supporting) setAndFocus({}, ".nearest .row");
+}
+
+/** Back to what the task needs itself. */
+export function leaveSupport(task: Task | undefined): void {
+  setAndFocus({ supporting: null, nearest: null }, "[data-verb=support]");
+  if (task) void findNearest(task).catch(() => undefined);
+}
+
+/** Send a further unit in support of a task. */
+export function support(task: Task, unitId: string, callSign: string): void {
+  leaveSupport(task);
+  hold(t("support.held", { number: task.number, unit: callSign }), task.priority === "P1", async () => {
+    const sent = api.post<Task>(`/tasks/${task.id}/support`, { id: newId(), unit_id: unitId, version: task.version });
+    addTask(store, await sent.catch((error: unknown) => overruled(task.id, error)));
+    if (ui.taskId === task.id) await refreshEvents(task.id);
+  });
 }
 
 export async function transition(task: Task, verb: string, fields: Record<string, unknown> = {}): Promise<void> {

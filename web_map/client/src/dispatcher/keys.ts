@@ -1,12 +1,12 @@
 /** The console by keyboard; single keys do nothing while something is typed. */
 import { toggleTheme } from "../shared/theme";
-import { openTask, takeAlert, undoHeld } from "./actions";
+import { leaveSupport, openTask, takeAlert, undoHeld } from "./actions";
 import { askToClose, closable, standing, untaken } from "./alerts";
 import { openHandover } from "./handover_panel";
+import { chooseNumber, supportOpen } from "./nearest_list";
 import { leaveNotice } from "./notice_form";
 import { set, store, ui } from "./state";
 import { queue } from "./store";
-import { assignNumber } from "./task_panel";
 import { openHelp } from "./topbar";
 
 interface Context {
@@ -30,6 +30,7 @@ function back(): void {
   if (ui.help) set({ help: false });
   else if (ui.picking) set({ picking: false });
   else if (ui.asking) set({ asking: null });
+  else if (ui.panel === "task" && ui.supporting) leaveSupport(store.tasks.get(ui.taskId ?? ""));
   else if (ui.closing) set({ closing: null });
   else if (ui.drawing) set({ drawing: false });
   else if (ui.panel === "write_notice") leaveNotice();
@@ -66,6 +67,7 @@ export function listenToKeys(context: Context): void {
     y: () => { const [alert] = untaken(); if (alert) void takeAlert(alert.id); },
     x: closeFirst,
     h: openHandover,
+    s: supportOpen,
     a: () => document.querySelector<HTMLElement>(".nearest .row")?.focus(),
     "?": () => ui.help ? set({ help: false }) : openHelp(),
   };
@@ -77,7 +79,7 @@ export function listenToKeys(context: Context): void {
     }
     if (event.ctrlKey || event.altKey || event.metaKey || typing(event.target)) return;
     if (/^[1-9]$/.test(event.key)) {
-      if (assignNumber(Number(event.key))) event.preventDefault();
+      if (chooseNumber(Number(event.key))) event.preventDefault();
       return;
     }
     const action = actions[event.key];

@@ -41,7 +41,7 @@ function taskRow(task: Task): TemplateResult {
   return html`<li><button class="row task ${late ? "late" : ""} ${task.id === ui.taskId ? "on" : ""}" data-task=${task.id} @click=${() => void openTask(task.id)}>
     ${priority(task.priority)}
     <span class="grow"><strong>${task.title}</strong>
-      <span class="line2">#${task.number} · ${code("task_kind", task.kind)}${task.unit_id ? ` · ${callSign(task.unit_id)}` : ""}${task.exercise ? ` · ${t("task.exercise")}` : ""}</span>
+      <span class="line2">#${task.number} · ${code("task_kind", task.kind)}${task.unit_id ? ` · ${[callSign(task.unit_id), ...task.supports.map((one) => one.call_sign)].join(" + ")}` : ""}${task.exercise ? ` · ${t("task.exercise")}` : ""}</span>
       ${alert ? html`<span class="line2">${fate(alert)}</span>` : nothing}</span>
     <span class="right">${taskBadge(task)}<span class="age">${since(task.issued_at ?? task.created_at)}</span></span></button></li>`;
 }

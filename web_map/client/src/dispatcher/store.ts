@@ -58,6 +58,13 @@ export const awaitsConfirmation = (task: Task): boolean =>
 export const isOpen = (task: Task): boolean =>
   !ENDED.has(task.status) || task.conflict === "open" || awaitsConfirmation(task);
 
+/** What a supporting unit stands like once its own part is over: it may be sent again. */
+const PART_OVER = new Set<TaskStatus>(["declined", "completed", "failed"]);
+
+/** Whether a unit is at a task: as its lead, or in support of it. */
+export const hasTask = (task: Task, unitId: string): boolean => task.unit_id === unitId
+  || task.supports.some((one) => one.unit_id === unitId && !PART_OVER.has(one.status));
+
 /** Bring the store up to date with one message; the same message twice changes nothing. */
 export function apply(store: Store, message: ServerMessage): void {
   switch (message.kind) {

@@ -1,18 +1,16 @@
 /** One task: its times as a line, the units nearest to it, what may be done with it, and its history. */
 import { html, nothing, type TemplateResult } from "lit";
-import { ageText } from "../shared/age";
-import { clock, code, dayTime, distance, hourMinute, span, t } from "../shared/i18n";
+import { clock, code, dayTime, hourMinute, span, t } from "../shared/i18n";
 import { may } from "../shared/session";
-import { groupOf } from "../shared/status";
-import type { Nearest, Task, TaskEvent, TaskStatus } from "../shared/types";
-import { act, assign, resolve } from "./actions";
+import type { Task, TaskEvent, TaskStatus } from "../shared/types";
+import { act, resolve } from "./actions";
 import { alertOf, askToClose, closable, closeButton, fate, takeButton } from "./alerts";
-import { callSign, priority, reasonOf, shape, statusBadge } from "./parts";
+import { nearestList, supportButton } from "./nearest_list";
+import { callSign, priority, reasonOf, since, statusBadge } from "./parts";
 import { set, setAndFocus, store, ui } from "./state";
 import { awaitsConfirmation, serverNow } from "./store";
 
 const STEPS = ["issued_at", "delivered_at", "seen_at", "acknowledged_at", "en_route_at", "on_scene_at", "completed_at"] as const;
-const NEEDS_UNIT = new Set<TaskStatus>(["draft", "unacknowledged", "declined", "paused"]);
 /** Tasks whose acknowledgement is still to come. */
 const WAITING = new Set<TaskStatus>(["issued", "delivered", "unacknowledged"]);
 const AT_WORK: readonly TaskStatus[] = ["acknowledged", "en_route", "on_scene"];
@@ -27,8 +25,6 @@ export function verbsOf(status: TaskStatus): string[] {
   return verbs.filter(([, from]) => from.includes(status)).map(([verb]) => verb);
 }
 
-export const needsUnit = (task: Task): boolean => NEEDS_UNIT.has(task.status) && may("tasks.dispatch");
-
 export function taskPanel(show: (at: [number, number]) => void): TemplateResult {
   const task = ui.taskId ? store.tasks.get(ui.taskId) : undefined;
   if (!task) return html`<p class="empty">${t("loading")}</p>`;
@@ -39,10 +35,10 @@ export function taskPanel(show: (at: [number, number]) => void): TemplateResult 
     <p class="muted">${code("task_kind", task.kind)} · ${code("control_reason", task.reason_code)}${task.unit_id ? html` · <strong>${callSign(task.unit_id)}</strong>` : nothing}${task.exercise ? ` · ${t("task.exercise")}` : ""}</p>
     ${task.instruction ? html`<p class="instruction">${task.instruction}</p>` : nothing}
     ${overruled(task)}${alarm(task)}${conflict(task)}
-    ${place(task, show)}${timeline(task)}
-    ${needsUnit(task) ? nearest(task) : nothing}
+    ${place(task, show)}${timeline(task)}${crews(task)}
+    ${nearestList(task)}
     ${may("tasks.dispatch") ? verbs(task) : nothing}
-    ${history(ui.events)}</div>`;
+    ${history(task, ui.events)}</div>`;
 }
 
 /** What was refused because another dispatcher was first: who did what when, until it is read. */
@@ -93,6 +89,18 @@ function timeline(task: Task): TemplateResult | typeof nothing {
     ${task.ack_due_at && !task.acknowledged_at && WAITING.has(task.status) ? html`<p class="due">${due(task.ack_due_at)}</p>` : nothing}`;
 }
 
+/** Who is at the task once it has supports: the lead and each of them, how they stand and since when. */
+function crews(task: Task): TemplateResult | typeof nothing {
+  if (!task.supports.length) return nothing;
+  const step = ui.events.findLast((event) => event.result === "applied" && event.to_status === task.status
+    && event.from_status !== task.status && (event.unit_id ?? task.unit_id) === task.unit_id);
+  const row = (id: string | null, name: string, role: string, status: TaskStatus, at: string | undefined): TemplateResult => html`<li data-crew=${id ?? ""}>
+    <span class="grow"><strong>${name}</strong> <span class="muted">${t(`crew.${role}`)}</span></span>${statusBadge(status)}
+    <span class="age">${at ? html`<time datetime=${at} title=${clock(at)}>${t("crew.since", { at: hourMinute(at), span: since(at) })}</time>` : nothing}</span></li>`;
+  return html`<ul class="crews" aria-label=${t("crew.title")}>${row(task.unit_id, task.unit_call_sign ?? "", "lead", task.status, step?.at)}
+    ${task.supports.map((one) => row(one.unit_id, one.call_sign, "support", one.status, one.since))}</ul>`;
+}
+
 /** Hours and minutes, which fit seven abreast; the seconds are in the tooltip. */
 function moment(at: string | null | undefined): TemplateResult {
   return at
@@ -105,29 +113,6 @@ function due(at: string): string {
   return left > 0 ? t("task.due_in", { span: span(left) }) : t("task.overdue", { span: span(-left) });
 }
 
-function nearest(task: Task): TemplateResult {
-  if (!task.point) return html`<p class="hint">${t("assign.no_point")}</p>`;
-  if (!ui.nearest) return html`<p class="hint">${t("loading")}</p>`;
-  return html`<h3 class="group">${t("assign.title")}</h3>
-    ${ui.shortfalls.length ? html`<p class="hint">${ui.shortfalls.map((name) => code("shortfall", name)).join(" · ")}</p>` : nothing}
-    <ol class="rows nearest">${ui.nearest.slice(0, 10).map((unit, i) => html`<li><button class="row ${unit.fits ? "" : "unfit"}"
-      data-assign=${unit.unit_id} @click=${() => assign(task, unit.unit_id, unit.call_sign)}>${nearestLine(unit, i)}</button></li>`)}</ol>
-    <p class="muted small">${t("assign.hint")}</p>`;
-}
-
-function nearestLine(unit: Nearest, i: number): TemplateResult {
-  const against = unit.reasons.filter((reason) => !reason.fits);
-  return html`<kbd>${i < 9 ? i + 1 : ""}</kbd>${shape(groupOf(unit.status), "fresh")}
-    <span class="grow"><strong>${unit.call_sign}</strong> <span class="muted">${code("unit_status", unit.status)}</span>
-      <span class="line2">${against.length ? against.map((reason) => reasonText(reason.code, reason.text)).join(" · ") : t("assign.fits")}</span></span>
-    <span class="right"><strong>${distance(unit.distance_m)}</strong><span class="age">≈ ${span(unit.travel_s)} · ${ageText(unit.fix_at, serverNow(store))}</span></span>`;
-}
-
-const reasonText = (name: string, text: string): string => {
-  const known = code("reason", name);
-  return known === name.replaceAll("_", " ") ? text : known;
-};
-
 /** Do a verb, or ask for its reason first; a panic's draft goes with its alarm, and that asks for one too. */
 function begin(task: Task, verb: string): void {
   const panic = verb === "discard" ? alertOf(task.id) : undefined;
@@ -138,7 +123,7 @@ function begin(task: Task, verb: string): void {
 
 function verbs(task: Task): TemplateResult {
   const asking = ui.asking;
-  return html`<div class="verbs">${verbsOf(task.status).map((verb) => html`<button class="button ${verb === "cancel" || verb === "discard" ? "danger" : ""}"
+  return html`<div class="verbs">${supportButton(task)}${verbsOf(task.status).map((verb) => html`<button class="button ${verb === "cancel" || verb === "discard" ? "danger" : ""}"
     aria-expanded=${asking === verb} @click=${() => begin(task, verb)}>${t(`verb.${verb}`)}</button>`)}</div>
     ${asking ? html`<form class="ask" @submit=${(event: SubmitEvent) => {
       event.preventDefault();
@@ -152,24 +137,14 @@ const LATE_MS = 60_000;
 /** Whether a step was told long after it was taken: the device had no connection. */
 const isLate = (event: TaskEvent): boolean => Math.abs(Date.parse(event.received_at) - Date.parse(event.at)) > LATE_MS;
 
-function history(events: TaskEvent[]): TemplateResult | typeof nothing {
+function history(task: Task, events: TaskEvent[]): TemplateResult | typeof nothing {
   if (!events.length) return nothing;
   return html`<details class="history" open><summary>${t("task.history")} <span class="count">${events.length}</span></summary>
     <ul>${[...events].reverse().map((event) => html`<li class=${event.result}>
       <span class="when">${hourMinute(event.at)}</span>
-      <span><strong>${code("verb", event.verb)}</strong> ${event.by_name.startsWith("system:") ? "Outrider" : event.by_name}
+      <span><strong>${code("verb", event.verb)}</strong> ${event.by_name.startsWith("system:") ? "Outrider" : event.by_name}${event.unit_id && event.unit_id !== task.unit_id ? ` · ${callSign(event.unit_id)}` : ""}
         ${event.result === "applied" ? nothing : html`<span class="badge ${event.result}">${code("event_result", event.result)}</span>`}
         ${event.reason_code ? html`<br>${reasonOf(event.reason_code)}` : nothing}${event.reason ? html`<br>${event.reason}` : nothing}
         ${event.clock_off_s ? html`<br><small class="fault">${t(event.clock_off_s > 0 ? "task.clock_ahead" : "task.clock_behind", { n: Math.round(Math.abs(event.clock_off_s) / 60) })}</small>` : nothing}
         ${isLate(event) ? html`<br><small>${t("task.received", { at: hourMinute(event.received_at) })}</small>` : nothing}</span></li>`)}</ul></details>`;
 }
-
-/** Assign the open task to the unit numbered so; for the keys 1 to 9. */
-export function assignNumber(n: number): boolean {
-  const task = ui.taskId ? store.tasks.get(ui.taskId) : undefined;
-  const unit = ui.nearest?.[n - 1];
-  if (!task || !unit || ui.panel !== "task" || !needsUnit(task)) return false;
-  assign(task, unit.unit_id, unit.call_sign);
-  return true;
-}
-

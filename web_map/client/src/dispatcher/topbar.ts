@@ -58,8 +58,8 @@ export function banners(undo: () => void): TemplateResult {
 }
 
 const KEYS: readonly [keys: string, key: string][] = [
-  ["/", "search"], ["j k", "rows"], ["Enter", "open"], ["1 – 9", "assign"], ["c", "compose"], ["n", "next"],
-  ["m", "map"], ["v", "heat"], ["t", "theme"], ["u", "undo"], ["y", "take"], ["x", "close_alarm"], ["h", "handover"],
+  ["/", "search"], ["j k", "rows"], ["Enter", "open"], ["1 – 9", "assign"], ["s", "support"], ["c", "compose"],
+  ["n", "next"], ["m", "map"], ["v", "heat"], ["t", "theme"], ["u", "undo"], ["y", "take"], ["x", "close_alarm"], ["h", "handover"],
   ["Esc", "back"], ["?", "help"],
 ];
 

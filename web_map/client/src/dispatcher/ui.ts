@@ -40,6 +40,8 @@ export interface Ui {
   groups: "all" | "available" | "committed" | "attention";
   point: LonLat | null;
   picking: boolean;
+  /** The list of units is for one to send in support of the open task, of this kind ("" = any). */
+  supporting: { capability: string } | null;
   nearest: Nearest[] | null;
   shortfalls: string[];
   events: TaskEvent[];
@@ -80,6 +82,7 @@ export const initialUi = (): Ui => ({
   groups: "all",
   point: null,
   picking: false,
+  supporting: null,
   nearest: null,
   shortfalls: [],
   events: [],

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { code, hourMinute, number, t } from "../shared/i18n";
 import { set, store, ui } from "./state";
-import { isOpen, shown, type Shown } from "./store";
+import { hasTask, isOpen, shown, type Shown } from "./store";
 import { unitLine } from "./parts";
 import { openTask } from "./actions";
 import { historyButton, historyForm, isAsking } from "./history_panel";
@@ -55,7 +55,7 @@ function card(show: (id: string) => void, drawPast: (points: LonLat[]) => void, 
   const unit = ui.unitId ? store.units.get(ui.unitId) : undefined;
   if (!unit) return nothing;
   const { mark, status } = shown(store, unit);
-  const task = [...store.tasks.values()].find((one) => one.unit_id === unit.id && isOpen(one) && one.status !== "draft");
+  const task = [...store.tasks.values()].find((one) => hasTask(one, unit.id) && isOpen(one) && one.status !== "draft");
   const facts: [string, string][] = [
     [t("unit.status"), code("unit_status", status)],
     [t("unit.shift"), unit.shift ? t("unit.since", { at: hourMinute(unit.shift.on_at) }) : t("unit.off_shift")],

@@ -2,18 +2,18 @@
 import { t } from "../shared/i18n";
 import * as alarm from "./alarm";
 import { refresh, say } from "./desk";
-import type { InboxItem, Task } from "./model";
+import type { InboxItem, KeptTask, Task } from "./model";
 import { tellOutside } from "./push";
-import { isUrgent } from "./steps";
-import { state, taskById, update } from "./store";
+import { isUrgent, seenBy } from "./steps";
+import { state, taskById, unitIds, update } from "./store";
 
 const OLD_NEWS_MS = 10 * 60_000;
 
 export async function arrived(items: InboxItem[]): Promise<void> {
-  const known = new Set(state.kept.tasks.map((task) => task.id));
+  const before = new Map(state.kept.tasks.map((task) => [task.id, task]));
   await refresh();
   void tellOutside(items.filter((item) => Date.now() - Date.parse(item.at) < OLD_NEWS_MS)).catch(reportError);
-  for (const item of items) if (item.kind === "task") told(item.body, !known.has(item.body.id), Date.parse(item.at));
+  for (const item of items) if (item.kind === "task") told(item.body, before.get(item.body.id), Date.parse(item.at));
   const word = items.findLast((item) => item.kind === "message");
   if (word?.kind === "message") {
     alarm.vibrate([200, 100, 200]);
@@ -23,11 +23,18 @@ export async function arrived(items: InboxItem[]): Promise<void> {
   if (news?.kind === "notice") say(t("officer.said.notice", { headline: news.body.headline }));
 }
 
-/** A task is news when it is issued to the unit, or when the unit is called to its support. */
-function told(came: Task, unknown: boolean, atMs: number): void {
-  const task = taskById(came.id) ?? came;
-  const isNew = task.status === "issued" && (came.status === "issued" || unknown) && Date.now() - atMs < OLD_NEWS_MS;
-  if (isNew) say(t("officer.said.task", { number: task.number, title: task.title }));
+/** A task is news when it is issued to the unit, or when the unit is sent in its support; to its lead, who comes in support. */
+function told(came: Task, before: KeptTask | undefined, atMs: number): void {
+  const task = taskById(came.id);
+  if (!task) return;
+  const isRecent = Date.now() - atMs < OLD_NEWS_MS;
+  const wasIssued = before !== undefined && seenBy(before, unitIds()).status === "issued";
+  const isNew = isRecent && task.status === "issued" && (came.status === "issued" || !wasIssued);
+  const comes = isRecent && !task.lead_status && before && task.supports.find((one) => !before.support_unit_ids.includes(one.unit_id));
+  if (comes) say(t("officer.said.supported", { unit: comes.call_sign, number: task.number }));
+  if (isNew) say(task.lead_status
+    ? t("officer.said.in_support", { unit: task.unit_call_sign ?? "", number: task.number, title: task.title })
+    : t("officer.said.task", { number: task.number, title: task.title }));
   if (isNew && isUrgent(task.priority)) {
     const sounding = state.alarm ? taskById(state.alarm) : undefined;
     if (!sounding || task.priority <= sounding.priority) update({ alarm: task.id }); // the more urgent one stays in sight

@@ -3,7 +3,7 @@ import { storeName } from "./device";
 import { newId } from "../shared/api";
 import type {
   AideMemoire, CodeLists, DutySheet, Ending, Entry, Form, InboxItem, KeptFile, KeptMessage, KeptNotice, KeptTask, Late, Message,
-  OwnFix, Panic, Receipt, Recorded, Shift, Starting, Status, Task, Unit,
+  OwnFix, Panic, Receipt, Recorded, Shift, Starting, Task, Unit,
 } from "./model";
 import { Sealed, type Turn } from "./sealed";
 import { RECEIPTS } from "./steps";
@@ -140,8 +140,9 @@ export class Local {
   async held(): Promise<{ kept: Kept; facts: Partial<Facts> }> {
     const all = await this.sealed.all([...RECORDS, "facts"]);
     const of = <Value>(store: (typeof RECORDS)[number]): Value[] => [...(all.get(store)?.values() ?? [])] as Value[];
+    const tasks = of<Omit<KeptTask, "supports"> & Partial<KeptTask>>("tasks").map((task) => ({ ...task, supports: task.supports ?? [] })); // an older page kept none
     const kept: Kept = {
-      tasks: of("tasks"), notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late"),
+      tasks, notices: of("notices"), messages: of("messages"), outbox: of("outbox"), late: of("late"),
       forms: of("forms"), files: of("files"), recorded: of("recorded"),
     };
     return { kept, facts: Object.fromEntries(all.get("facts") ?? []) as Partial<Facts> };
@@ -187,11 +188,11 @@ export class Local {
     });
   }
 
-  /** A task as the answer to a step shows it; `support_status` is where that step has brought a supporting unit. */
-  storeTask(task: Task, support_status?: Status): Promise<void> {
+  /** A task as the answer to a step shows it; `stoodDown` when the step said that its cancel was read. */
+  storeTask(task: Task, stoodDown = false): Promise<void> {
     return this.sealed.change(async (turn) => {
       const kept = newest(await turn.get("tasks", task.id), task);
-      turn.put("tasks", task.id, support_status ? { ...kept, support_status } : kept);
+      turn.put("tasks", task.id, stoodDown ? { ...kept, stood_down: true } : kept);
     });
   }
 

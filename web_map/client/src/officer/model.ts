@@ -9,8 +9,11 @@ export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
 export type Task = AnyTask;
 
-/** A task as it is kept here: the server's state, and how far a supporting unit has come (which only this device knows). */
-export type KeptTask = Task & { support_status?: Status };
+/** A task as it is kept here: the server's state, and whether the officer of a supporting unit has read that it is off. */
+export type KeptTask = Task & { stood_down?: true };
+
+/** A task as the officer's own unit sees it: of a supporting unit the status is its own, and `lead_status` the lead's. */
+export type SeenTask = KeptTask & { lead_status?: Status };
 
 export type Notice = AnyNotice;
 

@@ -3,8 +3,7 @@ import { code, hourMinute, t } from "../shared/i18n";
 import type { StopForm } from "../shared/contract";
 import { current, drawKept, refresh, say } from "./desk";
 import type { Local } from "./local";
-import type { Entry, KeptFile, Message, Panic, Shift, Transition, Verb } from "./model";
-import { LEADS_TO } from "./steps";
+import type { Entry, KeptFile, Message, Panic, Shift, Transition } from "./model";
 import { state } from "./store";
 import { giveUp, sendTrack } from "./track";
 
@@ -48,8 +47,8 @@ export async function refused(local: Local, entry: Entry): Promise<void> {
 
 async function stepSent(local: Local, entry: Entry, { result, task }: Transition): Promise<void> {
   const { verb } = entry.about;
-  if (verb === "seen") return local.storeTask(task);
-  await local.storeTask(task, result === "applied" ? LEADS_TO[verb as Verb] : undefined);
+  await local.storeTask(task, verb === "cancel_confirm");
+  if (verb === "seen") return;
   if (result === "applied") return;
   await local.addLate({ id: entry.id, task_id: task.id, verb, result, at: entry.made_at });
   say(t(`officer.late.${result}`, { verb: t(`officer.verb.${verb}`), status: code("task_status", task.status) }));

@@ -1,5 +1,5 @@
 /** The officer's side of a task's lifecycle as data: the one next step, what else is possible, where each leads. */
-import type { Entry, KeptNotice, KeptTask, Priority, Status, Task, Verb } from "./model";
+import type { Entry, KeptNotice, KeptTask, Priority, SeenTask, Status, Task, Verb } from "./model";
 
 /** Where each step leads. */
 export const LEADS_TO: Record<Verb, Status> = {
@@ -78,24 +78,23 @@ const RANK: Record<Priority, number> = { P1: 1, P2: 2, P3: 3, P4: 4 };
 const urgentFirst = (a: Task, b: Task): number =>
   RANK[a.priority] - RANK[b.priority] || (a.issued_at ?? "").localeCompare(b.issued_at ?? "");
 
-const OVER: readonly Status[] = ["completed", "failed", "closed", "cancelled", "expired", "discarded"];
-
 /** The task as a unit sees it: a supporting unit takes the same steps as the lead, each for itself. */
-export function seenBy(task: KeptTask, unitIds: ReadonlySet<string>): KeptTask {
-  const supports = !unitIds.has(task.unit_id ?? "") && task.support_unit_ids.some((id) => unitIds.has(id));
-  return supports && !OVER.includes(task.status) ? { ...task, status: task.support_status ?? "issued" } : task;
+export function seenBy(task: KeptTask, unitIds: ReadonlySet<string>): SeenTask {
+  if (unitIds.has(task.unit_id ?? "")) return task;
+  const own = task.supports.find((one) => unitIds.has(one.unit_id));
+  return own ? { ...task, status: own.status, lead_status: task.status } : task;
 }
 
 export interface Sorted {
-  now: Task | null;
+  now: SeenTask | null;
   /** Called off after the officer had taken them on, which is still to be confirmed. */
-  calledOff: Task[];
-  waiting: Task[];
-  done: Task[];
+  calledOff: SeenTask[];
+  waiting: SeenTask[];
+  done: SeenTask[];
 }
 
 /** The officer's tasks: the one at hand, those called off and those waiting (most urgent first), those that are over (newest first). */
-export function sorted(tasks: readonly Task[], outbox: readonly Entry[], unitIds: ReadonlySet<string>): Sorted {
+export function sorted(tasks: readonly SeenTask[], outbox: readonly Entry[], unitIds: ReadonlySet<string>): Sorted {
   const mine = (task: Task): boolean =>
     unitIds.has(task.unit_id ?? "") || task.support_unit_ids.some((id) => unitIds.has(id));
   const stands = new Map(tasks.map((task) => [task.id, standing(task, outbox)]));
@@ -114,9 +113,9 @@ export function sorted(tasks: readonly Task[], outbox: readonly Entry[], unitIds
   };
 }
 
-/** Whether an officer who had taken on a task must confirm that it was called off, and has not done so on this device. */
-export const mustConfirmCancel = (task: Task, outbox: readonly Entry[]): boolean =>
-  task.status === "cancelled" && task.acknowledged_at !== null && task.cancel_confirmed_at === null &&
+/** Whether an officer must confirm that a task they had taken on, or were sent in support of, was called off. */
+export const mustConfirmCancel = (task: SeenTask, outbox: readonly Entry[]): boolean =>
+  task.status === "cancelled" && (task.lead_status ? !task.stood_down : task.acknowledged_at !== null && task.cancel_confirmed_at === null) &&
   !outbox.some(({ about, refused }) => about.id === task.id && about.verb === "cancel_confirm" && !refused);
 
 /** Whether an officer who had acknowledged a notice must confirm that it was cancelled. */

@@ -3,7 +3,7 @@ import type { LinkState } from "../shared/live";
 import { KNOWN_CODES } from "./codes";
 import type { Kept } from "./local";
 import type {
-  AideMemoire, CodeLists, DutySheet, Ending, Entry, FormKind, Me, Panic, Place, Shift, Starting, Task, Unit, UnitSheet,
+  AideMemoire, CodeLists, DutySheet, Ending, Entry, FormKind, Me, Panic, Place, SeenTask, Shift, Starting, Unit, UnitSheet,
 } from "./model";
 import type { PlaceState } from "./place";
 import type { PushState } from "./push";
@@ -140,7 +140,8 @@ export const refused = (): Entry[] => state.kept.outbox.filter((entry) => entry.
 /** The action that can still be undone. */
 export const undoable = (): Entry | undefined => state.kept.outbox.find((entry) => entry.hold_until > Date.now());
 
-function unitIds(): Set<string> {
+/** The units the officer acts for. */
+export function unitIds(): Set<string> {
   const ids = new Set(state.units.map((unit) => unit.id));
   return state.shift ? ids.add(state.shift.unit_id) : ids;
 }
@@ -151,7 +152,7 @@ export function myTasks(): Sorted {
 }
 
 /** A task as the officer's own unit sees it. */
-export function taskById(id: string): Task | undefined {
+export function taskById(id: string): SeenTask | undefined {
   const task = state.kept.tasks.find((one) => one.id === id);
   return task && seenBy(task, unitIds());
 }

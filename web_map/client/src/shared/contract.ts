@@ -679,6 +679,14 @@ export interface StoppedPerson {
   document?: string | null;
 }
 
+/** A unit sent in support of a task: where it stands by its own steps, which do not move the task, and since when. */
+export interface Support {
+  unit_id: string;
+  call_sign: string;
+  status: "draft" | "issued" | "delivered" | "acknowledged" | "declined" | "unacknowledged" | "en_route" | "on_scene" | "paused" | "completed" | "failed" | "closed" | "cancelled" | "expired" | "discarded";
+  since: string;
+}
+
 /** A call for another unit at the task's place, or where the officer is; the centre decides who comes. */
 export interface SupportRequestIn {
   id?: string | null;
@@ -709,7 +717,9 @@ export interface Task {
   window_from: string | null;
   window_to: string | null;
   unit_id: string | null;
+  unit_call_sign: string | null;
   support_unit_ids: string[];
+  supports: Support[];
   required_capabilities: string[];
   exercise: boolean;
   late: boolean;

@@ -3,28 +3,28 @@ import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { dayTime, t } from "../../shared/i18n";
 import { confirmCancel } from "../actions";
-import type { KeptNotice, Task } from "../model";
+import type { KeptNotice, SeenTask, Task } from "../model";
 import { mustConfirmNotice } from "../steps";
 import { duty, myTasks, state } from "../store";
 import { begunForms } from "./form";
-import { chip, heading, icon, label, standingText, wayText, windowText } from "./parts";
+import { chip, heading, icon, label, standingText, supportOf, wayText, windowText } from "./parts";
 import { nextButton } from "./task";
 import { startButtons } from "./duty";
 import { pinOffer } from "./pin";
 
-function nowCard(task: Task, withStep: boolean): TemplateResult {
+function nowCard(task: SeenTask, withStep: boolean): TemplateResult {
   return html`<article class="card now ${task.priority}">
     <a class="card-link" href="#/task/${task.id}">
       <p class="row">${chip(task.priority)}${standingText(task)}</p>
-      <h3>${task.title}</h3>
+      ${supportOf(task)}<h3>${task.title}</h3>
       ${task.address ? html`<p class="with-icon">${icon("pin")}${task.address}</p>` : nothing}
       <p class="row muted">${wayText(task)}<span>${windowText(task)}</span></p>
       <p class="more">${t("officer.details")}</p></a>
     ${withStep ? nextButton(task) : nothing}</article>`;
 }
 
-const taskRow = (task: Task): TemplateResult => html`<li><a class="item ${task.priority}" href="#/task/${task.id}">
-  <p class="row">${chip(task.priority)}${standingText(task)}</p><b>${task.title}</b>
+const taskRow = (task: SeenTask): TemplateResult => html`<li><a class="item ${task.priority}" href="#/task/${task.id}">
+  <p class="row">${chip(task.priority)}${standingText(task)}</p>${supportOf(task)}<b>${task.title}</b>
   <small>${t("officer.task", { number: task.number })} ${windowText(task)}</small></a></li>`;
 
 /** Called off, one under the other: each is confirmed by itself, or all that stand here together. */

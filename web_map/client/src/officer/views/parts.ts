@@ -1,11 +1,12 @@
 /** Pieces that several screens share. */
 import { html, nothing, svg, type TemplateResult } from "lit";
 import { code, dayTime, distance, hourMinute, t } from "../../shared/i18n";
-import type { Priority, Status, Task } from "../model";
+import type { Priority, SeenTask, Status, Task } from "../model";
 import { compassPoint, towards } from "../place";
 import { isUnsent, standing } from "../steps";
-import { isOnline, state } from "../store";
+import { isOnline, state, unitIds } from "../store";
 
+const UNANSWERED: readonly Status[] = ["issued", "delivered", "unacknowledged"];
 const ICONS = {
   back: "M15 4 7 12l8 8",
   tasks: "M9 6h11M9 12h11M9 18h11M4 6h.01M4 12h.01M4 18h.01",
@@ -54,6 +55,21 @@ export function standingText(task: Task): TemplateResult {
   const text = status === "issued" || status === "delivered" ? t("officer.standing.new") : label("task_status", status);
   return html`<span class="standing ${status}">${text}</span>${unsent
     ? html` <span class="unsent">${t("officer.unsent")}</span>` : nothing}`;
+}
+
+/** Whom a supporting unit supports; nothing for a task of the unit's own. */
+export const supportOf = (task: SeenTask): TemplateResult | typeof nothing => task.lead_status
+  ? html`<p class="in-support">${t("officer.in_support", { unit: task.unit_call_sign ?? "" })}</p>` : nothing;
+
+/** The other units at the task and how they stand: the lead, and who comes in support. */
+export function together(task: SeenTask): TemplateResult | typeof nothing {
+  const own = unitIds();
+  const lead = { unit_id: task.unit_id ?? "", call_sign: task.unit_call_sign ?? "", status: task.lead_status ?? task.status, role: "lead" };
+  const others = [lead, ...task.supports.map((one) => ({ ...one, role: "support" }))].filter((one) => !own.has(one.unit_id));
+  if (!others.length || !task.supports.length) return nothing;
+  return html`<ul class="together" aria-label=${t("officer.with.title")}>${others.map((one) => html`<li data-unit=${one.unit_id}>
+    <b>${one.call_sign}</b> <span class="muted">${t(`officer.with.${one.role}`)}</span> <span class="standing ${one.status}">${UNANSWERED.includes(one.status)
+      ? t("officer.with.unanswered") : code("task_status", one.status)}</span></li>`)}</ul>`;
 }
 
 /** "07:40", with the day where it is not today. */

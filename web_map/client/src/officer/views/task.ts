@@ -4,21 +4,21 @@ import { hourMinute, t } from "../../shared/i18n";
 import { confirmCancel, step } from "../actions";
 import { owesStop } from "../forms";
 import "../map";
-import type { Task, Verb } from "../model";
+import type { SeenTask, Task, Verb } from "../model";
 import { showPlace } from "../position";
 import { go, goInstead } from "../routes";
 import { ASKS, choices, mustConfirmCancel, results, standing } from "../steps";
 import { codesOf, state, taskById } from "../store";
 import { aidesFor } from "./aide";
 import { formsOfTask, stopFirst } from "./form";
-import { backBar, chip, icon, label, missing, standingText, wayText, windowText } from "./parts";
+import { backBar, chip, icon, label, missing, standingText, supportOf, together, wayText, windowText } from "./parts";
 import { talkLinks } from "./talk";
 
 /** Take a step at once, or ask first for what it needs. */
 const take = (task: Task, verb: Verb): void => (ASKS[verb] ? go(`#/task/${task.id}/${verb}`) : void step(task, verb));
 
 /** The one next step, at least 72 pixels high; nothing when the task asks for none. */
-export function nextButton(task: Task): TemplateResult | typeof nothing {
+export function nextButton(task: SeenTask): TemplateResult | typeof nothing {
   if (mustConfirmCancel(task, state.kept.outbox)) {
     return html`<button class="next" data-verb="cancel_confirm" @click=${() => confirmCancel(task)}>${t("officer.confirm_cancel")}</button>`;
   }
@@ -62,13 +62,14 @@ export function taskView(id: string): TemplateResult {
   return html`<div class="page one">${backBar("#/", t("officer.task", { number: task.number }))}
     <article class="sheet"><p class="row">${chip(task.priority)}${standingText(task)}${task.exercise
       ? html`<span class="unsent">${t("officer.exercise")}</span>` : nothing}</p>
-      <h2>${task.title}</h2>
+      ${supportOf(task)}<h2>${task.title}</h2>
       ${task.address ? html`<p class="with-icon">${icon("pin")}${task.address}</p>` : nothing}
       ${windowText(task) ? html`<p class="with-icon">${icon("duty")}${windowText(task)}</p>` : nothing}
+      ${together(task)}
       ${task.instruction ? html`<p class="instruction">${task.instruction}</p>` : nothing}
       ${place(task)}
       <dl>${fact("kind", label("task_kind", task.kind))}
-        ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && task.ack_due_at && hourMinute(task.ack_due_at))}
+        ${fact("reason", reason)}${fact("ack_due", task.status === "issued" && !task.lead_status && task.ack_due_at && hourMinute(task.ack_due_at))}
         ${fact("result", task.result && label("task_result", task.result))}</dl>
       ${talkLinks(task)}${aidesFor(task)}</article>${formsOfTask(task.id)}
     ${steps.some((part) => part !== nothing) ? html`<div class="steps">${steps}</div>` : nothing}</div>`;

@@ -1,0 +1,129 @@
+"""A further unit is sent in support: chosen by keyboard, told on its tablet, its steps shown to centre and lead."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.browser.conftest import Watch
+from tests.browser.officer_pages import big, fill_in, until
+from tests.browser.test_dispatcher import sign_in
+from tests.browser.test_dispatcher_alarms import Centre, row_of
+from tests.helpers import Server
+
+LON, LAT = 26.3, 55.7  # far from what other tests place
+
+
+@pytest.fixture
+def scene(shared_server: Server) -> Iterator[tuple[Centre, Centre]]:
+    """The lead's crew at the place, and a van with an x-ray 3 km off; their tasks are over when the test is."""
+    lead, van = Centre(shared_server), Centre(shared_server, capabilities=["xray"])
+    lead.report(LON, LAT)
+    van.report(LON + 0.05, LAT)
+    yield lead, van
+    for one in (lead, van):
+        one.sql("UPDATE task SET status = 'closed' WHERE unit_id = :unit", unit=one.crew.unit.id)
+        one.sql("UPDATE unit_latest SET point = ST_Point(21, 56, 4326) WHERE unit_id = :unit", unit=one.crew.unit.id)
+
+
+def tablet(watch: Watch, centre: Centre) -> Page:
+    page = watch.open(f"{centre.server.url}/officer")
+    fill_in(page, centre)
+    return page
+
+
+def opened(watch: Watch, centre: Centre, title: str, **options: Any) -> tuple[Page, dict[str, Any]]:
+    """The console with a P1 of the lead's on the screen."""
+    task = centre.issued(title, priority="P1", lon=LON, lat=LAT)
+    page = sign_in(watch, centre, **options)
+    row_of(page, task).click()
+    expect(page.get_by_role("button", name="Send support")).to_be_visible()
+    return page, task
+
+
+def at_task(page: Page, centre: Centre) -> Locator:
+    return page.locator(f".crews [data-crew='{centre.crew.unit.id}']")
+
+
+def test_support_is_sent_by_keyboard_and_its_steps_are_seen_by_all(
+    watch: Watch, scene: tuple[Centre, Centre], accessible: Callable[[Page], None]
+) -> None:
+    lead, van = scene
+    theirs = tablet(watch, van)
+    page, task = opened(watch, lead, f"Reefer {lead.crew.unit.call_sign}")
+    page.keyboard.press("s")
+    first = page.locator(".nearest .row").first
+    expect(first).to_be_focused()
+    expect(first).to_contain_text(van.crew.unit.call_sign)
+    expect(first).to_contain_text("x-ray")
+    expect(page.locator(f".nearest [data-assign='{lead.crew.unit.id}']")).to_have_count(0)
+    accessible(page)
+    page.keyboard.press("Enter")
+    expect(at_task(page, van).locator(".badge")).to_have_text("delivered")
+    expect(at_task(page, lead)).to_contain_text("lead")
+    expect(page.locator(".history li").filter(has_text="sent in support")).to_contain_text(van.crew.unit.call_sign)
+
+    expect(theirs.locator(".card.now .in-support")).to_have_text(f"In support of {lead.crew.unit.call_sign}")
+    accessible(theirs)
+    big(theirs, "acknowledge")
+    expect(at_task(page, van).locator(".badge")).to_have_text("acknowledged")
+    big(theirs, "en_route")
+    expect(at_task(page, van).locator(".badge")).to_have_text("en route")
+    expect(at_task(page, van).locator("time")).to_have_text(re.compile(r"^\d\d:\d\d · \d+ s$"))
+    assert lead.http.get(f"/tasks/{task['id']}", headers=lead.rasa).json()["acknowledged_at"] is None
+
+    own = tablet(watch, lead)
+    own.locator(".card.now").get_by_role("link").click()
+    expect(own.locator(".together")).to_contain_text(re.compile(f"{van.crew.unit.call_sign}.*en route"))
+    accessible(own)
+
+    page.keyboard.press("s")
+    expect(page.locator("section.support")).to_be_visible()
+    expect(page.locator("section.support")).not_to_contain_text("Loading")
+    expect(page.locator(f".nearest [data-assign='{van.crew.unit.id}']")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator("section.support")).to_have_count(0)
+
+    lead.post(lead.jonas, f"/tasks/{task['id']}/transitions", verb="cancel", reason="over")
+    theirs.locator(".called-off").get_by_role("button", name="Understood").click()
+    expect(theirs.locator(".called-off")).to_have_count(0)
+    until(
+        theirs,
+        lambda: (
+            lead.http.get(f"/tasks/{task['id']}/events", headers=lead.rasa).json()["items"][-1]["verb"] == "acknowledge"
+        ),
+    )
+    assert lead.http.get(f"/tasks/{task['id']}", headers=lead.rasa).json()["conflict"] is None
+
+
+def test_another_dispatcher_has_sent_the_unit_first(watch: Watch, scene: tuple[Centre, Centre]) -> None:
+    lead, van = scene
+    page, task = opened(watch, lead, f"Twice {lead.crew.unit.call_sign}", color_scheme="light")
+
+    def first(route: Route) -> None:
+        lead.post(lead.jonas, f"/tasks/{task['id']}/support", unit_id=str(van.crew.unit.id))
+        route.continue_()
+
+    page.route("**/support", first)
+    watch.allow(re.compile("status of 409"))
+    page.get_by_role("button", name="Send support").click()
+    page.get_by_label("Needs").select_option("xray")
+    page.locator(".nearest .row").first.click()
+    box = page.locator(".notice-box[role=alert]")
+    expect(box).to_contain_text(re.compile(r"Jonas Petraitis was first \(sent in support, \d\d:\d\d:\d\d\)"))
+    expect(at_task(page, van).locator(".badge")).to_have_text("issued")
+
+
+def test_a_unit_that_went_off_shift_meanwhile_is_said(watch: Watch, scene: tuple[Centre, Centre]) -> None:
+    lead, van = scene
+    page, task = opened(watch, lead, f"Off {lead.crew.unit.call_sign}")
+    page.keyboard.press("s")
+    row = page.locator(f".nearest [data-assign='{van.crew.unit.id}']")
+    expect(row).to_be_visible()
+    van.sql("UPDATE shift SET off_at = now() WHERE unit_id = :unit", unit=van.crew.unit.id)
+    watch.allow(re.compile("status of 409"))
+    page.keyboard.press(row.locator("kbd").text_content() or "")
+    expect(page.locator(".bars .bar.urgent")).to_contain_text("is not on shift")
+    assert lead.http.get(f"/tasks/{task['id']}", headers=lead.rasa).json()["supports"] == []
