@@ -92,7 +92,7 @@ async def call_signs(work: Work, unit_ids: Collection[UUID]) -> dict[UUID, str]:
     if not unit_ids:
         return {}
     found = await work.session.execute(select(Unit.id, Unit.call_sign).where(col(Unit.id).in_(unit_ids)))
-    return dict(found.tuples().all())
+    return {row.id: row.call_sign for row in found}
 
 
 async def get(work: Work, unit_id: UUID) -> Unit:

@@ -107,14 +107,6 @@ class TransitionIn(Placed):
     divert: bool = False
 
 
-class SupportIn(Edge):
-    """A unit to support a task; with `version` it is not sent when the centre decided something else meanwhile."""
-
-    id: UUID | None = None
-    unit_id: UUID
-    version: Version | None = None
-
-
 class TakeIn(Edge):
     """An alert is taken by whoever asks."""
 

@@ -78,7 +78,7 @@ AT_WORK = frozenset({"acknowledged", "en_route", "on_scene"})
 BINDING = AT_WORK | {"issued", "delivered"}
 """What makes a unit assigned, en route or on scene."""
 
-PART_OVER = frozenset({"declined", "completed", "failed"})
+PART_OVER = frozenset({"declined", "completed", "failed", "cancelled"})
 """A supporting unit that stands so has left the task; it may be sent again."""
 
 

@@ -1,4 +1,4 @@
-"""Tasks: drafted, changed, supported, read, and handed to whoever joins a unit."""
+"""Tasks: drafted, changed, read, and handed to whoever joins a unit."""
 
 from datetime import datetime
 from typing import Any
@@ -17,14 +17,14 @@ from core.errors import Invalid, Malformed, NotAllowed, NotFound, TransitionNotA
 from core.ids import new_id
 from core.models import InboxItem
 from core.work import Work
-from mobile_contract.resources import ReceiptIn, SelfTaskIn, SupportIn, TaskChange, TaskIn, TransitionIn
+from mobile_contract.resources import ReceiptIn, SelfTaskIn, TaskChange, TaskIn, TransitionIn
 from tasks import audience, guards, states
 from tasks.limits import STANDARD, Limits
 from tasks.models import Task, TaskEvent, TaskSupport
 from tasks.resource import lon_lat, one, polygon_of, supports_of
 from tasks.resource import resources as resources
 from tasks.steps import News, Was, follow, locked, move, not_ahead, record, stand, tell
-from tasks.transitions import Outcome, acting_unit, assign, check_decided, check_version, stale
+from tasks.transitions import Outcome, acting_unit, assign, check_version
 
 _COMMAND = {"id", "version", "issue", "override_reason", "divert", "lon", "lat", "point", "area"}
 _SMALL_EDITS = frozenset({"priority", "title", "instruction", "point", "area", "address", "window_from", "window_to"})
@@ -139,37 +139,6 @@ async def change(work: Work, task_id: UUID, body: TaskChange) -> dict[str, Any]:
     if task.status == "draft":
         work.publish(TasksChanged, task.id)
     else:
-        await tell(work, News(task, event))
-    return await one(work, task)
-
-
-async def support(work: Work, task_id: UUID, body: SupportIn) -> dict[str, Any]:
-    """The task with one more supporting unit, which gets it.
-
-    One that supports it already changes nothing, unless its own part is over: then it is sent again.
-
-    Raises NotFound, VersionConflict, Invalid, TransitionNotAllowed for a task that no unit has, for its lead, or for a
-    unit off duty.
-    """
-    task = await locked(work, task_id)
-    if task is None:
-        raise NotFound
-    await check_decided(work, task, body.version)
-    unit = await guards.check_unit(work, body.unit_id)
-    if task.status not in guards.OCCUPYING:
-        raise TransitionNotAllowed("Another unit can support a task that a unit has.", **await stale(work, task))
-    if body.unit_id == task.unit_id:
-        raise TransitionNotAllowed("The unit has the task itself.", guard="lead", current_version=task.version)
-    known = await work.session.get(TaskSupport, (task.id, body.unit_id))
-    if unit and (known is None or known.status in states.PART_OVER):
-        await guards.check_on_shift(work, unit)
-        sent = known or TaskSupport(task_id=task.id, unit_id=unit.id)
-        sent.added_at = work.now
-        stand(work, sent, "issued", work.now)
-        move(work, task, "support", task.status, work.now)
-        event = record(work, task, "support", Was(task.status, task.status, unit_id=body.unit_id))
-        work.audit(Action.ALTERATION, "task", task.id, support=body.unit_id)
-        await follow(work, [body.unit_id], work.now)
         await tell(work, News(task, event))
     return await one(work, task)
 

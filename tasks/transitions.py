@@ -39,7 +39,7 @@ from tasks.steps import (
 )
 
 Outcome = dict[str, Any]
-DECISIONS = states.CENTRE_VERBS | {"update", "support"}
+DECISIONS = states.CENTRE_VERBS | {"update", "support", "withdraw"}
 
 
 async def transition(work: Work, task_id: UUID, command: TransitionIn, limits: Limits = STANDARD) -> Outcome:
@@ -93,7 +93,7 @@ async def _by_officer(work: Work, task: Task, unit_id: UUID | None, command: Tra
     if support and task.status in states.TERMINAL:
         arrow = None
     if arrow is None:
-        return await _too_late(work, task, unit_id, command)
+        return await _too_late(work, task, unit_id, command, support)
     before, at = stands.status, not_ahead(work, command.at)
     if support:
         stand(work, support, arrow.to, at)
@@ -108,10 +108,18 @@ async def _by_officer(work: Work, task: Task, unit_id: UUID | None, command: Tra
     return await _told(work, "applied", News(task, event, supports=supports))
 
 
-async def _too_late(work: Work, task: Task, unit_id: UUID | None, command: TransitionIn) -> Outcome:
-    read = task.status == "cancelled" and command.verb == "acknowledge" and command.version == task.version
-    if read and unit_id:
-        if unit_id == task.unit_id and task.cancel_confirmed_at is None:
+def _has_read_cancel(task: Task, command: TransitionIn, support: TaskSupport | None) -> bool:
+    """Whether the crew confirms that the task, or their support of it, is off: they name the version they saw."""
+    if command.verb != "acknowledge" or command.version is None:
+        return False
+    return support.status == "cancelled" if support else (task.status, task.version) == ("cancelled", command.version)
+
+
+async def _too_late(
+    work: Work, task: Task, unit_id: UUID | None, command: TransitionIn, support: TaskSupport | None
+) -> Outcome:
+    if unit_id and _has_read_cancel(task, command, support):
+        if support is None and task.cancel_confirmed_at is None:
             task.cancel_confirmed_at = not_ahead(work, command.at)
         result = "applied"
     else:

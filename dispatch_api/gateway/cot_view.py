@@ -30,6 +30,7 @@ from tasks import notice_resource
 from tasks.guards import OCCUPYING
 from tasks.models import Notice, Task
 from tasks.resource import resources
+from tasks.states import PART_OVER
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ TASK_FOR = NOTICE_FOR = timedelta(days=1)
 _TASKS = text("""
 SELECT id, unit_id FROM task WHERE status = ANY(:shown) AND unit_id = ANY(:units)
 UNION SELECT t.id, s.unit_id FROM task t JOIN task_support s ON s.task_id = t.id
-WHERE t.status = ANY(:shown) AND s.unit_id = ANY(:units)
+WHERE t.status = ANY(:shown) AND s.unit_id = ANY(:units) AND s.status <> ALL(:over)
 """)
 _NOTICES = text("""
 SELECT DISTINCT n.id, r.unit_id FROM notice n JOIN notice_recipient r ON r.notice_id = n.id
@@ -145,7 +146,7 @@ class CotView:
 async def read(work: Work, units: set[UUID]) -> Picture:
     """What these units are to see now."""
     picture = Picture()
-    values = {"units": list(units), "shown": sorted(OCCUPYING), "now": work.now}
+    values = {"units": list(units), "shown": sorted(OCCUPYING), "over": sorted(PART_OVER), "now": work.now}
     await _read_tasks(work, picture, list(await work.session.execute(_TASKS, values)))
     await _read_notices(work, picture, list(await work.session.execute(_NOTICES, values)))
     seen = units.union(*picture.near.values())

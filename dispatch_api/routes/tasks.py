@@ -18,7 +18,6 @@ from mobile_contract.resources import (
     ResolveIn,
     SelfTaskIn,
     Status,
-    SupportIn,
     Task,
     TaskChange,
     TaskEvent,
@@ -26,7 +25,8 @@ from mobile_contract.resources import (
     Transition,
     TransitionIn,
 )
-from tasks import conflicts, states, tasks
+from mobile_contract.supports import SupportIn, WithdrawIn
+from tasks import conflicts, states, supports, tasks
 from tasks.limits import limits_of
 from tasks.transitions import transition
 
@@ -129,8 +129,17 @@ async def resolve(task_id: UUID, body: ResolveIn, response: Response, work: Disp
 async def support(task_id: UUID, body: SupportIn, response: Response, work: Dispatching) -> Any:
     """Send a further unit in support."""
     return await once(
-        work, response, f"tasks.support:{task_id}", body.id, body, lambda: tasks.support(work, task_id, body)
+        work, response, f"tasks.support:{task_id}", body.id, body, lambda: supports.send(work, task_id, body)
     )
+
+
+@router.post("/tasks/{task_id}/support/{unit_id}/withdraw", response_model=Task)
+async def withdraw(task_id: UUID, unit_id: UUID, body: WithdrawIn, response: Response, work: Dispatching) -> Any:
+    """Withdraw a unit from a task it supports; its crew is told."""
+    return await once(
+        work, response, f"tasks.withdraw:{task_id}:{unit_id}", body.id, body,
+        lambda: supports.withdraw(work, task_id, unit_id, body),
+    )  # fmt: skip
 
 
 @router.post("/tasks/{task_id}/seen", response_model=Transition)

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.officer_pages import big, fill_in, until
+from tests.browser.officer_pages import big, until
 from tests.browser.test_dispatcher import sign_in
 from tests.browser.test_dispatcher_alarms import Centre, row_of
-from tests.helpers import Server
+from tests.helpers import PASSWORD, Server
 
 LON, LAT = 26.3, 55.7  # far from what other tests place
 
@@ -29,8 +29,12 @@ def scene(shared_server: Server) -> Iterator[tuple[Centre, Centre]]:
 
 
 def tablet(watch: Watch, centre: Centre) -> Page:
+    """The officer's page of the crew."""
     page = watch.open(f"{centre.server.url}/officer")
-    fill_in(page, centre)
+    page.get_by_label("Login").fill(centre.crew.officer.login)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#badge")).to_have_text("Online")
     return page
 
 
@@ -98,7 +102,9 @@ def test_support_is_sent_by_keyboard_and_its_steps_are_seen_by_all(
     assert lead.http.get(f"/tasks/{task['id']}", headers=lead.rasa).json()["conflict"] is None
 
 
-def test_another_dispatcher_has_sent_the_unit_first(watch: Watch, scene: tuple[Centre, Centre]) -> None:
+def test_another_dispatcher_was_first_to_send_it_and_it_is_withdrawn(
+    watch: Watch, scene: tuple[Centre, Centre]
+) -> None:
     lead, van = scene
     page, task = opened(watch, lead, f"Twice {lead.crew.unit.call_sign}", color_scheme="light")
 
@@ -114,6 +120,13 @@ def test_another_dispatcher_has_sent_the_unit_first(watch: Watch, scene: tuple[C
     box = page.locator(".notice-box[role=alert]")
     expect(box).to_contain_text(re.compile(r"Jonas Petraitis was first \(sent in support, \d\d:\d\d:\d\d\)"))
     expect(at_task(page, van).locator(".badge")).to_have_text("issued")
+
+    at_task(page, van).get_by_role("button", name=f"Withdraw {van.crew.unit.call_sign}").press("Enter")
+    page.keyboard.type("another is nearer?")  # at once: what is typed is the reason, never a shortcut
+    page.keyboard.press("Enter")
+    expect(at_task(page, van).locator(".badge")).to_have_text("cancelled")
+    expect(page.locator(".history li").first).to_contain_text("another is nearer?")
+    expect(at_task(page, van).get_by_role("button")).to_have_count(0)
 
 
 def test_a_unit_that_went_off_shift_meanwhile_is_said(watch: Watch, scene: tuple[Centre, Centre]) -> None:

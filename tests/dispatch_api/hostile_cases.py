@@ -133,6 +133,9 @@ CASES = [
     Case("POST", "/tasks/$issued/support", "dispatcher", {
         "id": NO_ID[:-1] + "f", "unit_id": "$other", "version": 2,
     }),
+    Case("POST", "/tasks/$issued/support/$unit/withdraw", "dispatcher", {
+        "id": NO_ID[:-2] + "22", "version": 2, "reason": "r",
+    }, 404),
     Case("POST", "/tasks/$issued/transitions", "officer", {
         "id": NO_ID[:-2] + "10", "verb": "acknowledge", "version": 1, "unit_id": "$unit", "at": NOW,
         "accuracy_m": 8.5, "reason_code": "other", "reason": "r", "result": "nothing_found", "override_reason": "o",

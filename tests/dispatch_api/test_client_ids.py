@@ -139,6 +139,7 @@ async def test_every_step_is_taken_once(desk: Desk) -> None:
         ("officer", f"/installs/{install['id']}/revoke", {}, {"recover": True}),
         ("officer", f"/tasks/{task['id']}/transitions", {"verb": "acknowledge"}, {"verb": "en_route"}),
         ("dispatcher", f"/tasks/{task['id']}/support", {"unit_id": other["id"]}, {"unit_id": unit}),
+        ("dispatcher", f"/tasks/{task['id']}/support/{other['id']}/withdraw", {"reason": "over"}, {"reason": "no"}),
         ("officer", f"/notices/{notice['id']}/acknowledge", {"at": moment()}, {"at": moment(minutes=1)}),
         ("dispatcher", f"/notices/{notice['id']}/cancel", {}, {"at": moment()}),
         ("officer", "/inbox/ack", {"upto": 1}, {"upto": 0}),

@@ -12,8 +12,9 @@ from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, Ver
 from core.ids import new_id
 from core.work import open_work
 from geo import units
-from mobile_contract.resources import ReceiptIn, SelfTaskIn, SupportIn, TaskChange, TaskIn
-from tasks import tasks
+from mobile_contract.resources import ReceiptIn, SelfTaskIn, TaskChange, TaskIn
+from mobile_contract.supports import SupportIn
+from tasks import supports, tasks
 from tests.helpers import Crew, actor_of, person
 from tests.tasks.conftest import VILNIUS, Scene
 
@@ -300,7 +301,7 @@ async def test_support_takes_its_own_steps(scene: Scene) -> None:
     await scene.officer(task, "acknowledge")
     for _ in range(2):
         async with open_work(scene.engine, scene.dispatcher) as work:
-            answer = await tasks.support(work, UUID(task["id"]), SupportIn(unit_id=helper.unit.id))
+            answer = await supports.send(work, UUID(task["id"]), SupportIn(unit_id=helper.unit.id))
     assert answer["support_unit_ids"] == [str(helper.unit.id)]
     assert len(await scene.inbox(helper.actor)) == 1
     await scene.officer(task, "acknowledge", "en_route", "on_scene", "complete", crew=helper)
@@ -312,7 +313,7 @@ async def test_support_takes_its_own_steps(scene: Scene) -> None:
     assert (await scene.officer(task, "resume", crew=helper))["result"] == "conflict"
     with pytest.raises(TransitionNotAllowed):
         async with open_work(scene.engine, scene.dispatcher) as work:
-            await tasks.support(work, UUID(task["id"]), SupportIn(unit_id=helper.unit.id))
+            await supports.send(work, UUID(task["id"]), SupportIn(unit_id=helper.unit.id))
 
 
 async def test_changes_reach_the_crew_and_keep_to_the_small_things(scene: Scene) -> None:

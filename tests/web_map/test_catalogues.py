@@ -100,7 +100,7 @@ CODES: dict[str, Iterable[str]] = {
     "no_seizure_reason": codes.NO_SEIZURE_REASON,
     "consultation_reason": codes.CONSULTATION_REASON,
     "verb": {verb for (_, verb), _ in states._arrows()}
-    | {"seen", "update", "support", "take", "escalate", "resolve", "close_alarm"},
+    | {"seen", "update", "support", "withdraw", "take", "escalate", "resolve", "close_alarm"},
     "reason_code": {
         *codes.DECLINE_REASON,
         *codes.PAUSE_REASON,

@@ -68,7 +68,7 @@ export function releaseHeld(): void {
 export async function openTask(id: string): Promise<void> {
   const task = store.tasks.get(id);
   const overruled = ui.overruled?.taskId === id ? ui.overruled : null;
-  set({ panel: "task", taskId: id, asking: null, supporting: null, nearest: null, events: [], overruled });
+  set({ panel: "task", taskId: id, asking: null, supporting: null, withdrawing: null, nearest: null, events: [], overruled });
   try {
     const [fresh, events] = await Promise.all([api.get<Task>(`/tasks/${id}`), all<TaskEvent>(`/tasks/${id}/events`)]);
     addTask(store, fresh);
@@ -129,11 +129,21 @@ export function leaveSupport(task: Task | undefined): void {
 /** Send a further unit in support of a task. */
 export function support(task: Task, unitId: string, callSign: string): void {
   leaveSupport(task);
-  hold(t("support.held", { number: task.number, unit: callSign }), task.priority === "P1", async () => {
-    const sent = api.post<Task>(`/tasks/${task.id}/support`, { id: newId(), unit_id: unitId, version: task.version });
-    addTask(store, await sent.catch((error: unknown) => overruled(task.id, error)));
-    if (ui.taskId === task.id) await refreshEvents(task.id);
-  });
+  const text = t("support.held", { number: task.number, unit: callSign });
+  hold(text, task.priority === "P1", () => changeCrew(task, "support", { unit_id: unitId }));
+}
+
+/** Withdraw a unit from a task it supports. */
+export function withdraw(task: Task, unitId: string, callSign: string, reason: string): void {
+  set({ withdrawing: null });
+  const text = t("support.withdraw_held", { number: task.number, unit: callSign });
+  hold(text, task.priority === "P1", () => changeCrew(task, `support/${unitId}/withdraw`, { reason }));
+}
+
+async function changeCrew(task: Task, path: string, fields: Record<string, unknown>): Promise<void> {
+  const sent = api.post<Task>(`/tasks/${task.id}/${path}`, { id: newId(), version: task.version, ...fields });
+  addTask(store, await sent.catch((error: unknown) => overruled(task.id, error)));
+  if (ui.taskId === task.id) await refreshEvents(task.id);
 }
 
 export async function transition(task: Task, verb: string, fields: Record<string, unknown> = {}): Promise<void> {

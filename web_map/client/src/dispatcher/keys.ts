@@ -30,6 +30,7 @@ function back(): void {
   if (ui.help) set({ help: false });
   else if (ui.picking) set({ picking: false });
   else if (ui.asking) set({ asking: null });
+  else if (ui.withdrawing) set({ withdrawing: null });
   else if (ui.panel === "task" && ui.supporting) leaveSupport(store.tasks.get(ui.taskId ?? ""));
   else if (ui.closing) set({ closing: null });
   else if (ui.drawing) set({ drawing: false });

@@ -59,11 +59,14 @@ export const isOpen = (task: Task): boolean =>
   !ENDED.has(task.status) || task.conflict === "open" || awaitsConfirmation(task);
 
 /** What a supporting unit stands like once its own part is over: it may be sent again. */
-const PART_OVER = new Set<TaskStatus>(["declined", "completed", "failed"]);
+const PART_OVER = new Set<TaskStatus>(["declined", "completed", "failed", "cancelled"]);
+
+/** Whether a supporting unit is still at the task. */
+export const isAtTask = (one: Task["supports"][number]): boolean => !PART_OVER.has(one.status);
 
 /** Whether a unit is at a task: as its lead, or in support of it. */
 export const hasTask = (task: Task, unitId: string): boolean => task.unit_id === unitId
-  || task.supports.some((one) => one.unit_id === unitId && !PART_OVER.has(one.status));
+  || task.supports.some((one) => one.unit_id === unitId && isAtTask(one));
 
 /** Bring the store up to date with one message; the same message twice changes nothing. */
 export function apply(store: Store, message: ServerMessage): void {

@@ -5,8 +5,9 @@ import { may } from "../shared/session";
 import type { Task, TaskEvent, TaskStatus } from "../shared/types";
 import { act, resolve } from "./actions";
 import { alertOf, askToClose, closable, closeButton, fate, takeButton } from "./alerts";
+import { crews } from "./crews";
 import { nearestList, supportButton } from "./nearest_list";
-import { callSign, priority, reasonOf, since, statusBadge } from "./parts";
+import { callSign, priority, reasonOf, statusBadge } from "./parts";
 import { set, setAndFocus, store, ui } from "./state";
 import { awaitsConfirmation, serverNow } from "./store";
 
@@ -87,18 +88,6 @@ function timeline(task: Task): TemplateResult | typeof nothing {
     class=${task[step] ? "done" : i < last ? "skipped" : "open"}><span class="dot"></span>
     <span class="what">${t(`step.${step}`)}</span>${moment(task[step])}</li>`)}</ol>
     ${task.ack_due_at && !task.acknowledged_at && WAITING.has(task.status) ? html`<p class="due">${due(task.ack_due_at)}</p>` : nothing}`;
-}
-
-/** Who is at the task once it has supports: the lead and each of them, how they stand and since when. */
-function crews(task: Task): TemplateResult | typeof nothing {
-  if (!task.supports.length) return nothing;
-  const step = ui.events.findLast((event) => event.result === "applied" && event.to_status === task.status
-    && event.from_status !== task.status && (event.unit_id ?? task.unit_id) === task.unit_id);
-  const row = (id: string | null, name: string, role: string, status: TaskStatus, at: string | undefined): TemplateResult => html`<li data-crew=${id ?? ""}>
-    <span class="grow"><strong>${name}</strong> <span class="muted">${t(`crew.${role}`)}</span></span>${statusBadge(status)}
-    <span class="age">${at ? html`<time datetime=${at} title=${clock(at)}>${t("crew.since", { at: hourMinute(at), span: since(at) })}</time>` : nothing}</span></li>`;
-  return html`<ul class="crews" aria-label=${t("crew.title")}>${row(task.unit_id, task.unit_call_sign ?? "", "lead", task.status, step?.at)}
-    ${task.supports.map((one) => row(one.unit_id, one.call_sign, "support", one.status, one.since))}</ul>`;
 }
 
 /** Hours and minutes, which fit seven abreast; the seconds are in the tooltip. */

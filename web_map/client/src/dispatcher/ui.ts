@@ -42,6 +42,8 @@ export interface Ui {
   picking: boolean;
   /** The list of units is for one to send in support of the open task, of this kind ("" = any). */
   supporting: { capability: string } | null;
+  /** The supporting unit that is asked about: why is it withdrawn? */
+  withdrawing: string | null;
   nearest: Nearest[] | null;
   shortfalls: string[];
   events: TaskEvent[];
@@ -83,6 +85,7 @@ export const initialUi = (): Ui => ({
   point: null,
   picking: false,
   supporting: null,
+  withdrawing: null,
   nearest: null,
   shortfalls: [],
   events: [],

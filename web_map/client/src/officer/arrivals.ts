@@ -2,12 +2,14 @@
 import { t } from "../shared/i18n";
 import * as alarm from "./alarm";
 import { refresh, say } from "./desk";
-import type { InboxItem, KeptTask, Task } from "./model";
+import type { InboxItem, KeptTask, SeenTask, Status, Task } from "./model";
 import { tellOutside } from "./push";
-import { isUrgent, seenBy } from "./steps";
+import { AT_WORK, isUrgent, seenBy } from "./steps";
 import { state, taskById, unitIds, update } from "./store";
 
 const OLD_NEWS_MS = 10 * 60_000;
+/** How a supporting unit stands that does not come, or comes no more. */
+const NOT_COMING: readonly Status[] = ["declined", "failed", "cancelled"];
 
 export async function arrived(items: InboxItem[]): Promise<void> {
   const before = new Map(state.kept.tasks.map((task) => [task.id, task]));
@@ -23,15 +25,14 @@ export async function arrived(items: InboxItem[]): Promise<void> {
   if (news?.kind === "notice") say(t("officer.said.notice", { headline: news.body.headline }));
 }
 
-/** A task is news when it is issued to the unit, or when the unit is sent in its support; to its lead, who comes in support. */
+/** A task is news when it is issued to the unit, or when the unit is sent in its support. */
 function told(came: Task, before: KeptTask | undefined, atMs: number): void {
   const task = taskById(came.id);
   if (!task) return;
   const isRecent = Date.now() - atMs < OLD_NEWS_MS;
   const wasIssued = before !== undefined && seenBy(before, unitIds()).status === "issued";
   const isNew = isRecent && task.status === "issued" && (came.status === "issued" || !wasIssued);
-  const comes = isRecent && !task.lead_status && before && task.supports.find((one) => !before.support_unit_ids.includes(one.unit_id));
-  if (comes) say(t("officer.said.supported", { unit: comes.call_sign, number: task.number }));
+  if (isRecent && before && !task.lead_status && AT_WORK.includes(task.status)) toldOfSupport(task, before);
   if (isNew) say(task.lead_status
     ? t("officer.said.in_support", { unit: task.unit_call_sign ?? "", number: task.number, title: task.title })
     : t("officer.said.task", { number: task.number, title: task.title }));
@@ -40,6 +41,16 @@ function told(came: Task, before: KeptTask | undefined, atMs: number): void {
     if (!sounding || task.priority <= sounding.priority) update({ alarm: task.id }); // the more urgent one stays in sight
     alarm.raise();
   } else if (state.alarm === task.id && !["issued", "delivered"].includes(task.status)) hush();
+}
+
+/** The lead at work is told who comes in support, and who does so no more. */
+function toldOfSupport(task: SeenTask, before: KeptTask): void {
+  for (const { unit_id, call_sign: unit, status } of task.supports) {
+    const was = before.supports.find((one) => one.unit_id === unit_id)?.status;
+    if (status === was) continue;
+    if (!was || (status === "issued" && NOT_COMING.includes(was))) say(t("officer.said.supported", { unit, number: task.number }));
+    else if (NOT_COMING.includes(status)) say(t("officer.said.unsupported", { unit, number: task.number }));
+  }
 }
 
 /** End the sound; the task stays where it is. */

@@ -188,11 +188,11 @@ export class Local {
     });
   }
 
-  /** A task as the answer to a step shows it; `stoodDown` when the step said that its cancel was read. */
-  storeTask(task: Task, stoodDown = false): Promise<void> {
+  /** A task as the answer to a step shows it; `stood_down`: since when that support is off whose end was confirmed. */
+  storeTask(task: Task, stood_down?: string): Promise<void> {
     return this.sealed.change(async (turn) => {
       const kept = newest(await turn.get("tasks", task.id), task);
-      turn.put("tasks", task.id, stoodDown ? { ...kept, stood_down: true } : kept);
+      turn.put("tasks", task.id, stood_down ? { ...kept, stood_down } : kept);
     });
   }
 

@@ -4,7 +4,8 @@ import type { StopForm } from "../shared/contract";
 import { current, drawKept, refresh, say } from "./desk";
 import type { Local } from "./local";
 import type { Entry, KeptFile, Message, Panic, Shift, Transition } from "./model";
-import { state } from "./store";
+import { seenBy } from "./steps";
+import { state, unitIds } from "./store";
 import { giveUp, sendTrack } from "./track";
 
 /** `local` is the store of whoever did it, whoever uses the page by now. */
@@ -47,7 +48,7 @@ export async function refused(local: Local, entry: Entry): Promise<void> {
 
 async function stepSent(local: Local, entry: Entry, { result, task }: Transition): Promise<void> {
   const { verb } = entry.about;
-  await local.storeTask(task, verb === "cancel_confirm");
+  await local.storeTask(task, verb === "cancel_confirm" ? seenBy(task, unitIds()).since : undefined);
   if (verb === "seen") return;
   if (result === "applied") return;
   await local.addLate({ id: entry.id, task_id: task.id, verb, result, at: entry.made_at });

@@ -82,7 +82,7 @@ const urgentFirst = (a: Task, b: Task): number =>
 export function seenBy(task: KeptTask, unitIds: ReadonlySet<string>): SeenTask {
   if (unitIds.has(task.unit_id ?? "")) return task;
   const own = task.supports.find((one) => unitIds.has(one.unit_id));
-  return own ? { ...task, status: own.status, lead_status: task.status } : task;
+  return own ? { ...task, status: own.status, since: own.since, lead_status: task.status } : task;
 }
 
 export interface Sorted {
@@ -115,7 +115,7 @@ export function sorted(tasks: readonly SeenTask[], outbox: readonly Entry[], uni
 
 /** Whether an officer must confirm that a task they had taken on, or were sent in support of, was called off. */
 export const mustConfirmCancel = (task: SeenTask, outbox: readonly Entry[]): boolean =>
-  task.status === "cancelled" && (task.lead_status ? !task.stood_down : task.acknowledged_at !== null && task.cancel_confirmed_at === null) &&
+  task.status === "cancelled" && (task.since ? task.stood_down !== task.since : task.acknowledged_at !== null && task.cancel_confirmed_at === null) &&
   !outbox.some(({ about, refused }) => about.id === task.id && about.verb === "cancel_confirm" && !refused);
 
 /** Whether an officer who had acknowledged a notice must confirm that it was cancelled. */

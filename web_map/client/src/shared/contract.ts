@@ -679,7 +679,7 @@ export interface StoppedPerson {
   document?: string | null;
 }
 
-/** A unit sent in support of a task: where it stands by its own steps, which do not move the task, and since when. */
+/** A unit sent in support of a task: how it stands by its own steps, which do not move the task, and since when. */
 export interface Support {
   unit_id: string;
   call_sign: string;

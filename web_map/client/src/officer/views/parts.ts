@@ -68,7 +68,7 @@ export function together(task: SeenTask): TemplateResult | typeof nothing {
   const others = [lead, ...task.supports.map((one) => ({ ...one, role: "support" }))].filter((one) => !own.has(one.unit_id));
   if (!others.length || !task.supports.length) return nothing;
   return html`<ul class="together" aria-label=${t("officer.with.title")}>${others.map((one) => html`<li data-unit=${one.unit_id}>
-    <b>${one.call_sign}</b> <span class="muted">${t(`officer.with.${one.role}`)}</span> <span class="standing ${one.status}">${UNANSWERED.includes(one.status)
+    <span><b>${one.call_sign}</b> <span class="muted">${t(`officer.with.${one.role}`)}</span></span> <span class="standing ${one.status}">${UNANSWERED.includes(one.status)
       ? t("officer.with.unanswered") : code("task_status", one.status)}</span></li>`)}</ul>`;
 }
 
