@@ -37,7 +37,7 @@ MADE_AT = {
     "/tasks": "task_id", "/tasks/self": "task_id", "/notices": "notice_id", "/violations": "violation_id",
     "/shifts": "shift_id", "/shifts/start": "shift_id", "/users": "user_id", "/devices": "device_id",
     "/holds": "hold_id", "/installs": "install_id", "/attachments": "attachment_id", "/stop-forms": "form_id",
-    "/phones": "phone_id", "/panic": "alert_id",
+    "/phones": "phone_id", "/panic": "alert_id", "/hotspot-runs": "run_id",
 }  # fmt: skip
 VERBS = ("issue", "reassign", "pause", "resume", "cancel", "close", "return", "discard", "acknowledge", "decline",
          "en_route", "on_scene", "complete", "fail")  # fmt: skip

@@ -119,6 +119,8 @@ async def _fill(http: httpx.AsyncClient, desk: Desk, first: Crew, second: Crew) 
              "from": (now + timedelta(days=1)).isoformat(), "to": (now + timedelta(days=2)).isoformat()}  # fmt: skip
     form = {"reason_code": "random", "first_stopped_at": now.isoformat(), "coord_source": "gps", **PLACE,
             "control_types": ["documentary"], "result": "nothing_found"}  # fmt: skip
+    run = {"from": (now - timedelta(days=90)).isoformat(), "to": now.isoformat(), "horizon_days": 30, "cell_m": 250,
+           "area_share": 0.01}  # fmt: skip
     made = partial(_made, http, desk)
     await made("office_id", "administrator", "/offices", {"code": new_id().hex[-8:], "name": "x"}, "office")
     for _ in range(OF_EACH):
@@ -129,6 +131,7 @@ async def _fill(http: httpx.AsyncClient, desk: Desk, first: Crew, second: Crew) 
         await made("handover_id", "dispatcher", "/handovers", {"note": "n"}, "handover")
         await made("violation_id", "officer", "/violations", violation, "violation")
         await made("hold_id", "investigator", "/holds", {"kind": "unit", "object_id": unit, "reason": "r"}, "hold")
+        await made("run_id", "supervisor", "/hotspot-runs", run, "run")
         task_id = {"task_id": desk.names["issued"]}
         await made("attachment_id", "officer", "/attachments", _file() | task_id, "attachment")
         await made("form_id", "officer", "/stop-forms", form | task_id, "form")
@@ -148,7 +151,7 @@ async def _made(
     http: httpx.AsyncClient, desk: Desk, ids: str, role: str, path: str, body: dict[str, Any], name: str
 ) -> None:
     answer = await http.post(path, json=body, headers=desk.badges[role].headers())
-    if answer.status_code != 201:
+    if answer.status_code not in (201, 202):
         raise RuntimeError(f"{path} was refused: {answer.status_code} {answer.text}")
     told = answer.json()
     desk.names |= {key: told[key] for key in ("credential",) if key in told} | {name: str(told["id"])}

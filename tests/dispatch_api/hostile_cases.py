@@ -11,6 +11,7 @@ API = "/api/v1"
 MIB = 2**20
 HUGE = 100 * MIB
 NOW = (utcnow() - timedelta(hours=1)).isoformat(timespec="seconds")
+LONG_AGO = (utcnow() - timedelta(days=90)).isoformat(timespec="seconds")
 LATER = (utcnow() + timedelta(hours=3)).isoformat(timespec="seconds")
 SQUARE = {"type": "Polygon", "coordinates": [[[25.0, 54.0], [25.1, 54.0], [25.1, 54.1], [25.0, 54.0]]]}
 NO_ID = "0190a0a0-0000-7000-8000-000000000000"
@@ -202,5 +203,9 @@ CASES = [
     }, 201),
     Case("POST", "/holds", "investigator", {"kind": "area", "area": SQUARE, "from": NOW, "to": LATER, "reason": "r"},
          201),
+    Case("POST", "/hotspot-runs", "supervisor", {
+        "id": NO_ID[:-2] + "7a", "from": LONG_AGO, "to": NOW, "horizon_days": 30, "cell_m": 250, "area_share": 0.01,
+        "method": "eb", "placement": "free", "area": SQUARE, "categories": ["fuel"], "score_at": [["a", 25.05, 54.05]],
+    }, 202),
     Case("POST", "/holds/$hold/release", "investigator", {"id": NO_ID[:-2] + "1c", "reason": "r"}),
 ]  # fmt: skip

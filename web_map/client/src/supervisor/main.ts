@@ -16,6 +16,7 @@ import { refusalText } from "../shared/refusal";
 import { may, me, resume } from "../shared/session";
 import { onTheme } from "../shared/theme";
 import type { Heat, HotCells } from "../shared/types";
+import { forecast, squares } from "./forecast";
 import { state } from "./state";
 import { loadDevices, tracks } from "./tracks";
 import { importFile } from "./upload";
@@ -161,7 +162,7 @@ function page(): TemplateResult {
     <section class="top">${filters()}${data ? totals(data) : nothing}</section>
     <section class="map-card"><div id="map" role="application" aria-label=${t("map.title")}></div>${data ? heatLegend(data.heat.max_n) : nothing}</section>
     <section class="card cells"><h2>${t("supervisor.top")}</h2>${data ? table(data) : html`<p class="muted">${t("loading")}</p>`}</section>
-    ${reports()}${imports()}${tracks(redraw)}</main>`;
+    ${forecast(map, redraw)}${reports()}${imports()}${tracks(redraw)}</main>`;
 }
 
 function draw(): void {
@@ -181,6 +182,7 @@ async function start(): Promise<void> {
   map.attributionControl.setPosition("bottomleft"); // the legend and the mark of the demonstration stand right of it
   map.fitBounds(HOME_BOUNDS);
   cells.addTo(map);
+  squares.addTo(map);
   void addBasemap(map);
   map.on("zoomend", () => void load());
   map.on("moveend", () => { if (state.inView) void load(); });
