@@ -123,6 +123,7 @@ def test_made_by_one_and_given_the_roles_by_another(
     other = signed_in(benas)
     theirs = other.locator(".waits li", has_text=login)
     expect(theirs).to_contain_text(f"proposed by {ana.name}")
+    expect(theirs).to_contain_text(re.compile(r"lapses on \d\d/\d\d, \d\d:\d\d if nobody decides"))
     theirs.get_by_role("button", name="Grant").click()
     expect(theirs).to_have_count(0)
     expect(other.get_by_text(f"Jonas {login} now has: Dispatcher.")).to_be_visible()

@@ -1,10 +1,14 @@
 """Hand-overs over HTTP: given once however often they are sent, read by those who may, confirmed by another."""
 
 from typing import Any
+from uuid import UUID
 
-from core.actor import Role
+from core.actor import Role, system
 from core.ids import new_id
-from tests.helpers import Client
+from core.work import open_work
+from dispatch_api.live import reads
+from dispatch_api.live.hub import LONG_AGO
+from tests.helpers import Client, Database
 
 API = "/api/v1/handovers"
 TASK = {"kind": "checkpoint", "priority": "P2", "title": "Grey van", "reason_code": "random", "lon": 25.3, "lat": 54.7}
@@ -50,3 +54,21 @@ async def test_supervisors_and_auditors_read_and_confirm_nothing(client: Client)
             assert (await client.http.post(path, json=body, headers=headers)).status_code == 403
     everything: dict[str, Any] = {"note": "x" * 10_001}
     assert (await client.http.post(API, json=everything, headers=dispatcher)).status_code == 422
+
+
+async def test_of_one_that_nobody_confirmed_for_a_day_screens_say_no_more(client: Client, database: Database) -> None:
+    _, by_first = await client.new(Role.DISPATCHER)
+    _, by_second = await client.new(Role.DISPATCHER)
+    given = (await client.http.post(API, json={"note": ""}, headers=by_first)).json()["id"]
+
+    async def announced() -> set[UUID]:
+        async with open_work(client.engine, system("test")) as work:
+            return set(await reads.changed_handovers(work, LONG_AGO, whole=True))
+
+    assert await announced() == {UUID(given)}
+    owner = await database.owner()
+    await owner.execute("UPDATE handover SET given_at = now() - interval '24 hours 1 minute'")
+    await owner.close()
+    assert await announced() == set()
+    confirmed = await client.http.post(f"{API}/{given}/confirm", headers=by_second)
+    assert (confirmed.status_code, confirmed.json()["id"]) == (200, given)
