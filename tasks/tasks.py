@@ -144,12 +144,13 @@ async def change(work: Work, task_id: UUID, body: TaskChange) -> dict[str, Any]:
 
 
 async def seen(work: Work, task_id: UUID, body: ReceiptIn) -> Outcome:
-    """Note that an officer of the unit has seen the task; only the first time counts. Raises NotFound."""
+    """Note that an officer of the unit has seen the task; only a unit's first time counts. Raises NotFound."""
     unit_id, task = await acting_unit(work, task_id, await locked(work, task_id))
     if task is None:
         raise NotFound
     leads = unit_id is not None and unit_id == task.unit_id
-    if leads and task.seen_at is not None:
+    supports = unit_id if not leads else None
+    if (leads and task.seen_at is not None) or (supports and await _seen_in_support(work, task_id, supports)):
         return {"result": "applied", "task": await one(work, task)}
     if leads:
         task.seen_at = not_ahead(work, body.at)
@@ -159,6 +160,16 @@ async def seen(work: Work, task_id: UUID, body: ReceiptIn) -> Outcome:
         record(work, task, "seen", Was(task.status, task.status, result, unit_id), command)
     work.publish(TasksChanged, task.id)
     return {"result": result, "task": await one(work, task)}
+
+
+async def _seen_in_support(work: Work, task_id: UUID, unit_id: UUID) -> bool:
+    """Whether a supporting unit has seen the task since it was sent."""
+    sent = select(TaskSupport.added_at).where(TaskSupport.task_id == task_id, TaskSupport.unit_id == unit_id)
+    query = select(TaskEvent.id).where(
+        TaskEvent.task_id == task_id, TaskEvent.unit_id == unit_id, TaskEvent.verb == "seen",
+        col(TaskEvent.received_at) >= sent.scalar_subquery(),
+    )  # fmt: skip
+    return await work.first(query) is not None
 
 
 async def get(work: Work, task_id: UUID) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def at_task(page: Page, centre: Centre) -> Locator:
     return page.locator(f".crews [data-crew='{centre.crew.unit.id}']")
 
 
+def verbs_of(centre: Centre, task: dict[str, Any], of: Centre) -> list[str]:
+    """What the history of a task says of a crew."""
+    events = centre.http.get(f"/tasks/{task['id']}/events", headers=centre.rasa).json()["items"]
+    return [event["verb"] for event in events if event["unit_id"] == str(of.crew.unit.id)]
+
+
 def test_support_is_sent_by_keyboard_and_its_steps_are_seen_by_all(
     watch: Watch, scene: tuple[Centre, Centre], accessible: Callable[[Page], None]
 ) -> None:
@@ -70,11 +76,15 @@ def test_support_is_sent_by_keyboard_and_its_steps_are_seen_by_all(
     expect(page.locator(".history li").filter(has_text="sent in support")).to_contain_text(van.crew.unit.call_sign)
 
     expect(theirs.locator(".card.now .in-support")).to_have_text(f"In support of {lead.crew.unit.call_sign}")
+    theirs.locator(".card.now").get_by_role("link").click()
+    until(theirs, lambda: verbs_of(lead, task, van).count("seen") == 1)
     accessible(theirs)
     big(theirs, "acknowledge")
     expect(at_task(page, van).locator(".badge")).to_have_text("acknowledged")
     big(theirs, "en_route")
     expect(at_task(page, van).locator(".badge")).to_have_text("en route")
+    assert verbs_of(lead, task, van) == ["support", "deliver", "seen", "acknowledge", "en_route"], "each is told once"
+    theirs.get_by_role("link", name="Back").click()
     expect(at_task(page, van).locator("time")).to_have_text(re.compile(r"^\d\d:\d\d · \d+ s$"))
     assert lead.http.get(f"/tasks/{task['id']}", headers=lead.rasa).json()["acknowledged_at"] is None
 
@@ -93,12 +103,7 @@ def test_support_is_sent_by_keyboard_and_its_steps_are_seen_by_all(
     lead.post(lead.jonas, f"/tasks/{task['id']}/transitions", verb="cancel", reason="over")
     theirs.locator(".called-off").get_by_role("button", name="Understood").click()
     expect(theirs.locator(".called-off")).to_have_count(0)
-    until(
-        theirs,
-        lambda: (
-            lead.http.get(f"/tasks/{task['id']}/events", headers=lead.rasa).json()["items"][-1]["verb"] == "acknowledge"
-        ),
-    )
+    until(theirs, lambda: verbs_of(lead, task, van)[-1] == "acknowledge")
     assert lead.http.get(f"/tasks/{task['id']}", headers=lead.rasa).json()["conflict"] is None
 
 

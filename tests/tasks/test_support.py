@@ -9,7 +9,7 @@ import pytest
 from core.errors import NotFound, TransitionNotAllowed, VersionConflict
 from core.work import open_work
 from geo import units
-from mobile_contract.resources import SelfTaskIn
+from mobile_contract.resources import ReceiptIn, SelfTaskIn
 from mobile_contract.supports import SupportIn, WithdrawIn
 from tasks import supports, tasks
 from tests.helpers import Crew
@@ -42,8 +42,13 @@ async def test_both_crews_and_the_centre_see_how_a_support_stands_and_since_when
     assert standings(stored) == [(sign, "delivered")]
     assert stored["supports"][0]["since"] > made["supports"][0]["since"]
     assert (stored["status"], stored["delivered_at"], stored["version"]) == ("issued", None, made["version"])
+    for _ in range(2):
+        async with open_work(scene.engine, helper.actor) as work:
+            assert (await tasks.seen(work, UUID(task["id"]), ReceiptIn()))["task"]["seen_at"] is None, (
+                "the lead's alone"
+            )
     told = [(e["verb"], e["unit_id"]) for e in await scene.events(task)][2:]
-    assert told == [("support", helper.unit.id), ("deliver", helper.unit.id)]
+    assert told == [(verb, helper.unit.id) for verb in ("support", "deliver", "seen")]
     done = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     await scene.step(helper.actor, task, "acknowledge", at=done)
     for actor in (scene.crew.actor, helper.actor):

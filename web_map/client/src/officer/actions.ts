@@ -4,11 +4,11 @@ import { vibrate } from "./alarm";
 import { hush } from "./arrivals";
 import { current, keep, now, refresh, say, store } from "./desk";
 import { noteReceipt } from "./local";
-import type { Entry, Notice, Receipt, Task, Verb } from "./model";
+import type { Entry, Notice, Receipt, SeenTask, Task, Verb } from "./model";
 import { placeFields } from "./position";
 import { go } from "./routes";
 import { confirm } from "./presence";
-import { holdMs } from "./steps";
+import { holdMs, standing } from "./steps";
 import { state } from "./store";
 
 /** One step of a task. */
@@ -50,10 +50,11 @@ export async function readLate(id: string): Promise<void> {
 }
 
 /** The task is on the screen: its sound ends, and the dispatcher is told that it was seen. */
-export async function opened(task: Task): Promise<void> {
+export async function opened(task: SeenTask): Promise<void> {
   if (state.alarm === task.id) hush();
   const told = state.kept.outbox.some(({ about }) => about.id === task.id && about.verb === "seen");
-  if (task.seen_at || told || !["issued", "delivered", "unacknowledged"].includes(task.status)) return;
+  const known = task.lead_status ? task.support_seen : task.seen_at;
+  if (known || told || !["issued", "delivered", "unacknowledged"].includes(standing(task, state.kept.outbox))) return;
   await keep(`/tasks/${task.id}/seen`, { at: now() }, { kind: "task", id: task.id, verb: "seen" });
 }
 

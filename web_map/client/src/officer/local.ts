@@ -188,11 +188,10 @@ export class Local {
     });
   }
 
-  /** A task as the answer to a step shows it; `stood_down`: since when that support is off whose end was confirmed. */
-  storeTask(task: Task, stood_down?: string): Promise<void> {
+  /** A task as the answer to a step shows it, and what this device alone knows of it. */
+  storeTask(task: Task, known: Pick<KeptTask, "support_seen" | "stood_down">): Promise<void> {
     return this.sealed.change(async (turn) => {
-      const kept = newest(await turn.get("tasks", task.id), task);
-      turn.put("tasks", task.id, stood_down ? { ...kept, stood_down } : kept);
+      turn.put("tasks", task.id, { ...newest(await turn.get("tasks", task.id), task), ...known });
     });
   }
 

@@ -9,8 +9,11 @@ export type Status = AnyTask["status"];
 export type Verb = "acknowledge" | "decline" | "en_route" | "on_scene" | "pause" | "resume" | "complete" | "fail";
 export type Task = AnyTask;
 
-/** A task as it is kept here: the server's state, and since when that support was off which the officer has read is off. */
-export type KeptTask = Task & { stood_down?: string };
+/**
+ * A task as it is kept here: the server's state; of a unit in support also whether its officer has told that it was seen, and
+ * since when that support was off whose end was confirmed.
+ */
+export type KeptTask = Task & { support_seen?: true; stood_down?: string };
 
 /** A task as the officer's own unit sees it: in support the status is its own, since `since`, and `lead_status` the lead's. */
 export type SeenTask = KeptTask & { lead_status?: Status; since?: string };

@@ -48,7 +48,8 @@ export async function refused(local: Local, entry: Entry): Promise<void> {
 
 async function stepSent(local: Local, entry: Entry, { result, task }: Transition): Promise<void> {
   const { verb } = entry.about;
-  await local.storeTask(task, verb === "cancel_confirm" ? seenBy(task, unitIds()).since : undefined);
+  const { since } = seenBy(task, unitIds());
+  await local.storeTask(task, !since ? {} : verb === "seen" ? { support_seen: true } : verb === "cancel_confirm" ? { stood_down: since } : {});
   if (verb === "seen") return;
   if (result === "applied") return;
   await local.addLate({ id: entry.id, task_id: task.id, verb, result, at: entry.made_at });
