@@ -8,7 +8,7 @@ from shapely import MultiPolygon, force_2d
 from shapely.errors import ShapelyError
 from shapely.geometry import shape
 from shapely.validation import explain_validity
-from sqlalchemy import delete, text
+from sqlalchemy import delete
 from sqlmodel import col, select
 
 from core import passwords, role_grants
@@ -17,6 +17,7 @@ from core.audit import Action
 from core.bus import AccessChanged
 from core.errors import Invalid, NotAllowed, NotFound, TransitionNotAllowed, VersionConflict
 from core.ids import new_id
+from core.last_change import changed_last
 from core.models import Credential, Office, RoleGrant, SignIn, UserAccount
 from core.work import Work
 
@@ -27,11 +28,6 @@ FORBIDDEN_TOGETHER = (
 """Pairs of roles no one person may have (domain.md 3.1)."""
 MIN_PASSWORD = 12
 MAX_VERTICES = 1_000
-_CHANGED_LAST = text(
-    "SELECT coalesce(u.name, e.actor_login) FROM audit_event e LEFT JOIN user_account u ON u.id = e.actor_id"
-    " WHERE e.object_kind = 'user' AND e.object_id = :id AND e.action = 'alteration' AND e.fields ?| :names"
-    " ORDER BY e.id DESC LIMIT 1"
-)
 CHANGEABLE = ("name", "roles", "office_id", "badge_no", "email", "phone")
 
 
@@ -132,7 +128,8 @@ async def change_user(
         await role_grants.one_at_a_time(work)
     user = await get_user(work, user_id, lock=True)
     if version is not None and version != user.version:
-        raise VersionConflict(current_version=user.version, changed_by=await _changed_last(work, user_id))
+        changed_by = await changed_last(work, "user", user_id, (*CHANGEABLE, "disabled"))
+        raise VersionConflict(current_version=user.version, changed_by=changed_by)
     await _check_office(work, values.get("office_id"))
     before = list(user.roles)
     if user.id == work.actor.user_id and set(values.get("roles", before)) != set(before):
@@ -149,13 +146,6 @@ async def change_user(
         await end_sessions(work, user_id)
     work.audit(Action.ALTERATION, "user", user.id, **changed)
     return user
-
-
-async def _changed_last(work: Work, user_id: UUID) -> str | None:
-    """Who changed the person last, by what the audit says: a name, or what the system did it as."""
-    async with work.elevated():  # the audit as such is not the actor's to read
-        name: str | None = await work.first(_CHANGED_LAST.bindparams(id=str(user_id), names=[*CHANGEABLE, "disabled"]))
-    return name
 
 
 async def disable_user(work: Work, user_id: UUID) -> UserAccount:

@@ -118,11 +118,12 @@ class DeviceAssignment(SQLModel, table=True):
 
 
 class Shift(SQLModel, table=True):
-    """A unit's tour of duty: planned, then from `on_at` to `off_at`. It opens the duty gate for positions."""
+    """A unit's tour of duty: planned, or cancelled; from `on_at` to `off_at` it opens the duty gate for positions."""
 
     __tablename__ = "shift"
     __table_args__ = (
         CheckConstraint("off_at IS NULL OR off_at >= on_at", name="order"),
+        CheckConstraint("cancelled_at IS NULL OR on_at IS NULL", name="cancelled"),
         Index("ix_shift_unit_on", "unit_id", "on_at"),
         Index("uq_shift_active", "unit_id", unique=True, postgresql_where="on_at IS NOT NULL AND off_at IS NULL"),
     )
@@ -133,6 +134,7 @@ class Shift(SQLModel, table=True):
     planned_to: datetime | None = Field(default=None, sa_type=TZ)
     on_at: datetime | None = Field(default=None, sa_type=TZ)
     off_at: datetime | None = Field(default=None, sa_type=TZ)
+    cancelled_at: datetime | None = Field(default=None, sa_type=TZ)
     equipment_check: list[dict[str, str]] = Field(
         default_factory=list, sa_column=Column(JSONB, nullable=False, server_default="[]")
     )

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, text, tuple_
+from sqlalchemy import case, func, text, tuple_
 from sqlmodel import col, select
 
 from core import pages
 from core.actor import May
 from core.audit import Action
 from core.bus import AccessChanged, DutyChanged, UnitsChanged
-from core.errors import Conflict, Invalid, NotAllowed, NotFound
+from core.errors import Conflict, Invalid, NotAllowed, NotFound, TransitionNotAllowed
 from core.ids import new_id
 from core.models import UserAccount
 from core.work import Work
@@ -23,6 +23,8 @@ from geo.models import Shift, ShiftMember, Unit, UnitMember
 FUTURE_SLACK = timedelta(minutes=2)
 START_BACK = timedelta(hours=24)
 """An offline tablet may report its shift's start or end a day late; not later, and never ahead of time."""
+EARLY = timedelta(hours=1)
+"""So long before its planned begin a shift is the one that the unit's officers begin."""
 _CREWS = text("SELECT unit_id, user_id FROM crews_of(:ids)")
 
 
@@ -40,7 +42,7 @@ class ShiftView:
             "id": s.id, "unit_id": s.unit_id, "members": self.members, "from": s.planned_from, "to": s.planned_to,
             "on_at": s.on_at, "off_at": s.off_at, "equipment_check": s.equipment_check,
             "odometer_from_km": s.odometer_from_km, "odometer_to_km": s.odometer_to_km,
-            "handover_note": s.handover_note, "version": s.version,
+            "handover_note": s.handover_note, "cancelled_at": s.cancelled_at, "version": s.version,
         }  # fmt: skip
 
 
@@ -53,16 +55,29 @@ async def views(work: Work, shifts: list[Shift]) -> list[ShiftView]:
     return list(found.values())
 
 
-async def listed(
-    work: Work, *, active: bool | None, unit_id: UUID | None, limit: int, after: str | None
-) -> tuple[list[ShiftView], str | None]:
+@dataclass(frozen=True)
+class Wanted:
+    """Which shifts: those under way, of a unit, with any time between two moments."""
+
+    active: bool | None = None
+    unit_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def listed(work: Work, wanted: Wanted, *, limit: int, after: str | None) -> tuple[list[ShiftView], str | None]:
     """A page of shifts, the latest begin first; and where the next page starts."""
     begin = func.coalesce(Shift.on_at, Shift.planned_from)
     query = select(Shift).order_by(begin.desc(), col(Shift.id).desc()).limit(limit + 1)
-    if active:
+    if wanted.since:
+        lasts = case((col(Shift.on_at).is_not(None), func.greatest(Shift.planned_to, work.now)), else_=Shift.planned_to)
+        query = query.where(func.coalesce(Shift.off_at, lasts) > wanted.since)
+    if wanted.until:
+        query = query.where(begin < wanted.until)
+    if wanted.active:
         query = query.where(col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
-    if unit_id:
-        query = query.where(Shift.unit_id == unit_id)
+    if wanted.unit_id:
+        query = query.where(Shift.unit_id == wanted.unit_id)
     if after:
         query = query.where(tuple_(begin, Shift.id) < tuple_(*pages.marked(after)))
     rows = await work.all(query)
@@ -90,39 +105,16 @@ async def crews_of(work: Work, unit_ids: Iterable[UUID]) -> dict[UUID, set[UUID]
     return found
 
 
-async def plan(
-    work: Work,
-    unit_id: UUID,
-    members: list[UUID],
-    planned_from: datetime,
-    planned_to: datetime,
-    shift_id: UUID | None = None,
-) -> ShiftView:
-    """A planned shift.
-
-    Raises NotFound, IdReused, or Invalid for a window that ends before it begins or unknown members.
-    """
-    await units.get(work, unit_id)
-    if planned_to <= planned_from:
-        raise Invalid.at("to", "order", "The shift must end after it begins.")
-    shift = Shift(
-        id=shift_id or new_id(), unit_id=unit_id, planned_from=planned_from, planned_to=planned_to, updated_at=work.now
-    )
-    await work.add(shift)
-    await _join(work, shift, members)
-    work.audit(Action.COLLECTION, "shift", shift.id, unit_id=unit_id)
-    return ShiftView(shift, list(dict.fromkeys(members)))
-
-
-async def _check_crew(work: Work, unit_id: UUID, running: Shift | None, members: list[UUID]) -> None:
+async def _check_crew(work: Work, unit_id: UUID, ready: Shift | None, members: list[UUID]) -> None:
     """Raises Invalid for people an officer may not put on duty, where they get tasks and their phones report."""
     own = await work.all(select(UnitMember.user_id).where(UnitMember.unit_id == unit_id))
-    on = select(ShiftMember.user_id).where(ShiftMember.shift_id == (running and running.id))
+    on = select(ShiftMember.user_id).where(ShiftMember.shift_id == (ready and ready.id))
     if set(members) - {work.actor.id, *own, *await work.all(on)}:
         raise Invalid.at("members", "not_of_unit", "Who is not of the unit is put on its shift by a dispatcher.")
 
 
-async def _join(work: Work, shift: Shift, members: list[UUID], joined_at: datetime | None = None) -> None:
+async def join(work: Work, shift: Shift, members: list[UUID], joined_at: datetime | None = None) -> None:
+    """Have these people on the shift, besides those who are; raises Invalid for somebody unknown."""
     known = set(await work.all(select(UserAccount.id).where(col(UserAccount.id).in_(members))))
     if set(members) - known:
         raise Invalid.at("members", "unknown", "One of the members is not a user.")
@@ -158,7 +150,7 @@ async def start_own(
     noted: dict[str, Any],
     shift_id: UUID | None = None,
 ) -> ShiftView:
-    """An officer starts a shift of a unit they belong to, or joins the one that runs.
+    """An officer starts a shift of a unit they belong to, the planned one if it is due, or joins the one that runs.
 
     `noted` is written down unless another of the crew has noted it before; `shift_id` is for a new one.
     Raises NotFound, Invalid, Conflict, IdReused.
@@ -170,26 +162,43 @@ async def start_own(
         raise Conflict("You are on a shift of another unit: end it first.")
     crew = [work.actor.id, *members]
     # Two tablets of one crew may start at once: the unit's row decides who makes the shift and who joins it.
-    await work.first(select(Unit).where(Unit.id == unit_id).with_for_update(key_share=True))
+    await lock_unit(work, unit_id)
     running = await work.first(
         select(Shift).where(Shift.unit_id == unit_id, col(Shift.on_at).is_not(None), col(Shift.off_at).is_(None))
     )
-    await _check_crew(work, unit_id, running, members)
+    due = None if running else await _due(work, unit_id, _moment(work, at))
+    await _check_crew(work, unit_id, running or due, members)
     if running:
-        await _join(work, running, crew, _moment(work, at))
+        await join(work, running, crew, _moment(work, at))
         work.audit(Action.ALTERATION, "shift", running.id, joined=crew, noted=_note(running, noted))
         return (await views(work, [running]))[0]
-    shift = Shift(id=shift_id or new_id(), unit_id=unit_id, updated_at=work.now)
+    shift = due or Shift(id=shift_id or new_id(), unit_id=unit_id, updated_at=work.now)
     _note(shift, noted)
-    await work.add(shift)
-    await _join(work, shift, crew)
+    if due is None:
+        await work.add(shift)
+    await join(work, shift, crew)
     return await _open(work, shift, at)
 
 
+async def _due(work: Work, unit_id: UUID, at: datetime) -> Shift | None:
+    """The planned shift that begins when somebody of the unit begins one at this time."""
+    query = select(Shift).where(
+        Shift.unit_id == unit_id, col(Shift.on_at).is_(None), col(Shift.cancelled_at).is_(None),
+        col(Shift.planned_from) <= at + EARLY, col(Shift.planned_to) > at,
+    )  # fmt: skip
+    shift: Shift | None = await work.first(query.order_by(col(Shift.planned_from).desc()).limit(1))
+    return shift
+
+
 async def start(work: Work, shift_id: UUID, at: datetime | None) -> ShiftView:
-    """A planned shift begins: the duty gate opens; raises NotFound, Conflict when the unit is on duty already."""
-    shift = await _locked(work, shift_id)
+    """A planned shift begins: the duty gate opens.
+
+    Raises NotFound, Conflict when the unit is on duty already, TransitionNotAllowed when the shift was cancelled.
+    """
+    shift = await locked(work, shift_id)
     _own_or_centre(work, shift)
+    if shift.cancelled_at is not None:
+        raise TransitionNotAllowed("The shift was cancelled.")
     if shift.on_at is not None:
         return (await views(work, [shift]))[0]
     return await _open(work, shift, at)
@@ -200,7 +209,7 @@ async def _open(work: Work, shift: Shift, at: datetime | None) -> ShiftView:
     await work.flush("The unit is on a shift already.")
     unit = await units.get(work, shift.unit_id)
     units.set_status(work, unit, "available", shift.on_at)
-    return await _told(work, shift, on_at=shift.on_at)
+    return await told(work, shift, on_at=shift.on_at)
 
 
 async def end_own(work: Work, at: datetime | None, noted: dict[str, Any]) -> ShiftView:
@@ -218,7 +227,7 @@ async def end(work: Work, shift_id: UUID, at: datetime | None, noted: dict[str, 
 
     Raises NotFound, Conflict.
     """
-    shift = await _locked(work, shift_id)
+    shift = await locked(work, shift_id)
     _own_or_centre(work, shift)
     if shift.on_at is None:
         raise Conflict("The shift has not begun.")
@@ -230,10 +239,11 @@ async def end(work: Work, shift_id: UUID, at: datetime | None, noted: dict[str, 
     shift.updated_at, shift.version = work.now, shift.version + 1
     unit = await units.get(work, shift.unit_id)
     units.set_status(work, unit, "off_duty", shift.off_at)
-    return await _told(work, shift, off_at=shift.off_at, noted=new)
+    return await told(work, shift, off_at=shift.off_at, noted=new)
 
 
-async def _told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
+async def told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
+    """The shift that has begun, with what changed of it written down, and told to all whom it concerns."""
     await work.session.flush()
     work.audit(Action.ALTERATION, "shift", shift.id, unit_id=shift.unit_id, **fields)
     work.publish(DutyChanged, shift.unit_id)
@@ -244,7 +254,18 @@ async def _told(work: Work, shift: Shift, **fields: Any) -> ShiftView:
     return seen
 
 
-async def _locked(work: Work, shift_id: UUID) -> Shift:
+async def lock_unit(work: Work, unit_id: UUID) -> None:
+    """Until the commit nobody else plans, begins or ends a shift of the unit; raises NotFound."""
+    if await work.first(select(Unit.id).where(Unit.id == unit_id).with_for_update(key_share=True)) is None:
+        raise NotFound
+
+
+async def locked(work: Work, shift_id: UUID) -> Shift:
+    """The shift, for nobody else to change before the commit; raises NotFound."""
+    unit_id = await work.first(select(Shift.unit_id).where(Shift.id == shift_id))
+    if unit_id is None:
+        raise NotFound
+    await lock_unit(work, unit_id)  # before the shift, as whoever looks for one of the unit does
     shift: Shift | None = await work.first(select(Shift).where(Shift.id == shift_id).with_for_update(key_share=True))
     if shift is None:
         raise NotFound

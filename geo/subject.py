@@ -12,7 +12,7 @@ SECTIONS = (
     ),
     Section(
         "shifts", "Shifts",
-        "SELECT s.id, u.call_sign, s.planned_from, s.planned_to, s.on_at, s.off_at"  # noqa: S608
+        "SELECT s.id, u.call_sign, s.planned_from, s.planned_to, s.on_at, s.off_at, s.cancelled_at"  # noqa: S608
         f" FROM {_SHIFTS} WHERE m.user_id = :user_id ORDER BY coalesce(s.on_at, s.planned_from)",
     ),
     Section(

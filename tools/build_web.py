@@ -24,7 +24,7 @@ CLIENT = ROOT / "web_map" / "client"
 DIST = ROOT / "web_map" / "dist"
 MODULES = CLIENT / "node_modules"
 BOX = ("9", "50", "36", "63")  # west, south, east, north of the basemap
-ENTRIES = ("dispatcher", "officer", "supervisor", "devices", "people")
+ENTRIES = ("dispatcher", "officer", "supervisor", "devices", "people", "shifts")
 SPLIT = ("officer",)
 """Of these, what is imported when it is wanted is a file of its own."""
 ESBUILD = MODULES / "esbuild" / "bin" / "esbuild"

@@ -19,6 +19,7 @@ TITLES = {
     "supervisor": "Outrider analysis",
     "devices": "Outrider devices",
     "people": "Outrider people",
+    "shifts": "Outrider shifts",
 }
 GROUND = "#0b1420"
 INSTALLABLE = (

@@ -20,7 +20,7 @@ from core.models import Office, UserAccount
 from core.settings import Settings
 from core.work import Work, open_work
 from dispatch_api.commands.database import app_engine
-from dispatch_api.demo import fortnight, story
+from dispatch_api.demo import fortnight, roster, story
 from dispatch_api.demo.files import accounts_file, devices_file, write_private
 from dispatch_api.demo.world import World
 from geo import devices, shifts, units, violation_import
@@ -52,6 +52,7 @@ async def run(settings: Settings) -> int:
         accounts = await _accounts(engine)
         people_by_role = {account["role"]: account["actor"] for account in accounts}
         crews = await _crews(engine, world, people_by_role, settings)
+        await roster.plan(engine, [crew.unit_id for crew in crews], people_by_role[Role.DISPATCHER])
         await _violations(engine, world, people_by_role[Role.SUPERVISOR])
         await _day(engine, world, crews, people_by_role[Role.DISPATCHER])
         plain = [{name: account[name] for name in ("role", "login", "password")} for account in accounts]

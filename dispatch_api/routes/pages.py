@@ -74,3 +74,9 @@ async def devices(state: GetState) -> HTMLResponse:
 async def people(state: GetState) -> HTMLResponse:
     """The page of people."""
     return _page("people", state)
+
+
+@router.get("/shifts")
+async def shifts(state: GetState) -> HTMLResponse:
+    """The page of shifts."""
+    return _page("shifts", state)

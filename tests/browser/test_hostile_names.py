@@ -33,8 +33,8 @@ def hostile_crew(server: Server) -> Crew:
     return run(made())
 
 
-def open_as(watch: Watch, server: Server, role: Role, path: str) -> Page:
-    """A page as somebody of this role, whose own name is hostile as well."""
+def named(server: Server, role: Role) -> str:
+    """The login of somebody of this role with a hostile name."""
 
     async def made() -> str:
         engine = make_engine(server.database.app_url)
@@ -42,8 +42,13 @@ def open_as(watch: Watch, server: Server, role: Role, path: str) -> Page:
         await engine.dispose()
         return login
 
+    return run(made())
+
+
+def open_as(watch: Watch, server: Server, role: Role, path: str) -> Page:
+    """A page as somebody of this role, whose own name is hostile as well."""
     page = watch.open(f"{server.url}{path}", viewport=DESK)
-    page.locator("[name=login]").fill(run(made()))
+    page.locator("[name=login]").fill(named(server, role))
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     return page
@@ -95,6 +100,23 @@ def test_on_the_page_of_people(watch: Watch, shared_server: Server) -> None:
     expect(page.locator(".panel h2")).to_have_text(HOSTILE)
     page.get_by_role("button", name="Change…").click()
     expect(page.locator("dialog [name=name]")).to_have_value(HOSTILE)
+    unmoved(page, said)
+
+
+def test_on_the_page_of_shifts(watch: Watch, shared_server: Server) -> None:
+    patrol, _ = hostile_crew(shared_server), named(shared_server, Role.OFFICER)
+    page = open_as(watch, shared_server, Role.DISPATCHER, "/shifts")
+    said = listening(page)
+    page.locator("[name=text]").fill(patrol.unit.call_sign)
+    rows = page.locator(".rows .line")
+    expect(rows).to_have_count(1)
+    expect(rows.locator(".name")).to_contain_text(HOSTILE)
+    rows.locator(".shift").click()
+    expect(page.locator(".panel h2")).to_contain_text(HOSTILE)
+    rows.locator(".name .pick").click()
+    page.locator("[name=others]").fill("onerror")
+    expect(page.locator("dialog .check").filter(has_text=HOSTILE).first).to_be_visible()
+    expect(page.locator("dialog option").filter(has_text=patrol.unit.call_sign)).to_have_count(1)
     unmoved(page, said)
 
 

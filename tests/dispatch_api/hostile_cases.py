@@ -97,6 +97,10 @@ CASES = [
     Case("POST", "/shifts", "dispatcher", {
         "id": NO_ID[:-1] + "7", "unit_id": "$other", "members": ["$user"], "from": NOW, "to": LATER,
     }, 201),
+    Case("PATCH", "/shifts/$planned", "dispatcher", {
+        "version": 1, "members": ["$user"], "from": NOW, "to": LATER,
+    }),
+    Case("POST", f"/shifts/{NO_ID}/cancel", "dispatcher", {"id": NO_ID[:-2] + "2c"}, 404),
     Case("POST", "/shifts/$planned/start", "dispatcher", {"id": NO_ID[:-1] + "8", "at": NOW}),
     Case("POST", "/shifts/$planned/end", "dispatcher", {
         "id": NO_ID[:-1] + "9", "odometer_to_km": 7, "handover_note": "x",

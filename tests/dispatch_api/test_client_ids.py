@@ -216,7 +216,7 @@ async def pages(desk: Desk, path: str, limit: int) -> list[str]:
 async def test_shifts_and_alerts_come_in_pages_whatever_their_ids(desk: Desk) -> None:
     ids = [f"{n}0000000-0000-4000-8000-000000000000" for n in (3, 1, 4, 2)]
     for hours, shift_id in enumerate(ids):
-        window = {"from": moment(hours=-hours - 1), "to": moment(hours=-20)}
+        window = {"from": moment(hours=-hours - 1), "to": moment(hours=-hours - 2)}
         await desk.made("dispatcher", "/shifts", {"id": shift_id, "unit_id": str(desk.crew.unit.id), **window})
     assert await pages(desk, "/shifts", 2) == [*reversed(ids), str(desk.crew.shift and desk.crew.shift.id)]
     at = datetime.now(UTC)

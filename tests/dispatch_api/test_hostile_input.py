@@ -137,7 +137,7 @@ async def furnish(desk: Desk, client: Client, patrol: Crew, other: Crew, third: 
     hold = {"kind": "unit", "object_id": "$unit", "reason": "r"}
     for name, role, path, body in (
         ("office", "administrator", "/offices", {"code": "LT0", "name": "x"}),
-        ("planned", "dispatcher", "/shifts", {"unit_id": "$third", "members": ["$user"], "from": NOW, "to": LATER}),
+        ("planned", "dispatcher", "/shifts", {"unit_id": "$third", "members": [], "from": NOW, "to": LATER}),
         ("draft", "dispatcher", "/tasks", task),
         ("issued", "dispatcher", "/tasks", task | {"unit_id": "$unit", "issue": True}),
         ("older", "dispatcher", "/notices", notice),

@@ -54,7 +54,7 @@ async def test_only_a_server_with_tls_of_its_own_asks_for_it_for_ever(settings: 
 
 
 async def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
-    for path in ("/", "/officer", "/supervisor", "/devices", "/people"):
+    for path in ("/", "/officer", "/supervisor", "/devices", "/people", "/shifts"):
         html = (await client.http.get(path)).text
         assert "<style" not in html
         assert " style=" not in html

@@ -340,7 +340,7 @@ NOTHING_OF_ANYBODY = {
         "me", "inbox", "shifts/mine",  # one's own
         "code-lists", "aide-memoires", "offices", "units", "units/{unit_id}", "violations/categories",
         "installs/push-config", "devices", "devices/unknown", "devices/trust", "devices/{device_id}/trust",
-        "shifts",  # the roster, which every screen of the centre shows
+        "shifts", "shifts/{shift_id}",  # the roster, which every screen of the centre shows
         "attachments/{attachment_id}",  # a file's name and size; whoever opens it is written down (test_attachments.py)
     )),
 }  # fmt: skip

@@ -136,7 +136,8 @@ async def test_a_dispatcher_plans_and_begins_a_shift(client: Client) -> None:
     assert begun["on_at"]
     active = (await client.http.get("/api/v1/shifts?active=true", headers=dispatcher)).json()["items"]
     assert [shift["id"] for shift in active] == [planned["id"]]
-    other = await posted(client, "/shifts", body, dispatcher, 201)
+    next_one = body | {"from": at(hours=-9), "to": at(hours=-17)}
+    other = await posted(client, "/shifts", next_one, dispatcher, 201)
     assert (await posted(client, f"/shifts/{other['id']}/start", {}, dispatcher, 409))["code"] == "conflict"
     backwards = body | {"from": body["to"], "to": body["from"]}
     assert (await posted(client, "/shifts", backwards, dispatcher, 422))["errors"][0]["field"] == "to"

@@ -100,7 +100,7 @@ export function withQuery(path: string, parameters: Record<string, string | numb
     if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
   }
   const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return text ? `${path}${path.includes("?") ? "&" : "?"}${text}` : path;
 }
 
 /** Every item of a list, page after page. */

@@ -7,6 +7,7 @@ import { currentTheme, toggleTheme } from "./theme";
 
 const PAGES: readonly [href: string, permission: string, key: string][] = [
   ["/", "live.watch", "nav.live"],
+  ["/shifts", "shifts.read", "nav.shifts"],
   ["/supervisor", "analysis.read", "nav.analysis"],
   ["/devices", "devices.read", "nav.devices"],
   ["/people", "people.read", "nav.people"],

@@ -7,6 +7,8 @@ import officerEn from "./i18n/officer.en.json";
 import officerLt from "./i18n/officer.lt.json";
 import peopleEn from "./i18n/people.en.json";
 import peopleLt from "./i18n/people.lt.json";
+import shiftsEn from "./i18n/shifts.en.json";
+import shiftsLt from "./i18n/shifts.lt.json";
 import supervisorEn from "./i18n/supervisor.en.json";
 import supervisorLt from "./i18n/supervisor.lt.json";
 import { ZONE } from "./wall_time";
@@ -15,8 +17,8 @@ export type Language = "en" | "lt";
 export const LANGUAGES: readonly Language[] = ["en", "lt"];
 const STORED = "outrider.language";
 const CATALOGUES: Record<Language, Record<string, string>> = {
-  en: { ...en, ...officerEn, ...supervisorEn, ...devicesEn, ...peopleEn },
-  lt: { ...lt, ...officerLt, ...supervisorLt, ...devicesLt, ...peopleLt },
+  en: { ...en, ...officerEn, ...supervisorEn, ...devicesEn, ...peopleEn, ...shiftsEn },
+  lt: { ...lt, ...officerLt, ...supervisorLt, ...devicesLt, ...peopleLt, ...shiftsLt },
 };
 const listeners = new Set<() => void>();
 let language: Language = initial();

@@ -25,11 +25,15 @@ export function openSheet(root: HTMLElement): void {
 export const closeSheet = (event: Event): void => (event.currentTarget as HTMLElement).closest("dialog")?.close();
 
 /** Why it was refused, what sends it, and the way out, where the focus is when it cannot be undone. */
-export function sheetFoot(open: Asking, action: string, danger = false): TemplateResult {
+export function sheetFoot(open: Asking, action: string, danger = false, out = t("sheet.cancel")): TemplateResult {
   return html`<div role="alert">${open.fault ? html`<p class="fault">${open.fault}</p>` : nothing}</div>
     <p class="buttons"><button class="button ${danger ? "danger" : "primary"}" ?disabled=${open.busy}>${action}</button>
-      <button type="button" class="button" ?autofocus=${danger} @click=${closeSheet}>${t("sheet.cancel")}</button></p>`;
+      <button type="button" class="button" ?autofocus=${danger} @click=${closeSheet}>${out}</button></p>`;
 }
+
+/** Why a field was refused, below it; the field names it as its description. */
+export const faultAt = (faults: Record<string, string>, name: string): TemplateResult =>
+  html`<p class="fault at" id=${`fault-${name}`} role="alert">${faults[name] ?? ""}</p>`;
 
 /** What was entered into the form that is sent; the browser itself sends nothing. */
 export function entered(event: SubmitEvent): FormData {
