@@ -338,6 +338,7 @@ async def test_s22_no_exported_cell_begins_a_formula(
 NOTHING_OF_ANYBODY = {
     "/healthz", "/readyz", *(f"{API}/{name}" for name in (
         "me", "inbox", "shifts/mine",  # one's own
+        "hotspot-runs/{run_id}",  # how far one's own is: that it was asked for, and its places, are written down
         "code-lists", "aide-memoires", "offices", "units", "units/{unit_id}", "violations/categories",
         "installs/push-config", "devices", "devices/unknown", "devices/trust", "devices/{device_id}/trust",
         "shifts", "shifts/{shift_id}",  # the roster, which every screen of the centre shows
