@@ -22,6 +22,8 @@ from tests.helpers import ROOT, Client, Crew, Database, actor_of, crew, person, 
 
 HOSTILE = "<script>alert(1)</script>"
 NOTHING_LEFT: dict[str, Any] = {"n_tasks": 0, "n_notices": 0, "n_silent": 0, "listed": {}}
+MINUTES_AGO = (10, 20, 90)
+"""When the fixes of the person's unit were."""
 
 
 async def lived(client: Client, database: Database) -> Crew:
@@ -54,7 +56,7 @@ async def lived(client: Client, database: Database) -> Crew:
         work.session.add(Handover(given_by=one.officer.id, note="their own", **NOTHING_LEFT))
         work.session.add(Handover(given_by=dispatcher.id, note="not about them", **NOTHING_LEFT))
     owner = await database.owner()
-    for minutes in (10, 20, 90):
+    for minutes in MINUTES_AGO:
         at = datetime.now(UTC) - timedelta(minutes=minutes)
         await owner.execute("SELECT ensure_position_day($1)", at.date())
         await owner.execute(
@@ -107,7 +109,8 @@ async def test_everything_about_a_person_and_nobody_else(client: Client, databas
     assert html.headers["content-type"] == "text/html; charset=utf-8"
     assert "&lt;script&gt;" in html.text
     assert "<script" not in html.text
-    assert f"<td>{datetime.now(UTC):%Y-%m-%d}</td>" in html.text
+    newest_at = datetime.now(UTC) - timedelta(minutes=MINUTES_AGO[0])  # soon after midnight, yesterday
+    assert f"<td>{newest_at:%Y-%m-%d}</td>" in html.text
     assert "disclosure" in html.text
 
 
