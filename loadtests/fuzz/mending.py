@@ -9,7 +9,7 @@ import json
 import random
 import re
 from collections import defaultdict, deque
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemathesis import Case
@@ -32,6 +32,7 @@ SLOW_ON_PURPOSE = {f"POST {API}/session{part}" for part in ("", "/factor", "/pas
 DRAWN = f"GET {API}/reports/violations-heatmap"
 DRAWN_SHARE = 0.05
 """The server takes a second to draw this as HTML, in a process of its own; most therefore ask for its numbers."""
+DAYS_PLANNED = 300
 UNIQUE = ("login", "call_sign", "code", "identifier")
 MADE_AT = {
     "/tasks": "task_id", "/tasks/self": "task_id", "/notices": "notice_id", "/violations": "violation_id",
@@ -90,14 +91,14 @@ class Mender:
 
     def learn(self, path: str, status: int, content: bytes) -> None:
         """Remember what a request made, and which version of it."""
-        if status not in (200, 201) or not content.startswith(b"{"):
+        if status not in (200, 201, 202) or not content.startswith(b"{"):
             return
         told = json.loads(content)
         thing = told.get("task") or told
         if isinstance(id_ := thing.get("id"), str):
             if isinstance(version := thing.get("version"), int):
                 self._versions[id_] = version
-            if status == 201 and (name := MADE_AT.get(path.removeprefix(API))):
+            if status != 200 and (name := MADE_AT.get(path.removeprefix(API))):
                 self._made[name].append(id_)
 
     def _body(self, case: Case, good: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +108,9 @@ class Mender:
         if "id" in body:
             body["id"] = str(new_id())
         body |= {name: f"{body[name]}{mark:x}" for name in UNIQUE if name in body}
+        if "members" in body and "from" in body:  # a unit has one shift at a time
+            later = timedelta(hours=self._chance.randrange(DAYS_PLANNED * 24))
+            body |= {name: (datetime.fromisoformat(body[name]) + later).isoformat() for name in ("from", "to")}
         if self._chance.random() < LEFT_OUT:
             body.pop("supersedes", None)  # only once can a thing be
         for id_ in (case.path_parameters or {}).values():

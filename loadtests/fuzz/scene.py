@@ -19,7 +19,7 @@ from geo.models import ShiftMember, UnitMember
 from loadtests.faults.scene import Crew, crews
 
 API = "/api/v1"
-ROLES = ("anonymous", "device", "officer", "dispatcher", "supervisor", "administrator", "auditor")
+ROLES = ("anonymous", "device", *(role.value for role in Role))
 SPARE_SESSIONS = 40
 OF_EACH = 3
 PLACE = {"lon": 25.3, "lat": 54.7}

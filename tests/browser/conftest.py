@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.db import make_engine
 from tests.conftest import cloned
-from tests.helpers import ROOT, Database, Server
+from tests.helpers import PASSWORD, ROOT, Database, Server
 
 T = TypeVar("T")
 PHONE = {"width": 390, "height": 844}
@@ -34,6 +36,29 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """The outcome of asynchronous `work`, in a thread of its own: the browser's own loop runs in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
+
+
+Hand = Callable[[Callable[[AsyncEngine], Coroutine[Any, Any, Any]]], Any]
+
+
+def hand_of(server: Server) -> Hand:
+    """Does something to a server's database, and says what came of it."""
+
+    async def with_engine(work: Callable[[AsyncEngine], Coroutine[Any, Any, Any]]) -> Any:
+        engine = make_engine(server.database.app_url)
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+
+    return lambda work: run(with_engine(work))
+
+
+def log_in(page: Page, login: str) -> None:
+    """By keyboard, with the password of everybody in the tests."""
+    page.locator("[name=login]").fill(login)
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
 
 
 @pytest.fixture(scope="session")

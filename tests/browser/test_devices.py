@@ -14,8 +14,8 @@ from core.db import make_engine
 from core.ids import new_id
 from core.work import open_work
 from geo.device_models import IngestCount
-from tests.browser.conftest import PHONE, Watch, run
-from tests.helpers import PASSWORD, Crew, Server, crew, person
+from tests.browser.conftest import PHONE, Watch, log_in, run
+from tests.helpers import Crew, Server, crew, person
 
 DESK = {"width": 1600, "height": 1000}
 
@@ -39,9 +39,7 @@ def signed_in(watch: Watch, shared_server: Server, hand: Callable[..., Any]) -> 
     def open_page(role: Role = Role.ADMINISTRATOR, path: str = "/devices", **options: Any) -> Page:
         login = hand(lambda engine: person(engine, role)).login
         page = watch.open(f"{shared_server.url}{path}", **{"viewport": DESK} | options)
-        page.locator("[name=login]").fill(login)
-        page.locator("[name=password]").fill(PASSWORD)
-        page.keyboard.press("Enter")
+        log_in(page, login)
         return page
 
     return open_page

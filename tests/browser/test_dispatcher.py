@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from core.actor import Role
 from core.db import make_engine
-from tests.browser.conftest import AWAY, Watch, run
+from tests.browser.conftest import AWAY, Watch, log_in, run
 from tests.helpers import PASSWORD, Crew, Database, Server, crew, person
 
 DESK = {"width": 1600, "height": 900}
@@ -52,9 +52,7 @@ class Field:
 
 def sign_in(watch: Watch, field: Field, **options: Any) -> Page:
     page = watch.open(field.server.url, viewport=DESK, **options)
-    page.locator("[name=login]").fill(field.dispatcher)
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, field.dispatcher)
     expect(page.locator(".topbar .link.up")).to_be_visible()
     return page
 

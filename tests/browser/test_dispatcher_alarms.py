@@ -16,9 +16,9 @@ from core.db import make_engine
 from core.settings import Settings
 from core.work import open_work
 from dispatch_api.workers import deadlines
-from tests.browser.conftest import Watch, run
+from tests.browser.conftest import Watch, log_in, run
 from tests.browser.test_dispatcher import DESK, Field, sign_in, unit_row
-from tests.helpers import PASSWORD, Server, person
+from tests.helpers import Server, person
 
 PLACE = {"lon": 23.9, "lat": 55.2}
 COUNT_TONES = """() => {
@@ -102,9 +102,7 @@ def centre(shared_server: Server) -> Iterator[Centre]:
 
 def sign_in_second(watch: Watch, centre: Centre) -> Page:
     page = watch.open(centre.server.url, viewport=DESK)
-    page.locator("[name=login]").fill(centre.second)
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, centre.second)
     expect(page.locator(".topbar .link.up")).to_be_visible()
     return page
 
@@ -156,9 +154,7 @@ def test_the_link_in_an_e_mail_or_sms_opens_the_task_after_the_sign_in(watch: Wa
     supervisor = run(centre._second(Role.SUPERVISOR))
     first, second = (centre.issued(f"Linked {n} {centre.crew.unit.call_sign}") for n in (1, 2))
     page = watch.open(f"{centre.server.url}/#task/{first['id']}", viewport=DESK)
-    page.locator("[name=login]").fill(supervisor)
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, supervisor)
     expect(page.locator(".task-detail h3").first).to_have_text(first["title"])
     assert "#" not in page.url, "so that a reload shows what is looked at"
     page.evaluate("id => { location.hash = `task/${id}`; }", second["id"])

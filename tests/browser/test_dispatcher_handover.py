@@ -8,10 +8,10 @@ from playwright.sync_api import Locator, Page, expect
 from core.actor import Role
 from core.db import make_engine
 from tests.browser import test_dispatcher_alarms as alarms
-from tests.browser.conftest import Watch, run
+from tests.browser.conftest import Watch, log_in, run
 from tests.browser.test_dispatcher import DESK, sign_in
 from tests.browser.test_dispatcher_alarms import Centre, sign_in_second
-from tests.helpers import PASSWORD, Server, person
+from tests.helpers import Server, person
 
 centre = alarms.centre
 
@@ -78,9 +78,7 @@ def test_d9_a_hand_over_lists_what_is_open_and_the_next_dispatcher_confirms_it(
 def test_a_supervisor_reads_hand_overs_and_confirms_none(watch: Watch, centre: Centre) -> None:
     given = centre.post(centre.rasa, "/handovers", note="")
     page = watch.open(centre.server.url, viewport=DESK)
-    page.locator("[name=login]").fill(run(supervisor(centre.server)))
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, run(supervisor(centre.server)))
     page.locator("#open-handover").click()
     card = page.locator(f"[data-handover='{given['id']}']")
     expect(card).to_contain_text("Nobody confirmed it.")

@@ -5,9 +5,9 @@ from playwright.sync_api import Page, expect
 from core.actor import Role
 from core.db import make_engine
 from core.ids import new_id
-from tests.browser.conftest import Watch, run
+from tests.browser.conftest import Watch, log_in, run
 from tests.browser.officer_pages import Centre, row, sign_in
-from tests.helpers import PASSWORD, Crew, Server, crew, person
+from tests.helpers import Crew, Server, crew, person
 
 DESK = {"width": 1600, "height": 1000}
 HOSTILE = '<img src=x onerror=alert(1)>${alert(2)}</script>"`javascript:alert(3)'
@@ -48,9 +48,7 @@ def named(server: Server, role: Role) -> str:
 def open_as(watch: Watch, server: Server, role: Role, path: str) -> Page:
     """A page as somebody of this role, whose own name is hostile as well."""
     page = watch.open(f"{server.url}{path}", viewport=DESK)
-    page.locator("[name=login]").fill(named(server, role))
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, named(server, role))
     return page
 
 

@@ -102,6 +102,7 @@ def test_a_pin_opens_the_page_with_and_without_a_network(watch: Watch, centre: C
     press(page, PIN)
     expect(page.locator("#badge")).to_have_text("Offline")
     page.locator(".card.now").get_by_role("link").click()
+    expect(page.locator("article.sheet")).to_be_visible()  # not the card's own button
     big(page, "acknowledge")
     page.context.set_offline(False)
     until(page, lambda: centre.steps(task["id"]) == [("acknowledge", "applied")])

@@ -1,7 +1,7 @@
 """The page of people in a real browser: made by one administrator, given their roles by another, shut out."""
 
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -10,17 +10,15 @@ from playwright.sync_api import Locator, Page, expect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Role, system
-from core.db import make_engine
 from core.ids import new_id
 from core.models import Credential, Office, UserAccount
 from core.work import open_work
-from tests.browser.conftest import PHONE, Watch, run
+from tests.browser.conftest import PHONE, Hand, Watch, hand_of, log_in
 from tests.conftest import cloned
 from tests.helpers import PASSWORD, Database, Server, person
 
 DESK = {"width": 1600, "height": 1000}
 REFUSED = re.compile(r"status of (409|422)")
-Hand = Callable[[Callable[[AsyncEngine], Coroutine[Any, Any, Any]]], Any]
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +33,7 @@ def server(template: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture
 def hand(server: Server) -> Hand:
     """Does something to the server's database."""
-
-    async def with_engine(work: Callable[[AsyncEngine], Coroutine[Any, Any, Any]]) -> Any:
-        engine = make_engine(server.database.app_url)
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
-    return lambda work: run(with_engine(work))
+    return hand_of(server)
 
 
 @pytest.fixture
@@ -63,9 +53,7 @@ def signed_in(watch: Watch, server: Server) -> Callable[..., Page]:
 
     def open_page(user: UserAccount, path: str = "/people", **options: Any) -> Page:
         page = watch.open(f"{server.url}{path}", **{"viewport": DESK} | options)
-        page.locator("[name=login]").fill(user.login)
-        page.locator("[name=password]").fill(PASSWORD)
-        page.keyboard.press("Enter")
+        log_in(page, user.login)
         return page
 
     return open_page

@@ -9,7 +9,7 @@ from pyotp import TOTP
 
 from core.actor import Role
 from core.db import make_engine, utcnow
-from tests.browser.conftest import PHONE, Watch, run
+from tests.browser.conftest import PHONE, Watch, log_in, run
 from tests.conftest import cloned
 from tests.helpers import PASSWORD, Database, Server, person
 
@@ -34,12 +34,6 @@ def somebody(server: Server, role: Role) -> str:
         return login
 
     return run(made())
-
-
-def sign_in(page: Page, login: str) -> None:
-    page.locator("[name=login]").fill(login)
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
 
 
 def enter(page: Page, code: str) -> None:
@@ -76,13 +70,13 @@ def test_who_must_have_one_sets_it_up_at_the_log_in_and_is_asked_from_then_on(
 ) -> None:
     login = somebody(server, Role.SUPERVISOR)
     page = watch.open(f"{server.url}/supervisor", viewport=viewport, color_scheme=theme)
-    sign_in(page, login)
+    log_in(page, login)
     app = photographed(page)
     accessible_in_both(page)
     page.locator("[name=code]").focus()
     enter(page, app.now())
     log_out(page)
-    sign_in(page, login)
+    log_in(page, login)
     expect(page.get_by_text("Enter the six digits")).to_be_visible()
     accessible_in_both(page)
     page.locator("[name=code]").focus()
@@ -96,11 +90,11 @@ def test_who_must_have_one_sets_it_up_at_the_log_in_and_is_asked_from_then_on(
 
 def test_back_leads_to_another_login(watch: Watch, server: Server) -> None:
     page = watch.open(f"{server.url}/supervisor", viewport=DESK)
-    sign_in(page, somebody(server, Role.SUPERVISOR))
+    log_in(page, somebody(server, Role.SUPERVISOR))
     photographed(page)
     page.get_by_role("button", name="Back").click()
     expect(page.locator("[name=login]")).to_be_focused()
-    sign_in(page, somebody(server, Role.AUDITOR))
+    log_in(page, somebody(server, Role.AUDITOR))
     expect(page.get_by_role("button", name="Ona Petraitė")).to_be_visible()
 
 
@@ -109,7 +103,7 @@ def test_a_dispatcher_sets_one_up_of_their_own_accord(
 ) -> None:
     login = somebody(server, Role.DISPATCHER)
     page = watch.open(f"{server.url}/", viewport=DESK)
-    sign_in(page, login)
+    log_in(page, login)
     page.get_by_role("button", name="Ona Petraitė").click()
     expect(page.get_by_role("dialog")).to_contain_text("Off.")
     page.keyboard.type("wrong password")
@@ -128,6 +122,6 @@ def test_a_dispatcher_sets_one_up_of_their_own_accord(
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     log_out(page)
-    sign_in(page, login)
+    log_in(page, login)
     enter(page, next_code(app))
     expect(page.locator(".topbar .link.up")).to_be_visible()

@@ -1,7 +1,7 @@
 """The page of shifts in a real browser: planned, changed and cancelled by keyboard; read only by who may only read."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,33 +9,22 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Role
-from core.db import make_engine
 from core.ids import new_id
-from tests.browser.conftest import Watch, run
+from tests.browser.conftest import Hand, Watch, hand_of, log_in
 from tests.helpers import PASSWORD, Crew, Server, crew, person
 
 DESK = {"width": 1600, "height": 1000}
 NARROW = {"width": 1100, "height": 800}
 REFUSED = re.compile(r"status of (409|422)")
 VILNIUS = ZoneInfo("Europe/Vilnius")
-Hand = Callable[[Callable[[AsyncEngine], Coroutine[Any, Any, Any]]], Any]
 
 
 @pytest.fixture
 def hand(shared_server: Server) -> Hand:
     """Does something to the server's database."""
-
-    async def with_engine(work: Callable[[AsyncEngine], Coroutine[Any, Any, Any]]) -> Any:
-        engine = make_engine(shared_server.database.app_url)
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
-    return lambda work: run(with_engine(work))
+    return hand_of(shared_server)
 
 
 @pytest.fixture
@@ -52,9 +41,7 @@ def signed_in(watch: Watch, shared_server: Server, hand: Hand) -> Callable[..., 
     def open_page(role: Role = Role.DISPATCHER, **options: Any) -> Page:
         login = hand(lambda engine: person(engine, role)).login
         page = watch.open(f"{shared_server.url}/shifts", **{"viewport": DESK} | options)
-        page.locator("[name=login]").fill(login)
-        page.locator("[name=password]").fill(PASSWORD)
-        page.keyboard.press("Enter")
+        log_in(page, login)
         expect(page.locator(".picture, .plan > p").first).to_be_visible()
         return page
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from core.actor import Role
 from core.db import make_engine
-from tests.browser.conftest import Watch, run
-from tests.helpers import PASSWORD, Crew, Server, crew, person
+from tests.browser.conftest import Watch, log_in, run
+from tests.helpers import Crew, Server, crew, person
 
 DESK = {"width": 1600, "height": 1000}
 HEADER = "id,occurred_at,category,lat,lon,accuracy_m\n"
@@ -27,9 +27,7 @@ def supervisor(watch: Watch, shared_server: Server) -> Callable[..., Page]:
 
     def open_page(**options: Any) -> Page:
         page = watch.open(f"{shared_server.url}/supervisor", viewport=DESK, **options)
-        page.locator("[name=login]").fill(run(made()))
-        page.locator("[name=password]").fill(PASSWORD)
-        page.keyboard.press("Enter")
+        log_in(page, run(made()))
         expect(page.locator(".totals")).to_be_visible()
         return page
 
@@ -132,9 +130,7 @@ def test_another_role_is_told(watch: Watch, shared_server: Server) -> None:
         return login
 
     page = watch.open(f"{shared_server.url}/supervisor", viewport=DESK)
-    page.locator("[name=login]").fill(run(made()))
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
+    log_in(page, run(made()))
     expect(page.get_by_text("Your role has no console here.")).to_be_visible()
 
 

@@ -12,8 +12,8 @@ from core.work import open_work
 from dispatch_api.workers import hotspots
 from geo.violation_import import Batch, store_now
 from geo.violation_rows import Good, Row
-from tests.browser.conftest import Watch, run
-from tests.helpers import PASSWORD, Server, person
+from tests.browser.conftest import Watch, log_in, run
+from tests.helpers import Server, person
 
 DESK = {"width": 1600, "height": 1000}
 SPOTS = [(22.72, 54.65), (23.10, 54.40), (25.75, 54.60)]
@@ -51,9 +51,7 @@ async def work_off(server: Server) -> None:
 @pytest.fixture
 def page(watch: Watch, server: Server) -> Page:
     opened = watch.open(f"{server.url}/supervisor", viewport=DESK)
-    opened.locator("[name=login]").fill(run(fill(server, 900)))
-    opened.locator("[name=password]").fill(PASSWORD)
-    opened.keyboard.press("Enter")
+    log_in(opened, run(fill(server, 900)))
     expect(opened.locator(".totals")).to_be_visible()
     return opened
 
