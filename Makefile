@@ -27,7 +27,7 @@ bench: ## measurements side by side, never part of `make test`
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.bench
 
-faults: ## things broken on purpose under load, with mutants that must be found out (40 min, as root)
+faults: ## things broken on purpose under load, with mutants that must be found out (31 min, as root)
 	@$(PYTHON) tools/setup.py bench
 	@exec .venv/bin/python -m loadtests.faults
 
