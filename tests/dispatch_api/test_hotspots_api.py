@@ -192,6 +192,7 @@ async def test_a_run_ends_when_it_is_cancelled_before_or_while_it_is_made(
     waiting = await asked(client, headers)
     ended = await client.http.post(f"{API}/{waiting}/cancel", headers=headers)
     assert (ended.status_code, ended.json()["status"]) == (200, "cancelled")
+    assert (await client.http.get(f"/api/v1/jobs/{waiting}", headers=headers)).status_code == 404
     assert not await worker.round_(client.engine, lambda: False)
 
     begun = asyncio.Event()
