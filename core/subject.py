@@ -56,7 +56,8 @@ SECTIONS = (
     ),
     Section(
         "jobs", "Background work asked for",
-        "SELECT id, kind, status, created_at, finished_at, params FROM job WHERE created_by = :user_id ORDER BY id",
+        "SELECT id, kind, status, created_at, finished_at, params - 'score_at' AS params FROM job"
+        " WHERE created_by = :user_id ORDER BY id",
     ),
     Section(
         "audit_by", "Audit: what the person did",
