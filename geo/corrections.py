@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from core.audit import Action
@@ -97,8 +98,8 @@ async def _check(work: Work, changes: Mapping[str, Any]) -> None:
     if category and await work.session.get(ViolationCategory, category) is None:
         if category not in VIOLATION_CATEGORY:
             raise Invalid.at("category", "unknown", "There is no such category.")
-        work.session.add(ViolationCategory(category=category, registered_at=work.now))
-        await work.session.flush()
+        new = insert(ViolationCategory).values(category=category, registered_at=work.now)
+        await work.session.execute(new.on_conflict_do_nothing())  # somebody else may need it at this moment, too
 
 
 def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
