@@ -1,5 +1,6 @@
 """Corrections by addendum over HTTP: heat and lists show what is right, the original stays, nobody can rewrite it."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -141,3 +142,17 @@ async def test_whoever_changes_a_record_the_database_keeps_what_it_was(client: C
         with pytest.raises(DBAPIError, match="permission denied"):
             async with open_work(client.engine, system("test")) as work:
                 await work.session.execute(text(statement))
+
+
+async def test_a_category_that_nobody_has_used_yet_may_be_needed_twice_at_once(client: Client) -> None:
+    found = [(await recorded(client))[0] for _ in range(6)]
+    _, supervisor = await client.new("supervisor")
+    async with open_work(client.engine, system("test")) as work:
+        assert await work.first(text("SELECT count(*) FROM violation_category WHERE category = 'sanctions'")) == 0
+    answers = await asyncio.gather(
+        *(
+            client.http.post(f"{API}/{each}/corrections", json=correction(category="sanctions"), headers=supervisor)
+            for each in found
+        )
+    )
+    assert [answer.status_code for answer in answers] == [201] * 6

@@ -18,6 +18,7 @@ from tests.helpers import shared_data
 
 RNG = np.random.default_rng(20261130)
 LON, LAT = 25.28, 54.69
+SPACING_DAYS = 45
 WANTED = Wanted(days=730, horizon_days=30, cell_m=250, area_share=0.01)
 
 
@@ -285,16 +286,22 @@ def test_a_total_is_no_surer_than_the_level_was_steady() -> None:
     assert unsteady[1] < steady[1] < 750 < steady[2] < unsteady[2]
 
 
-def test_on_real_incidents_it_beats_the_usual_heatmap_and_says_how_surely() -> None:
-    file = shared_data("violations/barcelona_accidents_2010_2022.csv.gz", "only cities that were made up are foretold")
-    if file is None:
-        pytest.skip("real incidents are not there")
-    lon, lat, day = bench.read(file)
-    first = float((np.datetime64("2017-01-01") - np.datetime64("1970-01-01")) / bench.DAY)
+def incidents() -> tuple[Floats, Floats, Floats, float, int]:
+    """lon, lat, day of the real incidents where they are, else of a city made up; the first origin, and how many."""
+    file = shared_data("violations/barcelona_accidents_2010_2022.csv.gz", "a city that was made up is foretold instead")
+    if file is not None:
+        first = float((np.datetime64("2016-06-01") - np.datetime64("1970-01-01")) / bench.DAY)
+        return *bench.read(file), first, 24
+    seen = city(events=20_000, spots=200, wide=0.0004, days=1_800)
+    return seen.lon, seen.lat, 18_000 - seen.age_days, 17_500.0, 6
+
+
+def test_it_beats_the_usual_heatmap_and_says_how_surely() -> None:
+    lon, lat, day, first, origins = incidents()
     of, tally = bench.City(lon, lat, day, first), bench.Tally()
-    for number in range(6):
-        bench.origin_(of, first + number * 60, 30, tally)
+    for number in range(origins):  # as in docs/hotspots.md: a few origins alone are a lottery
+        bench.origin_(of, first + number * SPACING_DAYS, 30, tally)
     assert tally.ratio("ours", bench.HEATMAP) > 1.08
     assert tally.ratio("free squares of 100 m", bench.HEATMAP) > 1.7
-    assert sum(tally.total_held) >= 4
+    assert np.mean(tally.total_held) > 0.66
     assert np.mean(tally.cells_held) > 0.8
