@@ -16,13 +16,14 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from shapely.geometry import shape
 
 from geo.hotspots.forecast import Asked, Forecast, Seen, Wanted, forecast
-from geo.hotspots.lattice import Floats, Ints, Lattice
+from geo.hotspots.lattice import Flags, Floats, Ints, Lattice
 from loadtests.faults.fault import Figure, told
 
 HISTORY_DAYS, CELL_M, SHARE, KERNEL_M = 1_095.0, 250.0, 0.01, 250.0
@@ -103,14 +104,19 @@ def baselines(city: City, origin: float) -> dict[str, Floats]:
     return {name: each.ravel()[city.cells] for name, each in (counts | {HEATMAP: kernel}).items()}
 
 
-def squares(city: City, found: Forecast, origin: float, horizon: float) -> float:
-    """The PAI of free squares."""
-    lon, lat = city.seen(origin, horizon)
+def within(features: list[dict[str, Any]], lon: Floats, lat: Floats) -> Flags:
+    """Which places lie in any of these squares."""
     inside = np.zeros(lon.size, bool)
-    for feature in found.features:
+    for feature in features:
         west, south, east, north = shape(feature["geometry"]).bounds
         inside |= (lon >= west) & (lon < east) & (lat >= south) & (lat < north)
-    return float(inside.sum() / lon.size / (city.k / city.cells.size))
+    return inside
+
+
+def squares(city: City, found: Forecast, origin: float, horizon: float) -> float:
+    """The PAI of free squares."""
+    inside = within(found.features, *city.seen(origin, horizon))
+    return float(inside.mean() / (city.k / city.cells.size))
 
 
 def origin_(city: City, origin: float, horizon: float, tally: Tally) -> None:

@@ -40,12 +40,8 @@ def past(seen: Seen) -> Seen:
 def caught(seen: Seen, found: Forecast, k: int) -> int:
     """Of the events to come, those in the `k` best places."""
     to_come = seen.age_days <= 0
-    lon, lat = seen.lon[to_come], seen.lat[to_come]
-    inside = np.zeros(lon.size, bool)
-    for feature in sorted(found.features, key=lambda each: each["properties"]["rank"])[:k]:
-        west, south, east, north = shape(feature["geometry"]).bounds
-        inside |= (lon >= west) & (lon < east) & (lat >= south) & (lat < north)
-    return int(inside.sum())
+    best = sorted(found.features, key=lambda each: int(each["properties"]["rank"]))[:k]
+    return int(bench.within(best, seen.lon[to_come], seen.lat[to_come]).sum())
 
 
 def test_a_degree_is_as_long_as_tables_say() -> None:
